@@ -1,0 +1,1 @@
+//! Nothing of its own: the benches beside this file are the content of the package.

@@ -1,0 +1,36 @@
+//! The conversation with the bootstrap node: the spec, and the list of miners.
+
+use core::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::wire::{ByteString, conversation};
+
+/// Most entries in a [`DirectoryMessage::Miners`].
+pub const MINERS_MAX: usize = 256;
+
+/// Largest spec file: all its allocations with their addresses.
+pub const SPEC_BYTES_MAX: u32 = 1024 * 1024;
+
+/// A miner that is listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MinerEntry {
+    /// Its name, for people only.
+    pub name: String,
+    /// Where it accepts peers and wallets.
+    pub address: SocketAddr,
+}
+
+conversation! {
+    /// What anybody and the bootstrap node say to each other.
+    DirectoryMessage {
+        /// Asks for the spec: the only question of a caller that named no network.
+        128 GetSpec(()) <= 0;
+        /// The spec as a TOML file.
+        129 Spec(ByteString) <= SPEC_BYTES_MAX;
+        /// Asks for the miners that are connected now.
+        130 GetMiners(()) <= 0;
+        /// The miners.
+        131 Miners(Vec<MinerEntry>) <= MINERS_MAX as u32 * 64;
+    }
+}

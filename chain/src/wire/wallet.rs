@@ -1,0 +1,166 @@
+//! The conversation between a wallet and a node: payments in, history with proofs out.
+
+use serde::{Deserialize, Serialize};
+
+use crate::hash::{BlockHash, Txid};
+use crate::key::OutputKey;
+use crate::wire::{BLOCK_BYTES_MAX, BLOCK_OVERHEAD_BYTES, ByteString, conversation};
+
+/// Most entries in a [`History`].
+pub const HISTORY_MAX: usize = 500;
+
+/// A payment for the network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Submit {
+    /// Repeated in the answer.
+    pub request: u32,
+    /// The signed transaction in consensus form.
+    pub transaction: ByteString,
+}
+
+/// Why a payment was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RefusalKind {
+    /// It breaks a rule and never can be valid.
+    Invalid,
+    /// It spends what another pending payment spends.
+    Conflict,
+    /// Its fee is below what the node takes now.
+    FeeTooLow,
+    /// It spends coins that the node does not know (they may be spent, or still to come).
+    MissingCoins,
+    /// It may be valid later (locked or immature).
+    NotYet,
+    /// The node's own limits are reached.
+    Busy,
+}
+
+/// What became of a payment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SubmitOutcome {
+    /// It is pending.
+    Accepted(Txid),
+    /// It was pending or confirmed already.
+    AlreadyKnown(Txid),
+    /// It is not accepted.
+    Refused {
+        /// What kind of reason.
+        kind: RefusalKind,
+        /// The reason as a sentence.
+        reason: String,
+    },
+}
+
+/// Answers [`Submit`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Submitted {
+    /// The request.
+    pub request: u32,
+    /// What became of it.
+    pub outcome: SubmitOutcome,
+}
+
+/// A place in a key's history: entries are ordered by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct HistoryPosition {
+    /// Height of the block.
+    pub height: u32,
+    /// Position in the block.
+    pub transaction: u32,
+}
+
+/// Asks for the confirmed transactions that pay to or spend from a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GetHistory {
+    /// Repeated in the answer.
+    pub request: u32,
+    /// Whose.
+    pub key: OutputKey,
+    /// Entries before this place are left out.
+    pub from: HistoryPosition,
+}
+
+/// A confirmed transaction with the proof that it is in its block.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryEntry {
+    /// Where it is.
+    pub position: HistoryPosition,
+    /// The block.
+    pub block: BlockHash,
+    /// Its header's 80 bytes.
+    pub header: ByteString,
+    /// The transaction in consensus form.
+    pub transaction: ByteString,
+    /// Transactions in the block.
+    pub transactions: u32,
+    /// Merkle siblings, 32 bytes each, lowest first.
+    pub siblings: ByteString,
+}
+
+/// Answers [`GetHistory`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct History {
+    /// The request.
+    pub request: u32,
+    /// The node's best block when it answered.
+    pub tip: BlockHash,
+    /// Its height.
+    pub tip_height: u32,
+    /// At most [`HISTORY_MAX`] entries in rising order.
+    pub entries: Vec<HistoryEntry>,
+    /// More entries follow; ask again from behind the last one.
+    pub more: bool,
+}
+
+/// Asks for the pending transactions that pay to or spend from a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GetPending {
+    /// Repeated in the answer.
+    pub request: u32,
+    /// Whose.
+    pub key: OutputKey,
+}
+
+/// Answers [`GetPending`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// The request.
+    pub request: u32,
+    /// Transactions in consensus form, in order of arrival.
+    pub transactions: Vec<ByteString>,
+}
+
+/// Answers [`WalletMessage::GetTip`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tip {
+    /// The request.
+    pub request: u32,
+    /// The node's best block.
+    pub tip: BlockHash,
+    /// Its height.
+    pub height: u32,
+    /// Least fee the node takes now, in units per 1000 bytes.
+    pub fee_rate_min: u64,
+}
+
+conversation! {
+    /// What wallets and nodes say to each other.
+    WalletMessage {
+        /// A payment.
+        64 Submit(Submit) <= BLOCK_BYTES_MAX + BLOCK_OVERHEAD_BYTES;
+        /// What became of it.
+        65 Submitted(Submitted) <= 1024;
+        /// Asks for a key's confirmed transactions.
+        66 GetHistory(GetHistory) <= 64;
+        /// The answer.
+        67 History(History) <= BLOCK_BYTES_MAX + BLOCK_OVERHEAD_BYTES;
+        /// Asks for a key's pending transactions.
+        68 GetPending(GetPending) <= 64;
+        /// The answer.
+        69 Pending(Pending) <= BLOCK_BYTES_MAX + BLOCK_OVERHEAD_BYTES;
+        /// Asks for the best block; the number is repeated in the answer.
+        70 GetTip(u32) <= 8;
+        /// The answer.
+        71 Tip(Tip) <= 64;
+    }
+}

@@ -1,0 +1,1 @@
+//! The memory pool: pending transactions, highest fee rate first.

@@ -1,0 +1,1 @@
+//! Mining policy: when a template is worth searching.

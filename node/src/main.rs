@@ -1,0 +1,2 @@
+//! The `lode` program.
+fn main() {}
