@@ -1,0 +1,207 @@
+//! `Kernel`: detects the CPU once, dispatches; the only door to unsafe code.
+//!
+//! A kernel proposes, the reference decides: whatever a kernel finds is hashed again in plain
+//! Rust before anyone hears of it.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use crate::job::Job;
+
+pub(crate) mod constants;
+#[cfg(test)]
+mod faulty;
+mod portable;
+#[cfg(test)]
+pub(crate) mod tests;
+mod trial;
+
+pub use trial::Trial;
+
+/// A worker looks at its cancel flag this often.
+const BATCH_TIME: Duration = Duration::from_micros(100);
+
+/// No less than two rows of the widest kernel, however slow it is.
+const BATCH_NONCES_MIN: u32 = 32;
+
+/// No kernel on any CPU does more in [`BATCH_TIME`].
+const BATCH_NONCES_MAX: u32 = 1 << 20;
+
+/// One way to hash on this CPU. Holding one proves that the CPU can run it: only detection makes
+/// one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kernel(Backend);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Backend {
+    Portable,
+    #[cfg(test)]
+    Faulty,
+}
+
+/// Why there is no such kernel.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KernelError {
+    /// No kernel of this CPU has the name.
+    #[error("no kernel here is called {name:?}; this CPU has: {}", available.join(", "))]
+    Unknown {
+        /// The name that was asked for.
+        name: String,
+        /// The names there are.
+        available: Vec<&'static str>,
+    },
+    /// The kernel computes wrong hashes on this machine.
+    #[error("the kernel {name} is refused: it missed a planted nonce on this CPU")]
+    Faulty {
+        /// The kernel's name.
+        name: &'static str,
+    },
+}
+
+/// Consecutive nonces, at most up to the last one there is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Nonces {
+    pub(crate) first: u32,
+    pub(crate) count: u32,
+}
+
+/// An attempt that a kernel believes to be a hit; `offset` counts from the scan's first nonce.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Proposal {
+    pub(crate) offset: u32,
+    pub(crate) version: usize,
+}
+
+/// A proposal that the reference confirmed.
+#[derive(Clone, Debug)]
+pub(crate) struct Hit {
+    pub(crate) at: Proposal,
+    pub(crate) header: [u8; 80],
+    pub(crate) hash: [u8; 32],
+}
+
+impl Kernel {
+    /// Every kernel this CPU can run, none of them tested yet.
+    pub fn available() -> Vec<Kernel> {
+        vec![Kernel::portable()]
+    }
+
+    /// The kernel that runs everywhere.
+    pub fn portable() -> Kernel {
+        Kernel(Backend::Portable)
+    }
+
+    /// The kernel of that name, self-tested.
+    ///
+    /// # Errors
+    ///
+    /// When this CPU has no such kernel, or when the kernel fails its self-test.
+    pub fn by_name(name: &str) -> Result<Kernel, KernelError> {
+        let available = Kernel::available();
+        let Some(kernel) = available.iter().find(|kernel| kernel.name() == name) else {
+            return Err(KernelError::Unknown {
+                name: name.to_owned(),
+                available: available.into_iter().map(Kernel::name).collect(),
+            });
+        };
+        kernel.self_test()?;
+        Ok(*kernel)
+    }
+
+    /// The fastest kernel that passes its self-test. Tested and measured once per process, in some
+    /// tens of milliseconds: call it before any thread is busy.
+    pub fn best() -> Kernel {
+        trial::fastest(Kernel::trials()).unwrap_or(Kernel::portable())
+    }
+
+    /// How each available kernel did when this process tried them, in the order of
+    /// [`Kernel::available`].
+    pub fn trials() -> &'static [Trial] {
+        trial::of_this_process()
+    }
+
+    /// The name people choose it by.
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            Backend::Portable => "portable",
+            #[cfg(test)]
+            Backend::Faulty => "faulty",
+        }
+    }
+
+    /// Looks for planted nonces in every lane.
+    ///
+    /// # Errors
+    ///
+    /// When one is missed.
+    pub fn self_test(self) -> Result<(), KernelError> {
+        trial::self_test(self)
+    }
+
+    /// Nonces that make a full batch of `job`: about [`BATCH_TIME`] of work.
+    pub(crate) fn batch_nonces(self, job: &Job) -> u32 {
+        let trial = Kernel::trials().iter().find(|trial| trial.kernel == self);
+        let rate = trial
+            .and_then(|trial| trial.rate.as_ref().ok())
+            .copied()
+            .unwrap_or(0);
+        let hashes = rate / (Duration::from_secs(1).as_nanos() / BATCH_TIME.as_nanos()) as u64;
+        let nonces = hashes / job.midstates().len() as u64;
+        u32::try_from(nonces)
+            .unwrap_or(u32::MAX)
+            .clamp(BATCH_NONCES_MIN, BATCH_NONCES_MAX)
+    }
+
+    /// The confirmed hit of the lowest position among `nonces`.
+    pub(crate) fn first_hit(self, job: &Job, nonces: Nonces) -> Option<Hit> {
+        let mut hit = None;
+        let _stopped = self.scan(job, nonces, &mut |at| {
+            let nonce = nonces.first.wrapping_add(at.offset);
+            match job.judge(nonce, at.version) {
+                Some((header, hash)) => {
+                    hit = Some(Hit { at, header, hash });
+                    ControlFlow::Break(())
+                }
+                None => ControlFlow::Continue(()),
+            }
+        });
+        hit
+    }
+
+    /// Proposes attempts in order of position until the range ends or `propose` breaks off.
+    fn scan(
+        self,
+        job: &Job,
+        nonces: Nonces,
+        propose: &mut dyn FnMut(Proposal) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        match self.0 {
+            Backend::Portable => portable::scan(job, nonces, propose),
+            #[cfg(test)]
+            Backend::Faulty => faulty::scan(job, nonces, propose),
+        }
+    }
+}
+
+/// The instruction sets of this CPU that matter to some kernel, whether or not one uses them.
+pub fn cpu_features() -> Vec<&'static str> {
+    #[cfg(target_arch = "x86_64")]
+    let features = [
+        ("sse4.1", is_x86_feature_detected!("sse4.1")),
+        ("ssse3", is_x86_feature_detected!("ssse3")),
+        ("avx2", is_x86_feature_detected!("avx2")),
+        ("avx512f", is_x86_feature_detected!("avx512f")),
+        ("sha", is_x86_feature_detected!("sha")),
+    ];
+    #[cfg(target_arch = "aarch64")]
+    let features = [
+        ("neon", std::arch::is_aarch64_feature_detected!("neon")),
+        ("sha2", std::arch::is_aarch64_feature_detected!("sha2")),
+    ];
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let features: [(&str, bool); 0] = [];
+    features
+        .into_iter()
+        .filter_map(|(name, has)| has.then_some(name))
+        .collect()
+}

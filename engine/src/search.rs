@@ -1,0 +1,218 @@
+//! The parallel search on its own rayon pool.
+//!
+//! A job is cut into numbered batches. Workers take them in order from one counter; when a batch
+//! has a hit, every batch below it is already taken and will be finished, so the lowest position
+//! wins however many workers there are.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+
+use crate::cancel::Cancel;
+use crate::job::{Job, Solution};
+use crate::kernel::{Kernel, KernelError, Nonces};
+use crate::meter::Meter;
+
+mod batches;
+#[cfg(test)]
+mod tests;
+
+use batches::Batches;
+
+/// How a search ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The attempt of the lowest position that meets the target.
+    Found(Solution),
+    /// No attempt of the job meets the target.
+    Exhausted,
+    /// The search was cancelled. It has no answer, even if a hit was already in hand.
+    Cancelled,
+}
+
+/// Why there is no miner.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The operating system refused the threads.
+    #[error("cannot start {threads} mining threads: {reason}")]
+    Threads {
+        /// How many were asked for.
+        threads: usize,
+        /// What rayon says.
+        reason: ThreadPoolBuildError,
+    },
+    /// The kernel failed its self-test.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+}
+
+/// A pool of threads that searches jobs and does nothing else: a task queued behind an endless
+/// search would wait for ever.
+#[derive(Debug)]
+pub struct Miner {
+    pool: ThreadPool,
+    kernel: Kernel,
+    meter: Arc<Meter>,
+}
+
+impl Miner {
+    /// A miner of `threads` workers, after one more self-test of the kernel.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel fails the test, or the threads cannot be started.
+    pub fn new(threads: NonZeroUsize, kernel: Kernel) -> Result<Miner, EngineError> {
+        Miner::with_thread_start(threads, kernel, |_| ())
+    }
+
+    /// The same; each worker calls `start` with its index before it does anything else, to lower
+    /// its own priority for example.
+    ///
+    /// # Errors
+    ///
+    /// As [`Miner::new`].
+    pub fn with_thread_start(
+        threads: NonZeroUsize,
+        kernel: Kernel,
+        start: impl Fn(usize) + Send + Sync + 'static,
+    ) -> Result<Miner, EngineError> {
+        kernel.self_test()?;
+        let threads = threads.get();
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|index| format!("mine-{index}"))
+            .start_handler(start)
+            .build()
+            .map_err(|reason| EngineError::Threads { threads, reason })?;
+        Ok(Miner {
+            pool,
+            kernel,
+            meter: Arc::new(Meter::new(threads)),
+        })
+    }
+
+    /// Searches the whole job, unless cancelled, and blocks the caller meanwhile.
+    pub fn search(&self, job: &Job, cancel: &Cancel) -> Outcome {
+        let search = Search::new(self.kernel, job, cancel);
+        self.pool.broadcast(|worker| {
+            search.work(|hashes| self.meter.add(worker.index(), hashes));
+        });
+        search.outcome()
+    }
+
+    /// The counters of this miner's workers.
+    pub fn meter(&self) -> Arc<Meter> {
+        Arc::clone(&self.meter)
+    }
+
+    /// How many workers there are.
+    pub fn threads(&self) -> usize {
+        self.pool.current_num_threads()
+    }
+}
+
+/// Searches the whole job, unless cancelled, on the caller's thread and without a pool.
+pub fn search_alone(kernel: Kernel, job: &Job, cancel: &Cancel) -> Outcome {
+    let search = Search::new(kernel, job, cancel);
+    search.work(|_| ());
+    search.outcome()
+}
+
+/// The physical cores this process may use, less one for the node where there is more than one.
+pub fn default_threads() -> NonZeroUsize {
+    // The count of physical cores knows nothing of a container's limits; the other one does.
+    let allowed = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let cores = num_cpus::get_physical().min(allowed);
+    NonZeroUsize::new(cores.saturating_sub(1)).unwrap_or(NonZeroUsize::MIN)
+}
+
+/// What the workers of one search share.
+struct Search<'a> {
+    kernel: Kernel,
+    job: &'a Job,
+    cancel: &'a Cancel,
+    batches: Batches,
+    next_batch: SharedNumber,
+    /// The lowest position with a hit so far; `u64::MAX` while there is none.
+    lowest: SharedNumber,
+    /// The hit at the lowest position. Locked only by a worker that has a hit in hand.
+    solution: Mutex<Option<Solution>>,
+}
+
+/// Alone on its cache lines: all workers write here.
+#[repr(align(128))]
+struct SharedNumber(AtomicU64);
+
+impl<'a> Search<'a> {
+    fn new(kernel: Kernel, job: &'a Job, cancel: &'a Cancel) -> Search<'a> {
+        Search {
+            kernel,
+            job,
+            cancel,
+            batches: Batches::new(job.nonce_count(), kernel.batch_nonces(job)),
+            next_batch: SharedNumber(AtomicU64::new(0)),
+            lowest: SharedNumber(AtomicU64::new(u64::MAX)),
+            solution: Mutex::new(None),
+        }
+    }
+
+    /// Takes batches until there is nothing left to do; `count` hears of the hashes of each.
+    fn work(&self, mut count: impl FnMut(u64)) {
+        let versions = self.job.midstates().len() as u64;
+        while !self.cancel.is_cancelled() {
+            let number = self.next_batch.0.fetch_add(1, Ordering::Relaxed);
+            let Some(batch) = self.batches.get(number) else {
+                return;
+            };
+            if self.lowest.0.load(Ordering::Relaxed) < batch.first * versions {
+                return;
+            }
+            let offset = u32::try_from(batch.first).expect("a job has at most 2^32 nonces");
+            let first = self.job.nonce_first().wrapping_add(offset);
+            let nonces = Nonces {
+                first,
+                count: batch.count,
+            };
+            let Some(hit) = self.kernel.first_hit(self.job, nonces) else {
+                count(u64::from(batch.count) * versions);
+                continue;
+            };
+            let in_batch = u64::from(hit.at.offset) * versions + hit.at.version as u64;
+            count(in_batch + 1);
+            let position = batch.first * versions + in_batch;
+            self.hand_in(Solution {
+                header: hit.header,
+                hash: hit.hash,
+                attempts: position + 1,
+            });
+            return;
+        }
+    }
+
+    /// Keeps a hit if none of a lower position is known.
+    fn hand_in(&self, hit: Solution) {
+        self.lowest.0.fetch_min(hit.attempts - 1, Ordering::Relaxed);
+        let mut solution = self.solution.lock().unwrap_or_else(PoisonError::into_inner);
+        if solution
+            .as_ref()
+            .is_none_or(|best| hit.attempts < best.attempts)
+        {
+            *solution = Some(hit);
+        }
+    }
+
+    fn outcome(self) -> Outcome {
+        if self.cancel.is_cancelled() {
+            return Outcome::Cancelled;
+        }
+        let solution = self
+            .solution
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        solution.map_or(Outcome::Exhausted, Outcome::Found)
+    }
+}

@@ -1,0 +1,222 @@
+//! The search from its doors: the same answer everywhere, and none after a cancel.
+
+use std::sync::LazyLock;
+use std::sync::atomic::AtomicUsize;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::kernel::tests::{GENESIS, header_from_hex};
+use crate::target::Target;
+
+const NEVER: Target = Target::from_le_bytes([0; 32]);
+
+static MINERS: LazyLock<Vec<Miner>> = LazyLock::new(|| {
+    let miner = |threads| Miner::new(NonZeroUsize::new(threads).unwrap(), Kernel::best()).unwrap();
+    [1, 2, 3, 8].map(miner).into()
+});
+
+fn headers() -> impl Strategy<Value = [u8; 80]> {
+    prop::collection::vec(any::<u8>(), 80).prop_map(|bytes| bytes.try_into().unwrap())
+}
+
+/// The answer as its definition has it: one attempt after the other.
+fn first_by_reference(job: &Job, target: Target) -> Outcome {
+    for position in 0..job.attempts() {
+        let header = job.header_at(position).unwrap();
+        let hash = crate::sha256d(&header);
+        if target.is_met_by(&hash) {
+            return Outcome::Found(Solution {
+                header,
+                hash,
+                attempts: position + 1,
+            });
+        }
+    }
+    Outcome::Exhausted
+}
+
+proptest! {
+    #[test]
+    fn the_same_job_has_the_same_answer_on_any_number_of_threads_and_any_kernel(
+        header in headers(),
+        bits in 4_u32..14,
+        group in 0_u32..8192,
+        first: u32,
+        nonces in 0_u32..1000,
+        rolling: bool,
+    ) {
+        let target = Target::with_zero_bits(bits);
+        let job = if rolling {
+            Job::rolling(&header, target, group).unwrap()
+        } else {
+            Job::new(&header, target)
+        };
+        let job = job.with_nonces(first..=first.saturating_add(nonces));
+        let expected = first_by_reference(&job, target);
+        for miner in MINERS.iter() {
+            let outcome = miner.search(&job, &Cancel::new());
+            prop_assert_eq!(&outcome, &expected, "{} threads", miner.threads());
+        }
+        for kernel in Kernel::available() {
+            let outcome = search_alone(kernel, &job, &Cancel::new());
+            prop_assert_eq!(&outcome, &expected, "{}", kernel.name());
+        }
+    }
+}
+
+#[test]
+fn harder_jobs_have_the_same_answer_on_any_number_of_threads() {
+    for (seed, bits) in [(1, 16), (2, 17), (3, 18)] {
+        let job = Job::rolling(&[seed; 80], Target::with_zero_bits(bits), 5).unwrap();
+        let alone = search_alone(Kernel::best(), &job, &Cancel::new());
+        assert!(matches!(alone, Outcome::Found(_)));
+        for miner in MINERS.iter() {
+            assert_eq!(
+                miner.search(&job, &Cancel::new()),
+                alone,
+                "{} threads",
+                miner.threads()
+            );
+        }
+    }
+}
+
+#[test]
+fn bitcoins_first_header_is_found() {
+    let header = header_from_hex(GENESIS);
+    let nonce = 2_083_236_893_u32;
+    let job = Job::new(&header, Target::with_zero_bits(32)).with_nonces(nonce - 20_000..=u32::MAX);
+    for miner in MINERS.iter() {
+        let Outcome::Found(solution) = miner.search(&job, &Cancel::new()) else {
+            panic!("not found by {} threads", miner.threads());
+        };
+        assert_eq!(solution.header, header);
+        assert_eq!(solution.attempts, 20_001);
+        assert!(Target::with_zero_bits(32).is_met_by(&solution.hash));
+    }
+}
+
+#[test]
+fn a_range_at_the_end_of_the_nonces_does_not_wrap_around() {
+    // A header that some nonce of the lowest 300 solves, but none of the highest 701.
+    let target = Target::with_zero_bits(10);
+    let job = (0..)
+        .map(|seed| Job::new(&[seed; 80], target))
+        .find(|job| {
+            let low = first_by_reference(&job.clone().with_nonces(0..=299), target);
+            let high = job.clone().with_nonces(u32::MAX - 700..=u32::MAX);
+            low != Outcome::Exhausted && first_by_reference(&high, target) == Outcome::Exhausted
+        })
+        .unwrap();
+    let job = job.with_nonces(u32::MAX - 700..=u32::MAX);
+    for miner in MINERS.iter() {
+        assert_eq!(miner.search(&job, &Cancel::new()), Outcome::Exhausted);
+    }
+}
+
+#[test]
+fn an_exhausted_job_was_counted_to_the_last_hash() {
+    let miner = Miner::new(NonZeroUsize::new(3).unwrap(), Kernel::portable()).unwrap();
+    let job = Job::rolling(&[4; 80], NEVER, 1)
+        .unwrap()
+        .with_nonces(17..=3016);
+    assert_eq!(miner.search(&job, &Cancel::new()), Outcome::Exhausted);
+    let snapshot = miner.meter().snapshot();
+    assert_eq!(snapshot.total, job.attempts());
+    assert_eq!(snapshot.per_thread.len(), 3);
+    #[expect(clippy::reversed_empty_ranges, reason = "an empty range is the point")]
+    let empty = job.with_nonces(9..=8);
+    assert_eq!(miner.search(&empty, &Cancel::new()), Outcome::Exhausted);
+    assert_eq!(miner.meter().snapshot(), snapshot);
+}
+
+#[test]
+fn a_cancelled_search_has_no_answer_even_for_the_easiest_job() {
+    let job = Job::new(&[1; 80], Target::with_zero_bits(0));
+    let cancel = Cancel::new();
+    cancel.clone().cancel();
+    for miner in MINERS.iter() {
+        assert_eq!(miner.search(&job, &cancel), Outcome::Cancelled);
+    }
+    assert_eq!(
+        search_alone(Kernel::portable(), &job, &cancel),
+        Outcome::Cancelled
+    );
+}
+
+#[test]
+fn a_hit_in_hand_is_dropped_when_the_cancel_comes_before_the_end() {
+    let job = Job::new(&[1; 80], Target::with_zero_bits(0));
+    let cancel = Cancel::new();
+    let search = Search::new(Kernel::portable(), &job, &cancel);
+    search.work(|_| ());
+    assert!(search.solution.lock().unwrap().is_some());
+    cancel.cancel();
+    assert_eq!(search.outcome(), Outcome::Cancelled);
+}
+
+#[test]
+fn a_hit_of_a_higher_position_never_replaces_a_lower_one() {
+    let job = Job::new(&[1; 80], NEVER);
+    let cancel = Cancel::new();
+    let search = Search::new(Kernel::portable(), &job, &cancel);
+    for attempts in [50, 20, 30] {
+        search.hand_in(Solution {
+            header: [0; 80],
+            hash: [0; 32],
+            attempts,
+        });
+    }
+    let Outcome::Found(solution) = search.outcome() else {
+        panic!("a hit was handed in")
+    };
+    assert_eq!(solution.attempts, 20);
+}
+
+#[test]
+fn a_thousand_cancels_under_load_end_a_thousand_searches() {
+    let job = Job::rolling(&[1; 80], NEVER, 0).unwrap();
+    for miner in &MINERS[1..3] {
+        for _ in 0..500 {
+            let cancel = Cancel::new();
+            let counted = miner.meter().snapshot().total;
+            let outcome = std::thread::scope(|scope| {
+                let search = scope.spawn(|| miner.search(&job, &cancel));
+                // The search is under way once its meter moves.
+                while miner.meter().snapshot().total == counted {
+                    std::thread::yield_now();
+                }
+                cancel.cancel();
+                search.join().unwrap()
+            });
+            assert_eq!(outcome, Outcome::Cancelled);
+        }
+        let easy = Job::new(&[1; 80], Target::with_zero_bits(0));
+        assert!(matches!(
+            miner.search(&easy, &Cancel::new()),
+            Outcome::Found(_)
+        ));
+    }
+}
+
+#[test]
+fn every_worker_starts_once_with_its_index() {
+    static STARTED: AtomicUsize = AtomicUsize::new(0);
+    let threads = NonZeroUsize::new(3).unwrap();
+    let start = |index: usize| {
+        STARTED.fetch_add(1 << (8 * index), Ordering::Relaxed);
+    };
+    let miner = Miner::with_thread_start(threads, Kernel::portable(), start).unwrap();
+    let job = Job::new(&[1; 80], NEVER).with_nonces(0..=0);
+    assert_eq!(miner.search(&job, &Cancel::new()), Outcome::Exhausted);
+    assert_eq!(STARTED.load(Ordering::Relaxed), 0x01_0101);
+    assert_eq!(miner.threads(), 3);
+}
+
+#[test]
+fn the_default_leaves_a_core_for_the_node() {
+    let threads = default_threads().get();
+    let allowed = std::thread::available_parallelism().unwrap().get();
+    assert!(threads <= (allowed - 1).max(1));
+}
