@@ -1,8 +1,5 @@
 //! The time to a solution by difficulty: it doubles with every leading zero bit.
-#![allow(
-    missing_docs,
-    reason = "criterion's macros make public functions without docs"
-)]
+#![allow(missing_docs, reason = "criterion's macros make public functions without docs")]
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use engine::{Cancel, Job, Kernel, Miner, Target, default_threads};

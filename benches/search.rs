@@ -1,8 +1,5 @@
 //! What the parallel search adds to the kernel: its rate by threads, and how fast a cancel is.
-#![allow(
-    missing_docs,
-    reason = "criterion's macros make public functions without docs"
-)]
+#![allow(missing_docs, reason = "criterion's macros make public functions without docs")]
 
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
@@ -56,10 +53,7 @@ fn cancelled_once(miner: &Miner, job: &Job) -> Duration {
         }
         let raised = Instant::now();
         cancel.cancel();
-        search
-            .join()
-            .expect("a search does not panic")
-            .duration_since(raised)
+        search.join().expect("a search does not panic").duration_since(raised)
     })
 }
 

@@ -92,9 +92,7 @@ impl Job {
         versions: &[u32],
     ) -> Result<Job, JobError> {
         if !(1..=VERSIONS_MAX).contains(&versions.len()) {
-            return Err(JobError::VersionCount {
-                got: versions.len(),
-            });
+            return Err(JobError::VersionCount { got: versions.len() });
         }
         for (index, &version) in versions.iter().enumerate() {
             if versions[..index].contains(&version) {
@@ -107,11 +105,8 @@ impl Job {
     /// The same job over these nonces only; an empty range makes a job that is exhausted at once.
     pub fn with_nonces(mut self, range: RangeInclusive<u32>) -> Job {
         self.nonce_first = *range.start();
-        self.nonce_count = if range.is_empty() {
-            0
-        } else {
-            u64::from(range.end() - range.start()) + 1
-        };
+        self.nonce_count =
+            if range.is_empty() { 0 } else { u64::from(range.end() - range.start()) + 1 };
         self
     }
 
@@ -167,18 +162,9 @@ impl Job {
     }
 
     fn prepare(header: &[u8; 80], target: Target, versions: Vec<u32>) -> Job {
-        let midstates = versions
-            .iter()
-            .map(|&version| Midstate::new(&with_version(header, version)))
-            .collect();
-        Job {
-            header: *header,
-            target,
-            versions,
-            midstates,
-            nonce_first: 0,
-            nonce_count: 1 << 32,
-        }
+        let midstates =
+            versions.iter().map(|&version| Midstate::new(&with_version(header, version))).collect();
+        Job { header: *header, target, versions, midstates, nonce_first: 0, nonce_count: 1 << 32 }
     }
 }
 
@@ -242,10 +228,7 @@ mod tests {
         assert_eq!(job.attempts(), 1 << 32);
         assert_eq!(job.clone().with_nonces(5..=5).attempts(), 1);
         assert_eq!(job.with_nonces(RangeInclusive::new(6, 5)).attempts(), 0);
-        assert_eq!(
-            Job::rolling(&[0; 80], NEVER, 0).unwrap().attempts(),
-            1 << 35
-        );
+        assert_eq!(Job::rolling(&[0; 80], NEVER, 0).unwrap().attempts(), 1 << 35);
     }
 
     proptest! {

@@ -8,10 +8,22 @@ use std::time::Duration;
 
 use crate::job::Job;
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 pub(crate) mod constants;
 #[cfg(test)]
 mod faulty;
+#[cfg(any(target_arch = "x86_64", test))]
+mod lanes;
 mod portable;
+#[cfg(any(target_arch = "x86_64", test))]
+mod row;
+#[cfg(target_arch = "x86_64")]
+mod sha_ni;
+#[cfg(target_arch = "x86_64")]
+mod sse41;
 #[cfg(test)]
 pub(crate) mod tests;
 mod trial;
@@ -35,6 +47,14 @@ pub struct Kernel(Backend);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Backend {
     Portable,
+    #[cfg(target_arch = "x86_64")]
+    Sse41(sse41::Sse41),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(avx2::Avx2),
+    #[cfg(target_arch = "x86_64")]
+    Avx512(avx512::Avx512),
+    #[cfg(target_arch = "x86_64")]
+    ShaNi(sha_ni::ShaNi),
     #[cfg(test)]
     Faulty,
 }
@@ -83,7 +103,15 @@ pub(crate) struct Hit {
 impl Kernel {
     /// Every kernel this CPU can run, none of them tested yet.
     pub fn available() -> Vec<Kernel> {
-        vec![Kernel::portable()]
+        let mut kernels = vec![Kernel::portable()];
+        #[cfg(target_arch = "x86_64")]
+        {
+            kernels.extend(sse41::Sse41::detect().map(|proof| Kernel(Backend::Sse41(proof))));
+            kernels.extend(avx2::Avx2::detect().map(|proof| Kernel(Backend::Avx2(proof))));
+            kernels.extend(avx512::Avx512::detect().map(|proof| Kernel(Backend::Avx512(proof))));
+            kernels.extend(sha_ni::ShaNi::detect().map(|proof| Kernel(Backend::ShaNi(proof))));
+        }
+        kernels
     }
 
     /// The kernel that runs everywhere.
@@ -124,6 +152,14 @@ impl Kernel {
     pub fn name(self) -> &'static str {
         match self.0 {
             Backend::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Backend::Sse41(_) => "sse41",
+            #[cfg(target_arch = "x86_64")]
+            Backend::Avx2(_) => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Backend::Avx512(_) => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Backend::ShaNi(_) => "sha-ni",
             #[cfg(test)]
             Backend::Faulty => "faulty",
         }
@@ -141,15 +177,10 @@ impl Kernel {
     /// Nonces that make a full batch of `job`: about [`BATCH_TIME`] of work.
     pub(crate) fn batch_nonces(self, job: &Job) -> u32 {
         let trial = Kernel::trials().iter().find(|trial| trial.kernel == self);
-        let rate = trial
-            .and_then(|trial| trial.rate.as_ref().ok())
-            .copied()
-            .unwrap_or(0);
+        let rate = trial.and_then(|trial| trial.rate.as_ref().ok()).copied().unwrap_or(0);
         let hashes = rate / (Duration::from_secs(1).as_nanos() / BATCH_TIME.as_nanos()) as u64;
         let nonces = hashes / job.midstates().len() as u64;
-        u32::try_from(nonces)
-            .unwrap_or(u32::MAX)
-            .clamp(BATCH_NONCES_MIN, BATCH_NONCES_MAX)
+        u32::try_from(nonces).unwrap_or(u32::MAX).clamp(BATCH_NONCES_MIN, BATCH_NONCES_MAX)
     }
 
     /// The confirmed hit of the lowest position among `nonces`.
@@ -177,6 +208,14 @@ impl Kernel {
     ) -> ControlFlow<()> {
         match self.0 {
             Backend::Portable => portable::scan(job, nonces, propose),
+            #[cfg(target_arch = "x86_64")]
+            Backend::Sse41(proof) => proof.scan(job, nonces, propose),
+            #[cfg(target_arch = "x86_64")]
+            Backend::Avx2(proof) => proof.scan(job, nonces, propose),
+            #[cfg(target_arch = "x86_64")]
+            Backend::Avx512(proof) => proof.scan(job, nonces, propose),
+            #[cfg(target_arch = "x86_64")]
+            Backend::ShaNi(proof) => proof.scan(job, nonces, propose),
             #[cfg(test)]
             Backend::Faulty => faulty::scan(job, nonces, propose),
         }
@@ -200,8 +239,5 @@ pub fn cpu_features() -> Vec<&'static str> {
     ];
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     let features: [(&str, bool); 0] = [];
-    features
-        .into_iter()
-        .filter_map(|(name, has)| has.then_some(name))
-        .collect()
+    features.into_iter().filter_map(|(name, has)| has.then_some(name)).collect()
 }

@@ -35,9 +35,7 @@ pub struct MeterSnapshot {
 impl Meter {
     /// A meter for `threads` workers, all at zero.
     pub fn new(threads: usize) -> Meter {
-        Meter {
-            counters: (0..threads).map(|_| Counter::default()).collect(),
-        }
+        Meter { counters: (0..threads).map(|_| Counter::default()).collect() }
     }
 
     /// Adds to one worker's count. A worker the meter does not know is not counted.
@@ -49,14 +47,9 @@ impl Meter {
 
     /// The counts as they are now.
     pub fn snapshot(&self) -> MeterSnapshot {
-        let per_thread: Vec<u64> = self
-            .counters
-            .iter()
-            .map(|Counter(count)| count.load(Ordering::Relaxed))
-            .collect();
-        let total = per_thread
-            .iter()
-            .fold(0, |sum: u64, count| sum.wrapping_add(*count));
+        let per_thread: Vec<u64> =
+            self.counters.iter().map(|Counter(count)| count.load(Ordering::Relaxed)).collect();
+        let total = per_thread.iter().fold(0, |sum: u64, count| sum.wrapping_add(*count));
         MeterSnapshot { per_thread, total }
     }
 }
@@ -103,18 +96,10 @@ impl RateWindow {
             return;
         }
         self.latest = Some(sample);
-        if self
-            .samples
-            .back()
-            .is_none_or(|last| now - last.at >= SAMPLE_SPACING)
-        {
+        if self.samples.back().is_none_or(|last| now - last.at >= SAMPLE_SPACING) {
             self.samples.push_back(sample);
         }
-        while self
-            .samples
-            .get(1)
-            .is_some_and(|second| now - second.at >= LONG)
-        {
+        while self.samples.get(1).is_some_and(|second| now - second.at >= LONG) {
             self.samples.pop_front();
         }
         self.max = self.max.max(self.rate_over(SHORT));
@@ -133,9 +118,7 @@ impl RateWindow {
     /// From the youngest sample that is at least `window` old up to the latest.
     fn rate_over(&self, window: Duration) -> Option<u64> {
         let latest = self.latest?;
-        let old_enough = self
-            .samples
-            .partition_point(|sample| latest.at - sample.at >= window);
+        let old_enough = self.samples.partition_point(|sample| latest.at - sample.at >= window);
         let start = self.samples.get(old_enough.checked_sub(1)?)?;
         let hashes = u128::from(latest.total.saturating_sub(start.total));
         let elapsed_ns = (latest.at - start.at).as_nanos();
@@ -163,13 +146,7 @@ mod tests {
         meter.add(1, 7);
         meter.add(1, 1);
         meter.add(2, 100);
-        assert_eq!(
-            meter.snapshot(),
-            MeterSnapshot {
-                per_thread: vec![5, 8],
-                total: 13
-            }
-        );
+        assert_eq!(meter.snapshot(), MeterSnapshot { per_thread: vec![5, 8], total: 13 });
     }
 
     #[test]

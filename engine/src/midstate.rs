@@ -12,8 +12,9 @@ pub(crate) type Tail = [u32; 3];
 pub(crate) struct Midstate {
     /// SHA-256 after the first 64 header bytes.
     pub(crate) state: [u32; 8],
-    /// The working variables after rounds 0 to 2 of the second block: round 3 takes the nonce.
-    pub(crate) round3: [u32; 8],
+    /// The working variables `a` to `h` after rounds 0 to 3 of the second block, as they are with
+    /// a nonce of zero: the nonce's word has only to be added to `a` and `e`.
+    pub(crate) round4: [u32; 8],
 }
 
 impl Midstate {
@@ -22,11 +23,12 @@ impl Midstate {
         let (first, _) = header.split_first_chunk().expect("80 bytes begin with 64");
         let mut state = INITIAL_STATE;
         compress256(&mut state, first);
-        let mut round3 = state;
-        for (word, constant) in tail(header).into_iter().zip(ROUND_CONSTANTS) {
-            round3 = round(round3, word.wrapping_add(constant));
+        let [end, time, bits] = tail(header);
+        let mut round4 = state;
+        for (word, constant) in [end, time, bits, 0].into_iter().zip(ROUND_CONSTANTS) {
+            round4 = round(round4, word.wrapping_add(constant));
         }
-        Midstate { state, round3 }
+        Midstate { state, round4 }
     }
 }
 
@@ -40,21 +42,9 @@ pub(crate) fn tail(header: &[u8; 80]) -> Tail {
 fn round([a, b, c, d, e, f, g, h]: [u32; 8], keyed_word: u32) -> [u32; 8] {
     let sum1 = e.rotate_right(6) ^ e.rotate_right(11) ^ e.rotate_right(25);
     let choice = ((f ^ g) & e) ^ g;
-    let first = h
-        .wrapping_add(sum1)
-        .wrapping_add(choice)
-        .wrapping_add(keyed_word);
+    let first = h.wrapping_add(sum1).wrapping_add(choice).wrapping_add(keyed_word);
     let sum0 = a.rotate_right(2) ^ a.rotate_right(13) ^ a.rotate_right(22);
     let majority = ((a ^ b) & (b ^ c)) ^ b;
     let second = sum0.wrapping_add(majority);
-    [
-        first.wrapping_add(second),
-        a,
-        b,
-        c,
-        d.wrapping_add(first),
-        e,
-        f,
-        g,
-    ]
+    [first.wrapping_add(second), a, b, c, d.wrapping_add(first), e, f, g]
 }

@@ -88,11 +88,7 @@ impl Miner {
             .start_handler(start)
             .build()
             .map_err(|reason| EngineError::Threads { threads, reason })?;
-        Ok(Miner {
-            pool,
-            kernel,
-            meter: Arc::new(Meter::new(threads)),
-        })
+        Ok(Miner { pool, kernel, meter: Arc::new(Meter::new(threads)) })
     }
 
     /// Searches the whole job, unless cancelled, and blocks the caller meanwhile.
@@ -173,10 +169,7 @@ impl<'a> Search<'a> {
             }
             let offset = u32::try_from(batch.first).expect("a job has at most 2^32 nonces");
             let first = self.job.nonce_first().wrapping_add(offset);
-            let nonces = Nonces {
-                first,
-                count: batch.count,
-            };
+            let nonces = Nonces { first, count: batch.count };
             let Some(hit) = self.kernel.first_hit(self.job, nonces) else {
                 count(u64::from(batch.count) * versions);
                 continue;
@@ -184,11 +177,7 @@ impl<'a> Search<'a> {
             let in_batch = u64::from(hit.at.offset) * versions + hit.at.version as u64;
             count(in_batch + 1);
             let position = batch.first * versions + in_batch;
-            self.hand_in(Solution {
-                header: hit.header,
-                hash: hit.hash,
-                attempts: position + 1,
-            });
+            self.hand_in(Solution { header: hit.header, hash: hit.hash, attempts: position + 1 });
             return;
         }
     }
@@ -197,10 +186,7 @@ impl<'a> Search<'a> {
     fn hand_in(&self, hit: Solution) {
         self.lowest.0.fetch_min(hit.attempts - 1, Ordering::Relaxed);
         let mut solution = self.solution.lock().unwrap_or_else(PoisonError::into_inner);
-        if solution
-            .as_ref()
-            .is_none_or(|best| hit.attempts < best.attempts)
-        {
+        if solution.as_ref().is_none_or(|best| hit.attempts < best.attempts) {
             *solution = Some(hit);
         }
     }
@@ -209,10 +195,7 @@ impl<'a> Search<'a> {
         if self.cancel.is_cancelled() {
             return Outcome::Cancelled;
         }
-        let solution = self
-            .solution
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner);
+        let solution = self.solution.into_inner().unwrap_or_else(PoisonError::into_inner);
         solution.map_or(Outcome::Exhausted, Outcome::Found)
     }
 }

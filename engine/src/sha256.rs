@@ -34,11 +34,7 @@ fn sha256(bytes: &[u8]) -> [u8; 32] {
     padded[..rest.len()].copy_from_slice(rest);
     padded[rest.len()] = 0x80;
     // One bit of padding and the length's eight bytes must fit behind the rest.
-    let end = if rest.len() + 9 <= BLOCK_BYTES {
-        BLOCK_BYTES
-    } else {
-        2 * BLOCK_BYTES
-    };
+    let end = if rest.len() + 9 <= BLOCK_BYTES { BLOCK_BYTES } else { 2 * BLOCK_BYTES };
     let length_bits = (bytes.len() as u64).wrapping_mul(8);
     padded[end - 8..end].copy_from_slice(&length_bits.to_be_bytes());
     for block in padded[..end].chunks_exact(BLOCK_BYTES) {
@@ -144,18 +140,9 @@ mod tests {
         // FIPS 180-4 examples, and the empty message.
         let long = b"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq";
         for (message, digest) in [
-            (
-                &b""[..],
-                "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-            ),
-            (
-                &b"abc"[..],
-                "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
-            ),
-            (
-                &long[..],
-                "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1",
-            ),
+            (&b""[..], "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+            (&b"abc"[..], "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+            (&long[..], "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"),
         ] {
             assert_eq!(hex(&sha256(message)), digest);
         }

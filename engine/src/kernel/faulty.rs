@@ -13,10 +13,6 @@ pub(super) fn scan(
     propose: &mut dyn FnMut(Proposal) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
     portable::scan(job, nonces, &mut |at| {
-        if at.offset % 16 == BLIND_LANE {
-            ControlFlow::Continue(())
-        } else {
-            propose(at)
-        }
+        if at.offset % 16 == BLIND_LANE { ControlFlow::Continue(()) } else { propose(at) }
     })
 }

@@ -20,10 +20,7 @@ pub(crate) fn header_from_hex(hex: &str) -> [u8; 80] {
 fn hits(kernel: Kernel, job: &Job, nonces: Nonces) -> Vec<(u32, usize)> {
     let mut hits = Vec::new();
     let end = kernel.scan(job, nonces, &mut |at| {
-        if job
-            .judge(nonces.first.wrapping_add(at.offset), at.version)
-            .is_some()
-        {
+        if job.judge(nonces.first.wrapping_add(at.offset), at.version).is_some() {
             hits.push((at.offset, at.version));
         }
         ControlFlow::Continue(())
@@ -138,30 +135,12 @@ fn every_kernel_finds_bitcoins_first_nonce_in_every_lane() {
     let job = Job::new(&header, Target::with_zero_bits(32));
     for kernel in Kernel::available() {
         for lane in 0..40 {
-            let nonces = Nonces {
-                first: 2_083_236_893 - lane,
-                count: lane + 1,
-            };
+            let nonces = Nonces { first: 2_083_236_893 - lane, count: lane + 1 };
             let hit = kernel.first_hit(&job, nonces).unwrap();
-            assert_eq!(
-                hit.at,
-                Proposal {
-                    offset: lane,
-                    version: 0
-                },
-                "{}",
-                kernel.name()
-            );
+            assert_eq!(hit.at, Proposal { offset: lane, version: 0 }, "{}", kernel.name());
             assert_eq!(hit.header, header);
-            let before = Nonces {
-                count: lane,
-                ..nonces
-            };
-            assert!(
-                kernel.first_hit(&job, before).is_none(),
-                "{}",
-                kernel.name()
-            );
+            let before = Nonces { count: lane, ..nonces };
+            assert!(kernel.first_hit(&job, before).is_none(), "{}", kernel.name());
         }
     }
 }
@@ -171,23 +150,13 @@ fn every_kernel_stops_where_it_is_told_to() {
     let job = Job::rolling(&[9; 80], Target::with_zero_bits(0), 0).unwrap();
     for kernel in Kernel::available() {
         let mut proposals = Vec::new();
-        let nonces = Nonces {
-            first: u32::MAX - 4,
-            count: 5,
-        };
+        let nonces = Nonces { first: u32::MAX - 4, count: 5 };
         let end = kernel.scan(&job, nonces, &mut |at| {
             proposals.push(at);
-            if proposals.len() == 13 {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
+            if proposals.len() == 13 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         assert_eq!(end, ControlFlow::Break(()), "{}", kernel.name());
-        let last = Proposal {
-            offset: 1,
-            version: 4,
-        };
+        let last = Proposal { offset: 1, version: 4 };
         assert_eq!(proposals.last(), Some(&last), "{}", kernel.name());
     }
 }

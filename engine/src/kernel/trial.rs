@@ -35,22 +35,15 @@ pub(super) fn of_this_process() -> &'static [Trial] {
 
 /// The kernel with the highest rate among those that passed.
 pub(super) fn fastest(trials: &[Trial]) -> Option<Kernel> {
-    let passed = trials
-        .iter()
-        .filter_map(|trial| Some((*trial.rate.as_ref().ok()?, trial.kernel)));
-    passed
-        .max_by_key(|(rate, _)| *rate)
-        .map(|(_, kernel)| kernel)
+    let passed = trials.iter().filter_map(|trial| Some((*trial.rate.as_ref().ok()?, trial.kernel)));
+    passed.max_by_key(|(rate, _)| *rate).map(|(_, kernel)| kernel)
 }
 
 /// Tests `kernels`, then measures in turns those that passed.
 pub(super) fn hold(kernels: &[Kernel]) -> Vec<Trial> {
     let mut trials: Vec<Trial> = kernels
         .iter()
-        .map(|&kernel| Trial {
-            kernel,
-            rate: kernel.self_test().map(|()| 0),
-        })
+        .map(|&kernel| Trial { kernel, rate: kernel.self_test().map(|()| 0) })
         .collect();
     for _ in 0..MEASURED_TURNS {
         for trial in &mut trials {
@@ -92,25 +85,16 @@ pub(super) fn self_test(kernel: Kernel) -> Result<(), KernelError> {
         for (versions, version) in [(&turned[..], turn), (lone, 0)] {
             let job = Job::with_versions(&header, target, versions)
                 .expect("one to eight distinct versions make a job");
-            let nonces = Nonces {
-                first: nonce.wrapping_sub(lane),
-                count: PLANTED_WINDOW,
-            };
+            let nonces = Nonces { first: nonce.wrapping_sub(lane), count: PLANTED_WINDOW };
             // The window may begin before the planted ones, where a better attempt would be a
             // lucky find of one in hundreds: only the planted one itself counts.
             let mut found = false;
             let _stopped = kernel.scan(&job, nonces, &mut |at| {
-                found |= at
-                    == Proposal {
-                        offset: lane,
-                        version,
-                    };
+                found |= at == Proposal { offset: lane, version };
                 ControlFlow::Continue(())
             });
             if !found {
-                return Err(KernelError::Faulty {
-                    name: kernel.name(),
-                });
+                return Err(KernelError::Faulty { name: kernel.name() });
             }
         }
     }

@@ -21,14 +21,12 @@ pub(super) struct Batch {
 }
 
 impl Batches {
-    /// Cuts `nonces` into batches of up to `full` nonces, which is rounded down to a power of two.
+    /// Cuts `nonces` into batches of up to `full` nonces, which is rounded to a power of two.
     pub(super) fn new(nonces: u64, full: u32) -> Batches {
-        let full = 1 << full.max(1).ilog2();
-        Batches {
-            nonces,
-            first: full.min(FIRST_NONCES),
-            full,
-        }
+        // Three quarters of a power of two and more become that power.
+        let full = u64::from(full.max(1));
+        let full = 1 << (full + full / 3).ilog2();
+        Batches { nonces, first: full.min(FIRST_NONCES), full }
     }
 
     /// The batch of that number; `None` behind the last.
@@ -53,10 +51,8 @@ mod tests {
 
     #[test]
     fn the_first_batches_double_from_256_nonces() {
-        let batches = Batches::new(1 << 32, 2047);
-        let sizes: Vec<u32> = (0..5)
-            .map(|number| batches.get(number).unwrap().count)
-            .collect();
+        let batches = Batches::new(1 << 32, 1200);
+        let sizes: Vec<u32> = (0..5).map(|number| batches.get(number).unwrap().count).collect();
         assert_eq!(sizes, [256, 256, 512, 1024, 1024]);
     }
 

@@ -26,11 +26,7 @@ fn first_by_reference(job: &Job, target: Target) -> Outcome {
         let header = job.header_at(position).unwrap();
         let hash = crate::sha256d(&header);
         if target.is_met_by(&hash) {
-            return Outcome::Found(Solution {
-                header,
-                hash,
-                attempts: position + 1,
-            });
+            return Outcome::Found(Solution { header, hash, attempts: position + 1 });
         }
     }
     Outcome::Exhausted
@@ -72,12 +68,7 @@ fn harder_jobs_have_the_same_answer_on_any_number_of_threads() {
         let alone = search_alone(Kernel::best(), &job, &Cancel::new());
         assert!(matches!(alone, Outcome::Found(_)));
         for miner in MINERS.iter() {
-            assert_eq!(
-                miner.search(&job, &Cancel::new()),
-                alone,
-                "{} threads",
-                miner.threads()
-            );
+            assert_eq!(miner.search(&job, &Cancel::new()), alone, "{} threads", miner.threads());
         }
     }
 }
@@ -118,9 +109,7 @@ fn a_range_at_the_end_of_the_nonces_does_not_wrap_around() {
 #[test]
 fn an_exhausted_job_was_counted_to_the_last_hash() {
     let miner = Miner::new(NonZeroUsize::new(3).unwrap(), Kernel::portable()).unwrap();
-    let job = Job::rolling(&[4; 80], NEVER, 1)
-        .unwrap()
-        .with_nonces(17..=3016);
+    let job = Job::rolling(&[4; 80], NEVER, 1).unwrap().with_nonces(17..=3016);
     assert_eq!(miner.search(&job, &Cancel::new()), Outcome::Exhausted);
     let snapshot = miner.meter().snapshot();
     assert_eq!(snapshot.total, job.attempts());
@@ -139,10 +128,7 @@ fn a_cancelled_search_has_no_answer_even_for_the_easiest_job() {
     for miner in MINERS.iter() {
         assert_eq!(miner.search(&job, &cancel), Outcome::Cancelled);
     }
-    assert_eq!(
-        search_alone(Kernel::portable(), &job, &cancel),
-        Outcome::Cancelled
-    );
+    assert_eq!(search_alone(Kernel::portable(), &job, &cancel), Outcome::Cancelled);
 }
 
 #[test]
@@ -162,15 +148,9 @@ fn a_hit_of_a_higher_position_never_replaces_a_lower_one() {
     let cancel = Cancel::new();
     let search = Search::new(Kernel::portable(), &job, &cancel);
     for attempts in [50, 20, 30] {
-        search.hand_in(Solution {
-            header: [0; 80],
-            hash: [0; 32],
-            attempts,
-        });
+        search.hand_in(Solution { header: [0; 80], hash: [0; 32], attempts });
     }
-    let Outcome::Found(solution) = search.outcome() else {
-        panic!("a hit was handed in")
-    };
+    let Outcome::Found(solution) = search.outcome() else { panic!("a hit was handed in") };
     assert_eq!(solution.attempts, 20);
 }
 
@@ -193,10 +173,7 @@ fn a_thousand_cancels_under_load_end_a_thousand_searches() {
             assert_eq!(outcome, Outcome::Cancelled);
         }
         let easy = Job::new(&[1; 80], Target::with_zero_bits(0));
-        assert!(matches!(
-            miner.search(&easy, &Cancel::new()),
-            Outcome::Found(_)
-        ));
+        assert!(matches!(miner.search(&easy, &Cancel::new()), Outcome::Found(_)));
     }
 }
 

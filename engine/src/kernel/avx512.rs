@@ -1,0 +1,103 @@
+//! Sixteen lanes in 512 bits: AVX-512, which rotates in one instruction; the compiler makes
+//! three-input logic out of pairs of `and` and `xor`.
+#![expect(unsafe_code, reason = "the only way to call an instruction set that detection found")]
+
+use std::arch::x86_64::*;
+use std::ops::ControlFlow;
+
+use super::lanes::{self, Lanes};
+use super::{Nonces, Proposal};
+use crate::job::Job;
+
+/// Holding one proves that the CPU has the foundation of AVX-512.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Avx512(());
+
+impl Avx512 {
+    /// Asks the CPU.
+    pub(super) fn detect() -> Option<Avx512> {
+        is_x86_feature_detected!("avx512f").then_some(Avx512(()))
+    }
+
+    /// Proposes attempts of `job` in order of position.
+    pub(super) fn scan(
+        self,
+        job: &Job,
+        nonces: Nonces,
+        propose: &mut dyn FnMut(Proposal) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        // SAFETY: only `detect` makes an `Avx512`, and it has seen the feature.
+        unsafe { scan(job, nonces, propose) }
+    }
+}
+
+#[target_feature(enable = "avx512f")]
+fn scan(
+    job: &Job,
+    nonces: Nonces,
+    propose: &mut dyn FnMut(Proposal) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    lanes::scan::<Row>(job, nonces, propose)
+}
+
+/// Exists only inside [`scan`].
+#[derive(Clone, Copy)]
+struct Row(__m512i);
+
+impl Lanes for Row {
+    const COUNT: u32 = 16;
+
+    #[inline(always)]
+    fn splat(word: u32) -> Self {
+        // SAFETY: rows are made and used only inside `scan`, where AVX-512 is on.
+        Row(unsafe { _mm512_set1_epi32(word.cast_signed()) })
+    }
+
+    #[inline(always)]
+    fn indices() -> Self {
+        // SAFETY: as in `splat`.
+        Row(unsafe { _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) })
+    }
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        // SAFETY: as in `splat`.
+        Row(unsafe { _mm512_add_epi32(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn and(self, other: Self) -> Self {
+        // SAFETY: as in `splat`.
+        Row(unsafe { _mm512_and_si512(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn xor(self, other: Self) -> Self {
+        // SAFETY: as in `splat`.
+        Row(unsafe { _mm512_xor_si512(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn shift_left<const BITS: i32>(self) -> Self {
+        // SAFETY: as in `splat`.
+        Row(unsafe { _mm512_sllv_epi32(self.0, _mm512_set1_epi32(BITS)) })
+    }
+
+    #[inline(always)]
+    fn shift_right<const BITS: i32>(self) -> Self {
+        // SAFETY: as in `splat`.
+        Row(unsafe { _mm512_srlv_epi32(self.0, _mm512_set1_epi32(BITS)) })
+    }
+
+    #[inline(always)]
+    fn zero_lanes(self) -> u32 {
+        // SAFETY: as in `splat`.
+        u32::from(unsafe { _mm512_testn_epi32_mask(self.0, self.0) })
+    }
+
+    #[inline(always)]
+    fn rotate<const RIGHT: i32, const LEFT: i32>(self) -> Self {
+        // SAFETY: as in `splat`.
+        Row(unsafe { _mm512_ror_epi32::<RIGHT>(self.0) })
+    }
+}
