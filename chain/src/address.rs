@@ -47,10 +47,7 @@ impl Address {
             CheckedHrpstring::new::<Bech32m>(text.trim()).map_err(|_| AddressError::Malformed)?;
         let got = checked.hrp().to_lowercase();
         if got != prefix {
-            return Err(AddressError::OtherNetwork {
-                got,
-                expected: prefix.to_owned(),
-            });
+            return Err(AddressError::OtherNetwork { got, expected: prefix.to_owned() });
         }
         let segwit = SegwitHrpstring::new(text.trim()).map_err(|_| AddressError::UnknownKind)?;
         let bytes: Vec<u8> = segwit.byte_iter().collect();
@@ -58,10 +55,7 @@ impl Address {
         if segwit.witness_version() != VERSION_1 {
             return Err(AddressError::UnknownKind);
         }
-        Ok(Self {
-            prefix: got,
-            key: OutputKey(key),
-        })
+        Ok(Self { prefix: got, key: OutputKey(key) })
     }
 }
 
@@ -78,10 +72,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn address(bytes: [u8; 32]) -> Address {
-        Address {
-            prefix: "dlode".to_owned(),
-            key: OutputKey(bytes),
-        }
+        Address { prefix: "dlode".to_owned(), key: OutputKey(bytes) }
     }
 
     proptest! {

@@ -36,10 +36,7 @@ impl Amount {
 
     /// The sum, or `None` when it exceeds [`MAX_MONEY`].
     pub fn checked_add(self, other: Self) -> Option<Self> {
-        self.0
-            .checked_add(other.0)
-            .map(Self)
-            .filter(|sum| sum.is_possible())
+        self.0.checked_add(other.0).map(Self).filter(|sum| sum.is_possible())
     }
 
     /// The difference, or `None` when it would be negative.
@@ -87,9 +84,7 @@ impl FromStr for Amount {
             return Err(ParseAmountError::TooFine(shown()));
         }
         let padded: String = fraction.chars().chain(iter::repeat('0')).take(8).collect();
-        let units = padded
-            .parse::<u64>()
-            .expect("eight decimal digits fit 64 bits");
+        let units = padded.parse::<u64>().expect("eight decimal digits fit 64 bits");
         whole
             .parse::<u64>()
             .ok()
@@ -125,14 +120,8 @@ mod tests {
                 "{text}"
             );
         }
-        assert!(matches!(
-            "0.000000001".parse::<Amount>(),
-            Err(ParseAmountError::TooFine(_))
-        ));
-        assert!(matches!(
-            "1000000000.1".parse::<Amount>(),
-            Err(ParseAmountError::TooMuch(_))
-        ));
+        assert!(matches!("0.000000001".parse::<Amount>(), Err(ParseAmountError::TooFine(_))));
+        assert!(matches!("1000000000.1".parse::<Amount>(), Err(ParseAmountError::TooMuch(_))));
         assert!(matches!(
             "99999999999999999999".parse::<Amount>(),
             Err(ParseAmountError::TooMuch(_))
@@ -143,9 +132,6 @@ mod tests {
     fn sums_stop_at_max_money() {
         assert_eq!(MAX_MONEY.checked_add(Amount(1)), None);
         assert_eq!(Amount(u64::MAX).checked_add(Amount(2)), None);
-        assert_eq!(
-            Amount::checked_sum([MAX_MONEY, Amount::ZERO]),
-            Some(MAX_MONEY)
-        );
+        assert_eq!(Amount::checked_sum([MAX_MONEY, Amount::ZERO]), Some(MAX_MONEY));
     }
 }

@@ -61,20 +61,14 @@ pub fn commits(header: Header, body: &[u8]) -> Result<CommittedBlock, BodyMismat
     let wtxids: Vec<Wtxid> = transactions.iter().map(Transaction::wtxid).collect();
     let got = merkle::root(&wtxids).ok_or(BodyMismatch::Empty)?;
     if got != header.merkle_root {
-        return Err(BodyMismatch::WrongRoot {
-            got,
-            expected: header.merkle_root,
-        });
+        return Err(BodyMismatch::WrongRoot { got, expected: header.merkle_root });
     }
     Ok(CommittedBlock {
         hash: header.hash(),
         txids: transactions.iter().map(Transaction::txid).collect(),
         wtxids,
         encoded_bytes: HEADER_BYTES + body.len(),
-        block: Block {
-            header,
-            transactions,
-        },
+        block: Block { header, transactions },
     })
 }
 

@@ -41,11 +41,7 @@ impl Target {
 
     /// 2^(256 - `bits`) - 1: met by hashes with at least that many leading zero bits.
     pub fn with_zero_bits(bits: u32) -> Self {
-        Self(if bits >= 256 {
-            U256::ZERO
-        } else {
-            U256::MAX >> bits as usize
-        })
+        Self(if bits >= 256 { U256::ZERO } else { U256::MAX >> bits as usize })
     }
 
     /// Whether `hash` is at most this target.
@@ -56,11 +52,8 @@ impl Target {
     /// The compact form, rounded down to its 23 bits of precision.
     pub fn to_compact(self) -> CompactTarget {
         let mut size = self.0.byte_len();
-        let mantissa = if size <= 3 {
-            self.0 << (8 * (3 - size))
-        } else {
-            self.0 >> (8 * (size - 3))
-        };
+        let mantissa =
+            if size <= 3 { self.0 << (8 * (3 - size)) } else { self.0 >> (8 * (size - 3)) };
         let mut mantissa = mantissa.to::<u32>();
         // The top mantissa bit is a sign in this form: a number that needs it moves one byte up.
         if mantissa & 0x0080_0000 != 0 {
@@ -265,17 +258,9 @@ fn asert_factor(fraction: u64) -> u64 {
 fn shift_saturating(value: U512, shift: i128) -> U512 {
     let places = usize::try_from(shift.unsigned_abs()).unwrap_or(usize::MAX);
     if shift <= 0 {
-        return if places < 512 {
-            value >> places
-        } else {
-            U512::ZERO
-        };
+        return if places < 512 { value >> places } else { U512::ZERO };
     }
-    if places < 512 && value.bit_len() + places <= 512 {
-        value << places
-    } else {
-        U512::MAX
-    }
+    if places < 512 && value.bit_len() + places <= 512 { value << places } else { U512::MAX }
 }
 
 /// The bits that the child of a block at `height` with `time` must have; `anchor` is that block's.

@@ -114,10 +114,7 @@ impl<'a> Reader<'a> {
     /// [`DecodeError::Truncated`] when there are fewer.
     pub fn take(&mut self, count: usize) -> Result<&'a [u8], DecodeError> {
         if count > self.rest.len() {
-            return Err(DecodeError::Truncated {
-                got: self.rest.len(),
-                wanted: count,
-            });
+            return Err(DecodeError::Truncated { got: self.rest.len(), wanted: count });
         }
         let (taken, rest) = self.rest.split_at(count);
         self.rest = rest;
@@ -129,10 +126,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`DecodeError::Truncated`] when there are fewer.
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
-        Ok(self
-            .take(N)?
-            .try_into()
-            .expect("take returned exactly N bytes"))
+        Ok(self.take(N)?.try_into().expect("take returned exactly N bytes"))
     }
 
     /// One byte.
@@ -233,11 +227,9 @@ mod tests {
 
     #[test]
     fn a_size_in_a_longer_form_is_refused() {
-        for bytes in [
-            &[0xfd, 0xfc, 0][..],
-            &[0xfe, 0xff, 0xff, 0, 0],
-            &[0xff, 1, 0, 0, 0, 0, 0, 0, 0],
-        ] {
+        for bytes in
+            [&[0xfd, 0xfc, 0][..], &[0xfe, 0xff, 0xff, 0, 0], &[0xff, 1, 0, 0, 0, 0, 0, 0, 0]]
+        {
             assert!(matches!(
                 Reader::new(bytes).compact_size(),
                 Err(DecodeError::NonMinimalSize(_))

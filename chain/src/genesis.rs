@@ -28,11 +28,7 @@ impl Network {
         let genesis = genesis_block(&spec, spec_hash);
         let body = genesis.encode_body();
         let genesis = commits(genesis.header, &body).expect("genesis is made with its own root");
-        Ok(Self {
-            spec,
-            spec_hash,
-            genesis,
-        })
+        Ok(Self { spec, spec_hash, genesis })
     }
 
     /// Hash of the first block: the network's name in the protocol.
@@ -45,16 +41,9 @@ fn genesis_block(spec: &ChainSpec, spec_hash: SpecHash) -> Block {
     let outputs = spec
         .allocations
         .iter()
-        .map(|allocation| Output {
-            amount: allocation.amount,
-            key: allocation.key,
-        })
+        .map(|allocation| Output { amount: allocation.amount, key: allocation.key })
         .collect();
-    let coinbase = Transaction::Coinbase(Coinbase {
-        height: 0,
-        extra: spec_hash.0,
-        outputs,
-    });
+    let coinbase = Transaction::Coinbase(Coinbase { height: 0, extra: spec_hash.0, outputs });
     let mut block = Block {
         header: Header {
             version: VERSION_BASE,

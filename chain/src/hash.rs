@@ -39,12 +39,10 @@ pub struct ParseHashError {
 /// Lower-case hex of any bytes, first byte first.
 pub fn to_hex(bytes: &[u8]) -> String {
     use fmt::Write;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            write!(text, "{byte:02x}").expect("writing to a String cannot fail");
-            text
-        })
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a String cannot fail");
+        text
+    })
 }
 
 /// The bytes behind hex digits of either case; `None` for an odd length or any other character.
@@ -52,11 +50,7 @@ pub fn from_hex(text: &str) -> Option<Vec<u8>> {
     if !text.len().is_multiple_of(2) {
         return None;
     }
-    let digit = |byte: u8| {
-        char::from(byte)
-            .to_digit(16)
-            .and_then(|digit| u8::try_from(digit).ok())
-    };
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     text.as_bytes()
         .chunks_exact(2)
         .map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?))
@@ -66,9 +60,7 @@ pub fn from_hex(text: &str) -> Option<Vec<u8>> {
 fn parse_32(text: &str) -> Result<[u8; 32], ParseHashError> {
     from_hex(text)
         .and_then(|bytes| bytes.try_into().ok())
-        .ok_or_else(|| ParseHashError {
-            got: text.chars().take(80).collect(),
-        })
+        .ok_or_else(|| ParseHashError { got: text.chars().take(80).collect() })
 }
 
 macro_rules! hash_type {
@@ -146,12 +138,7 @@ impl BlockHash {
     /// Leading zero bits of the hash as a number: what people call its difficulty.
     pub fn leading_zero_bits(&self) -> u32 {
         let zero_bytes = self.0.iter().rev().take_while(|byte| **byte == 0).count();
-        let next = self
-            .0
-            .iter()
-            .rev()
-            .nth(zero_bytes)
-            .map_or(0, |byte| byte.leading_zeros());
+        let next = self.0.iter().rev().nth(zero_bytes).map_or(0, |byte| byte.leading_zeros());
         u32::try_from(zero_bytes * 8).expect("at most 256") + next
     }
 }

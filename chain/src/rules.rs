@@ -183,19 +183,13 @@ pub struct InvalidBlock {
 
 impl From<RuleError> for InvalidBlock {
     fn from(rule: RuleError) -> Self {
-        Self {
-            rule,
-            transaction: None,
-        }
+        Self { rule, transaction: None }
     }
 }
 
 impl InvalidBlock {
     /// Blames the transaction at position `transaction`.
     pub fn of_transaction(rule: RuleError, transaction: u32) -> Self {
-        Self {
-            rule,
-            transaction: Some(transaction),
-        }
+        Self { rule, transaction: Some(transaction) }
     }
 }

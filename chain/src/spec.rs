@@ -198,10 +198,7 @@ impl ChainSpec {
 
     /// The address of `key` on this network.
     pub fn address(&self, key: OutputKey) -> Address {
-        Address {
-            prefix: self.address_prefix.clone(),
-            key,
-        }
+        Address { prefix: self.address_prefix.clone(), key }
     }
 
     /// Target of genesis.
@@ -247,12 +244,10 @@ impl ChainSpec {
     pub fn check(&self) -> Result<(), SpecError> {
         let lower = |text: &str| text.bytes().all(|byte| byte.is_ascii_lowercase());
         let symbol = |text: &str| {
-            text.bytes()
-                .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+            text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
         };
         let name = |text: &str| {
-            text.bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b" -".contains(&byte))
+            text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" -".contains(&byte))
         };
         in_bounds(
             "coin_name",
@@ -260,36 +255,21 @@ impl ChainSpec {
             "1 to 32 letters, digits, spaces or dashes",
             |text| (1..=32).contains(&text.len()) && name(text),
         )?;
-        in_bounds(
-            "coin_symbol",
-            &self.coin_symbol,
-            "1 to 8 capitals or digits",
-            |text| (1..=8).contains(&text.len()) && symbol(text),
-        )?;
-        in_bounds(
-            "address_prefix",
-            &self.address_prefix,
-            "1 to 16 lower-case letters",
-            |text| (1..=16).contains(&text.len()) && lower(text),
-        )?;
-        in_bounds(
-            "starting_bits",
-            &self.starting_bits,
-            "1 to 200 leading zero bits",
-            |bits| (1..=200).contains(bits),
-        )?;
-        in_bounds(
-            "easiest_bits",
-            &self.easiest_bits,
-            "1 to starting_bits",
-            |bits| (1..=self.starting_bits).contains(bits),
-        )?;
-        in_bounds(
-            "spacing_s",
-            &self.spacing_s,
-            "1 to 86400 seconds",
-            |spacing_s| (1..=86_400).contains(spacing_s),
-        )?;
+        in_bounds("coin_symbol", &self.coin_symbol, "1 to 8 capitals or digits", |text| {
+            (1..=8).contains(&text.len()) && symbol(text)
+        })?;
+        in_bounds("address_prefix", &self.address_prefix, "1 to 16 lower-case letters", |text| {
+            (1..=16).contains(&text.len()) && lower(text)
+        })?;
+        in_bounds("starting_bits", &self.starting_bits, "1 to 200 leading zero bits", |bits| {
+            (1..=200).contains(bits)
+        })?;
+        in_bounds("easiest_bits", &self.easiest_bits, "1 to starting_bits", |bits| {
+            (1..=self.starting_bits).contains(bits)
+        })?;
+        in_bounds("spacing_s", &self.spacing_s, "1 to 86400 seconds", |spacing_s| {
+            (1..=86_400).contains(spacing_s)
+        })?;
         in_bounds(
             "half_life_s",
             &self.half_life_s,
@@ -297,47 +277,29 @@ impl ChainSpec {
             |half_life_s| *half_life_s >= 24 * self.spacing_s,
         )?;
         self.check_money()?;
-        in_bounds(
-            "maturity",
-            &self.maturity,
-            "1 to 10000 blocks",
-            |maturity| (1..=10_000).contains(maturity),
-        )?;
-        in_bounds(
-            "block_bytes_max",
-            &self.block_bytes_max,
-            "10000 to 4000000 bytes",
-            |bytes| (10_000..=4_000_000).contains(bytes),
-        )?;
+        in_bounds("maturity", &self.maturity, "1 to 10000 blocks", |maturity| {
+            (1..=10_000).contains(maturity)
+        })?;
+        in_bounds("block_bytes_max", &self.block_bytes_max, "10000 to 4000000 bytes", |bytes| {
+            (10_000..=4_000_000).contains(bytes)
+        })?;
         // The last second that 32 bits hold stays out of reach of the future limit.
-        in_bounds(
-            "genesis_time",
-            &self.genesis_time,
-            "a time before the year 2100",
-            |time| *time < 4_102_444_800,
-        )
+        in_bounds("genesis_time", &self.genesis_time, "a time before the year 2100", |time| {
+            *time < 4_102_444_800
+        })
     }
 
     fn check_money(&self) -> Result<(), SpecError> {
-        in_bounds(
-            "halving_interval",
-            &self.halving_interval,
-            "at least 1 block",
-            |interval| *interval >= 1,
-        )?;
-        in_bounds(
-            "allocations",
-            &self.allocations.len(),
-            "at most 4096",
-            |count| *count <= ALLOCATIONS_MAX,
-        )?;
+        in_bounds("halving_interval", &self.halving_interval, "at least 1 block", |interval| {
+            *interval >= 1
+        })?;
+        in_bounds("allocations", &self.allocations.len(), "at most 4096", |count| {
+            *count <= ALLOCATIONS_MAX
+        })?;
         for allocation in &self.allocations {
-            in_bounds(
-                "allocations.amount",
-                &allocation.amount,
-                "more than zero",
-                |amount| *amount > Amount::ZERO,
-            )?;
+            in_bounds("allocations.amount", &allocation.amount, "more than zero", |amount| {
+                *amount > Amount::ZERO
+            })?;
         }
         let allocated = Amount::checked_sum(self.allocations.iter().map(|entry| entry.amount));
         let supply = allocated
@@ -346,10 +308,7 @@ impl ChainSpec {
         if supply.is_none() {
             return Err(SpecError::Field {
                 field: "subsidy",
-                got: format!(
-                    "{} halving every {} blocks",
-                    self.subsidy, self.halving_interval
-                ),
+                got: format!("{} halving every {} blocks", self.subsidy, self.halving_interval),
                 expected: "allocations plus all subsidies of at most 1000000000 coins",
             });
         }
@@ -359,9 +318,7 @@ impl ChainSpec {
 }
 
 fn compact_target(bits: u32) -> Target {
-    CompactTarget::with_zero_bits(bits)
-        .expand()
-        .unwrap_or(Target::MAX)
+    CompactTarget::with_zero_bits(bits).expand().unwrap_or(Target::MAX)
 }
 
 fn in_bounds<T: ToString + ?Sized>(
@@ -374,20 +331,12 @@ fn in_bounds<T: ToString + ?Sized>(
         return Ok(());
     }
     let got = value.to_string().chars().take(80).collect();
-    Err(SpecError::Field {
-        field,
-        got,
-        expected,
-    })
+    Err(SpecError::Field { field, got, expected })
 }
 
 impl Encode for Allocation {
     fn encode_to(&self, bytes: &mut Vec<u8>) {
-        Output {
-            amount: self.amount,
-            key: self.key,
-        }
-        .encode_to(bytes);
+        Output { amount: self.amount, key: self.key }.encode_to(bytes);
     }
 }
 
@@ -407,12 +356,9 @@ impl Encode for ChainSpec {
         });
         bytes.extend_from_slice(&self.half_life_s.to_le_bytes());
         bytes.extend_from_slice(&self.subsidy.0.to_le_bytes());
-        for number in [
-            self.halving_interval,
-            self.maturity,
-            self.block_bytes_max,
-            self.genesis_time,
-        ] {
+        for number in
+            [self.halving_interval, self.maturity, self.block_bytes_max, self.genesis_time]
+        {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
         write_list(&self.allocations, bytes);

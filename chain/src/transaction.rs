@@ -95,10 +95,7 @@ impl Encode for OutPoint {
 
 impl Decode for OutPoint {
     fn decode_from(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            txid: Txid(reader.array()?),
-            index: reader.u32()?,
-        })
+        Ok(Self { txid: Txid(reader.array()?), index: reader.u32()? })
     }
 }
 
@@ -111,10 +108,7 @@ impl Encode for Output {
 
 impl Decode for Output {
     fn decode_from(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            amount: Amount(reader.u64()?),
-            key: OutputKey(reader.array()?),
-        })
+        Ok(Self { amount: Amount(reader.u64()?), key: OutputKey(reader.array()?) })
     }
 }
 
@@ -200,18 +194,9 @@ impl Decode for Transaction {
                 let lock_height = reader.u32()?;
                 let inputs = outpoints
                     .into_iter()
-                    .map(|outpoint| {
-                        Ok(Input {
-                            outpoint,
-                            signature: Signature(reader.array()?),
-                        })
-                    })
+                    .map(|outpoint| Ok(Input { outpoint, signature: Signature(reader.array()?) }))
                     .collect::<Result<_, DecodeError>>()?;
-                Ok(Self::Transfer(Transfer {
-                    inputs,
-                    outputs,
-                    lock_height,
-                }))
+                Ok(Self::Transfer(Transfer { inputs, outputs, lock_height }))
             }
             kind => Err(DecodeError::UnknownKind(kind)),
         }
@@ -265,10 +250,7 @@ impl SighashContext {
         Self {
             genesis,
             outpoints: encoded(&|bytes| {
-                transfer
-                    .inputs
-                    .iter()
-                    .for_each(|input| input.outpoint.encode_to(bytes));
+                transfer.inputs.iter().for_each(|input| input.outpoint.encode_to(bytes));
             }),
             spent: encoded(&|bytes| spent.iter().for_each(|output| output.encode_to(bytes))),
             outputs: encoded(&|bytes| write_list(&transfer.outputs, bytes)),

@@ -136,11 +136,8 @@ fn encode<T: Serialize>(command: u16, message: &T) -> Frame {
 }
 
 fn decode<T: DeserializeOwned>(command: u16, payload: &[u8]) -> Result<T, WireError> {
-    let (message, rest) =
-        postcard::take_from_bytes(payload).map_err(|reason| WireError::Malformed {
-            command,
-            reason: reason.to_string(),
-        })?;
+    let (message, rest) = postcard::take_from_bytes(payload)
+        .map_err(|reason| WireError::Malformed { command, reason: reason.to_string() })?;
     match rest.len() {
         0 => Ok(message),
         left => Err(WireError::TrailingBytes { command, left }),

@@ -52,18 +52,11 @@ pub fn check_alone(
 ) -> Result<(), InvalidBlock> {
     let max = network.spec.block_bytes_max;
     if block.encoded_bytes > max as usize {
-        return Err(RuleError::BlockTooLarge {
-            got: block.encoded_bytes,
-            max,
-        }
-        .into());
+        return Err(RuleError::BlockTooLarge { got: block.encoded_bytes, max }.into());
     }
     let coinbase = coinbase(block)?;
     if coinbase.height != height {
-        let rule = RuleError::CoinbaseHeight {
-            got: coinbase.height,
-            expected: height,
-        };
+        let rule = RuleError::CoinbaseHeight { got: coinbase.height, expected: height };
         return Err(rule.into());
     }
     transaction::check_outputs(&coinbase.outputs)
@@ -97,30 +90,17 @@ pub fn connect<E>(
     {
         let blame = |rule| InvalidBlock::of_transaction(rule, position);
         if let Transaction::Transfer(transfer) = transaction {
-            let spent = coins
-                .spend(transfer, &mut coin)
-                .map_err(ConnectError::Lookup)?;
+            let spent = coins.spend(transfer, &mut coin).map_err(ConnectError::Lookup)?;
             let fee =
                 transaction::check_in_context(transfer, &spent, height, network.spec.maturity)
                     .map_err(blame)?;
-            fees = fees
-                .checked_add(fee)
-                .ok_or_else(|| blame(RuleError::FeesTooLarge))?;
+            fees = fees.checked_add(fee).ok_or_else(|| blame(RuleError::FeesTooLarge))?;
             let outputs: Vec<Output> = spent.iter().flatten().map(|coin| coin.output).collect();
-            checks.extend(signature_checks(
-                transfer,
-                &outputs,
-                network.genesis_hash(),
-                position,
-            ));
+            checks.extend(signature_checks(transfer, &outputs, network.genesis_hash(), position));
         }
         let is_coinbase = matches!(transaction, Transaction::Coinbase(_)) && height > 0;
         for (index, output) in (0u32..).zip(transaction.outputs()) {
-            let made = Coin {
-                output: *output,
-                height,
-                coinbase: is_coinbase,
-            };
+            let made = Coin { output: *output, height, coinbase: is_coinbase };
             coins.created.insert(OutPoint { txid: *txid, index }, made);
         }
     }
@@ -191,7 +171,5 @@ fn unclaimed(
     let allowed = subsidy(&network.spec, height)
         .checked_add(fees)
         .ok_or_else(|| blame(RuleError::FeesTooLarge))?;
-    allowed
-        .checked_sub(claimed)
-        .ok_or_else(|| blame(RuleError::CoinbaseClaim { claimed, allowed }))
+    allowed.checked_sub(claimed).ok_or_else(|| blame(RuleError::CoinbaseClaim { claimed, allowed }))
 }

@@ -34,30 +34,19 @@ pub struct TooEarly {
 /// The rule that it breaks.
 pub fn check_alone(header: &Header, spec: &ChainSpec) -> Result<(), RuleError> {
     if header.version & !VERSION_ROLLING_MASK != VERSION_BASE {
-        return Err(RuleError::Version {
-            got: header.version,
-        });
+        return Err(RuleError::Version { got: header.version });
     }
     let target = header
         .bits
         .expand()
-        .map_err(|reason| RuleError::BitsMalformed {
-            got: header.bits,
-            reason,
-        })?;
+        .map_err(|reason| RuleError::BitsMalformed { got: header.bits, reason })?;
     let easiest = spec.easiest_target();
     if target > easiest {
-        return Err(RuleError::BitsTooEasy {
-            got: header.bits,
-            easiest: easiest.to_compact(),
-        });
+        return Err(RuleError::BitsTooEasy { got: header.bits, easiest: easiest.to_compact() });
     }
     let hash = header.hash();
     if !target.is_met_by(&hash) {
-        return Err(RuleError::Work {
-            hash,
-            bits: header.bits,
-        });
+        return Err(RuleError::Work { hash, bits: header.bits });
     }
     Ok(())
 }
@@ -74,10 +63,7 @@ pub fn check_in_context(header: &Header, context: &HeaderContext) -> Result<(), 
         });
     }
     if header.time <= context.median_time {
-        return Err(RuleError::TimeTooOld {
-            got: header.time,
-            median: context.median_time,
-        });
+        return Err(RuleError::TimeTooOld { got: header.time, median: context.median_time });
     }
     Ok(())
 }
@@ -89,10 +75,7 @@ pub fn check_in_context(header: &Header, context: &HeaderContext) -> Result<(), 
 pub fn check_time(header: &Header, spec: &ChainSpec, wall_s: u64) -> Result<(), TooEarly> {
     let valid_from_s = u64::from(header.time).saturating_sub(u64::from(spec.future_limit_s()));
     if wall_s < valid_from_s {
-        return Err(TooEarly {
-            time: header.time,
-            valid_from_s,
-        });
+        return Err(TooEarly { time: header.time, valid_from_s });
     }
     Ok(())
 }

@@ -58,31 +58,17 @@ pub fn check_in_context(
 ) -> Result<Amount, RuleError> {
     let mut spent = Amount::ZERO;
     for (position, (input, coin)) in (0u32..).zip(transfer.inputs.iter().zip(coins)) {
-        let missing = RuleError::MissingCoin {
-            input: position,
-            outpoint: input.outpoint,
-        };
+        let missing = RuleError::MissingCoin { input: position, outpoint: input.outpoint };
         let coin = coin.as_ref().ok_or(missing)?;
         let matures = coin.height.saturating_add(maturity);
         if coin.coinbase && height < matures {
-            return Err(RuleError::ImmatureCoinbase {
-                input: position,
-                height,
-                matures,
-            });
+            return Err(RuleError::ImmatureCoinbase { input: position, height, matures });
         }
-        spent = spent
-            .checked_add(coin.output.amount)
-            .ok_or(RuleError::InputsTooLarge)?;
+        spent = spent.checked_add(coin.output.amount).ok_or(RuleError::InputsTooLarge)?;
     }
     if height < transfer.lock_height {
-        return Err(RuleError::Locked {
-            lock_height: transfer.lock_height,
-            height,
-        });
+        return Err(RuleError::Locked { lock_height: transfer.lock_height, height });
     }
     let paid = check_outputs(&transfer.outputs)?;
-    spent
-        .checked_sub(paid)
-        .ok_or(RuleError::Overspent { paid, spent })
+    spent.checked_sub(paid).ok_or(RuleError::Overspent { paid, spent })
 }

@@ -75,9 +75,7 @@ impl FrameHeader {
     pub fn parse(bytes: &[u8; FRAME_HEADER_BYTES], phase: Phase) -> Result<Self, FrameError> {
         let [m0, m1, m2, m3, c0, c1, l0, l1, l2, l3] = *bytes;
         if [m0, m1, m2, m3] != MAGIC {
-            return Err(FrameError::Magic {
-                got: [m0, m1, m2, m3],
-            });
+            return Err(FrameError::Magic { got: [m0, m1, m2, m3] });
         }
         let command = u16::from_le_bytes([c0, c1]);
         let claimed = u32::from_le_bytes([l0, l1, l2, l3]);
@@ -89,16 +87,9 @@ impl FrameHeader {
             Phase::Established => Message::payload_bytes_max(command),
         };
         if claimed > max {
-            return Err(FrameError::TooLong {
-                command,
-                claimed,
-                max,
-            });
+            return Err(FrameError::TooLong { command, claimed, max });
         }
-        Ok(Self {
-            command,
-            payload_bytes: claimed,
-        })
+        Ok(Self { command, payload_bytes: claimed })
     }
 }
 

@@ -85,13 +85,8 @@ impl SpecFields {
             block_bytes_max,
             genesis_time
         );
-        (self.subsidy != other.subsidy).then(|| {
-            (
-                "subsidy",
-                self.subsidy.to_string(),
-                other.subsidy.to_string(),
-            )
-        })
+        (self.subsidy != other.subsidy)
+            .then(|| ("subsidy", self.subsidy.to_string(), other.subsidy.to_string()))
     }
 }
 
@@ -147,10 +142,7 @@ pub const NODE_NAME_BYTES_MAX: usize = 32;
 
 impl Hello {
     pub(super) fn from_payload(payload: &[u8]) -> Result<Self, WireError> {
-        let malformed = |reason: String| WireError::Malformed {
-            command: command::HELLO,
-            reason,
-        };
+        let malformed = |reason: String| WireError::Malformed { command: command::HELLO, reason };
         // The version comes first, so that a hello of another version is told apart from noise.
         let (protocol, _) = postcard::take_from_bytes::<u16>(payload)
             .map_err(|reason| malformed(reason.to_string()))?;
