@@ -3,249 +3,285 @@
 //! It opens no socket, reads no clock, starts no thread and draws no randomness of its own. A body
 //! ([`crate::runtime`], [`crate::simulation`], a test) calls [`Machine::handle`] with what happened and
 //! carries out the effects that come back; [`Machine::next_wakeup`] says when it wants to be called
-//! again though nothing happened.
+//! again though nothing happened. The first event of a new machine is a [`Event::Wakeup`].
 
+mod address_book;
+mod conduct;
+mod effect;
+mod event;
+mod handshake;
+mod header_tree;
+mod intake;
+mod ledger;
 pub mod mempool;
 pub mod mining;
+mod peers;
+mod relay;
+mod sync;
 pub mod template;
+mod verifier;
+mod wallet_desk;
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chain::amount::Amount;
-use chain::hash::{BlockHash, Txid};
-use chain::header::Header;
-use chain::key::SignatureCheck;
+use chain::genesis::Network;
 use chain::wire::Message;
-use chain::wire::frame::Frame;
+use rand::SeedableRng;
+use rand::rngs::ChaCha12Rng;
 
-use template::Template;
+pub use effect::{Effect, Report};
+pub use event::{Direction, Event, Now, PeerId, TemplateId};
+pub use header_tree::{HeaderEntry, HeaderId, HeaderTree};
+pub use ledger::{Ledger, Tip};
+pub use peers::Peer;
+pub use verifier::{SequentialVerifier, Verifier};
 
-/// The two clocks of a call: rules use the wall clock, time-outs the monotonic one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Now {
-    /// Seconds since 1970; may jump.
-    pub wall_s: u64,
-    /// Time since the body started; never goes back.
-    pub monotonic: Duration,
-}
+use crate::store::{Store, StoreError, Totals};
+use address_book::AddressBook;
+use conduct::Conduct;
+use handshake::OwnHello;
+use intake::Intake;
+use mempool::{Mempool, MempoolLimits};
+use mining::{Mining, MiningPolicy};
+use peers::Peers;
+use relay::Relay;
+use sync::Sync;
 
-/// Names one connection. The body counts them up and never uses one twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PeerId(pub u64);
+/// How often the machine looks at its time-outs while nothing else happens.
+const TICK: Duration = Duration::from_millis(500);
 
-/// Who opened a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
-    /// The other side.
-    Inbound,
-    /// We did.
-    Outbound,
-}
+/// Coins in memory are written at least this often while the node is idle.
+const FLUSH_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Names one template that was handed to the miner; a solution of another one is dropped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TemplateId(pub u64);
+/// Coins in memory that are written at once.
+const DIRTY_COINS_MAX: usize = 16_384;
 
-/// Something that happened outside.
+/// What makes one node different from another.
 #[derive(Debug, Clone)]
-pub enum Event {
-    /// A connection stands; nothing has been said yet.
-    Connected {
-        /// Its name from now on.
-        peer: PeerId,
-        /// The other side's address.
-        address: SocketAddr,
-        /// Who opened it.
-        direction: Direction,
-    },
-    /// A message came.
-    Message {
-        /// From whom.
-        peer: PeerId,
-        /// What.
-        message: Box<Message>,
-    },
-    /// A well-formed frame of an unknown command came.
-    UnknownCommand {
-        /// From whom.
-        peer: PeerId,
-        /// Which.
-        command: u16,
-    },
-    /// Bytes came that are no frame or no message. The body closes the connection after this event.
-    Malformed {
-        /// From whom.
-        peer: PeerId,
-        /// What was wrong with them.
-        reason: String,
-    },
-    /// Answers [`Effect::NotifyDrained`]: the outbound queue of the connection is under half.
-    Drained {
-        /// Whose.
-        peer: PeerId,
-    },
-    /// A connection is gone, whoever closed it. The last event of this peer.
-    Disconnected {
-        /// Which.
-        peer: PeerId,
-    },
-    /// Answers [`Effect::Dial`] when no connection came about.
-    DialFailed {
-        /// The address that was dialled.
-        address: SocketAddr,
-    },
-    /// The miner solved a template.
-    Mined {
-        /// Which.
-        template: TemplateId,
-        /// The header that meets its target.
-        header: Header,
-        /// The extra nonce that the header's merkle root commits to.
-        extra_nonce: u64,
-    },
-    /// The time of [`Machine::next_wakeup`] has come.
-    Wakeup,
+pub struct MachineConfig {
+    /// Its name, for people.
+    pub name: String,
+    /// Port on which its body accepts connections, zero for none.
+    pub listen_port: u16,
+    /// Addresses that are dialled at the start and redialled for ever.
+    pub peers: Vec<SocketAddr>,
+    /// When it mines and for whom.
+    pub mining: MiningPolicy,
+    /// Seed of all its randomness.
+    pub seed: [u8; 32],
+    /// Whether it hands out the spec and the list of miners.
+    pub directory: bool,
 }
 
-/// Something the body shall do. Effects are carried out in their order and never waited for.
-#[derive(Debug, Clone)]
-pub enum Effect {
-    /// Queue a frame for a connection.
-    Send {
-        /// To whom.
-        peer: PeerId,
-        /// What.
-        frame: Arc<Frame>,
-    },
-    /// Send [`Event::Drained`] as soon as the outbound queue of the connection is under half (at once
-    /// when it is already).
-    NotifyDrained {
-        /// Whose.
-        peer: PeerId,
-    },
-    /// Close a connection once its queue is written (or after a second).
-    Disconnect {
-        /// Which.
-        peer: PeerId,
-        /// Why, as a sentence for people.
-        reason: String,
-    },
-    /// Open a connection.
-    Dial {
-        /// Where to.
-        address: SocketAddr,
-    },
-    /// Search this template from now on, and no other; `None` rests.
-    Mine(Option<Arc<Template>>),
-    /// Tell whoever listens.
-    Report(Report),
+/// Trouble of our own, never a peer's: the node must stop.
+#[derive(Debug, thiserror::Error)]
+pub enum MachineError {
+    /// The store cannot go on.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
-/// Something an observer of the node may want to see.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Report {
-    /// Our miner found a block (it is connected next, unless a better chain came first).
-    BlockFound {
-        /// Its hash.
-        hash: BlockHash,
-        /// Its height.
-        height: u32,
-    },
-    /// The best chain has a new last block.
-    BlockConnected {
-        /// Its hash.
-        hash: BlockHash,
-        /// Its height.
-        height: u32,
-        /// Its transactions, the coinbase among them.
-        transactions: u32,
-        /// What its transfers paid in fees.
-        fees: Amount,
-        /// Its difficulty in leading zero bits of the target.
-        target_zero_bits: u32,
-    },
-    /// The node left one branch for a better one.
-    Reorganized {
-        /// The tip that was left.
-        from: BlockHash,
-        /// The new tip.
-        to: BlockHash,
-        /// The new tip's height.
-        height: u32,
-        /// Blocks that were disconnected.
-        disconnected: u32,
-        /// Blocks that were connected instead.
-        connected: u32,
-    },
-    /// A block broke a rule.
-    BlockRefused {
-        /// Its hash.
-        hash: BlockHash,
-        /// The rule, as a sentence.
-        reason: String,
-    },
-    /// A transaction is pending now.
-    TxAccepted {
-        /// Its txid.
-        txid: Txid,
-        /// Its fee.
-        fee: Amount,
-        /// Its consensus bytes.
-        bytes: u32,
-        /// Transactions now pending.
-        pending: u32,
-    },
-    /// A transaction that was offered is not accepted.
-    TxRefused {
-        /// Its txid.
-        txid: Txid,
-        /// Why, as a sentence.
-        reason: String,
-    },
-    /// A handshake is done.
-    PeerReady {
-        /// Which connection.
-        peer: PeerId,
-        /// Its address.
-        address: SocketAddr,
-        /// The name it gave itself.
-        name: String,
-        /// Who opened it.
-        direction: Direction,
-    },
-    /// A connection that had been ready is gone.
-    PeerLost {
-        /// Which connection.
-        peer: PeerId,
-        /// Its address.
-        address: SocketAddr,
-        /// Why, as a sentence.
-        reason: String,
-    },
+/// A node.
+pub struct Machine {
+    config: MachineConfig,
+    network: Arc<Network>,
+    rng: ChaCha12Rng,
+    verifier: Box<dyn Verifier>,
+    /// The clocks of the call that is going on.
+    now: Now,
+    hello: OwnHello,
+    tree: HeaderTree,
+    ledger: Ledger,
+    mempool: Mempool,
+    mining: Mining,
+    intake: Intake,
+    peers: Peers,
+    conduct: Conduct,
+    address_book: AddressBook,
+    sync: Sync,
+    relay: Relay,
+    effects: Vec<Effect>,
+    next_tick: Duration,
+    last_flush: Duration,
 }
 
-/// Verifies lists of signatures. On many threads in the runtime, on the caller's in the simulation; the
-/// answer is the same.
-pub trait Verifier: Send {
-    /// Position of the first check (lowest transaction, lowest input) that does not hold.
-    fn first_invalid(&self, checks: &[SignatureCheck]) -> Option<usize>;
-}
+impl Machine {
+    /// A node on what its store holds.
+    ///
+    /// # Errors
+    /// [`MachineError`] when the store's content does not fit together.
+    pub fn new(
+        config: MachineConfig,
+        network: Arc<Network>,
+        store: Store,
+        verifier: Box<dyn Verifier>,
+        now: Now,
+    ) -> Result<Self, MachineError> {
+        let mut rng = ChaCha12Rng::from_seed(config.seed);
+        let (ledger, tree) = Ledger::open(Arc::clone(&network), store)?;
+        Ok(Self {
+            hello: OwnHello::new(&network, &mut rng),
+            mining: Mining::new(config.mining, &mut rng),
+            address_book: AddressBook::new(&config.peers),
+            mempool: Mempool::new(MempoolLimits::default()),
+            intake: Intake::default(),
+            peers: Peers::default(),
+            conduct: Conduct::default(),
+            sync: Sync::default(),
+            relay: Relay::default(),
+            effects: Vec::new(),
+            next_tick: now.monotonic,
+            last_flush: now.monotonic,
+            config,
+            network,
+            rng,
+            verifier,
+            now,
+            tree,
+            ledger,
+        })
+    }
 
-/// Verifies one signature after the other on the caller's thread.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SequentialVerifier;
+    /// Takes in what happened and says what is to be done.
+    ///
+    /// # Errors
+    /// [`MachineError`]: the node must stop.
+    pub fn handle(&mut self, now: Now, event: Event) -> Result<Vec<Effect>, MachineError> {
+        self.now = now;
+        match event {
+            Event::Connected { peer, address, direction } => {
+                self.connected(peer, address, direction);
+            }
+            Event::Message { peer, message } => self.message(peer, *message)?,
+            Event::UnknownCommand { peer, command } => self.unknown_command(peer, command),
+            Event::Malformed { peer, reason } => self.malformed(peer, &reason),
+            Event::Drained { peer } => self.serve_blocks(peer)?,
+            Event::Disconnected { peer } => self.disconnected(peer),
+            Event::DialFailed { address } => self.address_book.dial_failed(address, now.monotonic),
+            Event::Mined { template, header, extra_nonce } => {
+                self.mined(template, header, extra_nonce)?;
+            }
+            Event::Wakeup => {}
+        }
+        if now.monotonic >= self.next_tick {
+            self.tick()?;
+        }
+        self.advance()?;
+        self.request_bodies();
+        self.refresh_mining();
+        Ok(std::mem::take(&mut self.effects))
+    }
 
-impl Verifier for SequentialVerifier {
-    fn first_invalid(&self, checks: &[SignatureCheck]) -> Option<usize> {
-        checks.iter().position(|check| !check.is_valid())
+    /// When [`Machine::handle`] wants to be called with [`Event::Wakeup`], by the monotonic clock. A
+    /// time in the past means at once.
+    pub fn next_wakeup(&self) -> Option<Duration> {
+        if !self.ledger.is_settled() || self.has_better_chain() {
+            return Some(self.now.monotonic);
+        }
+        let rest = self.mining.rest_until();
+        Some(rest.map_or(self.next_tick, |rest| rest.min(self.next_tick)))
+    }
+
+    /// Writes everything that is only in memory. Nothing may be handled afterwards.
+    ///
+    /// # Errors
+    /// [`MachineError`].
+    pub fn shutdown(&mut self) -> Result<(), MachineError> {
+        Ok(self.ledger.flush()?)
+    }
+
+    /// The network it is part of.
+    pub fn network(&self) -> &Arc<Network> {
+        &self.network
+    }
+
+    /// The end of its best chain.
+    pub fn tip(&self) -> Tip {
+        self.ledger.tip()
+    }
+
+    /// Supply, number and hash of its coins.
+    pub fn totals(&self) -> Totals {
+        self.ledger.totals()
+    }
+
+    /// Its best chain and coins.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// All headers it keeps.
+    pub fn tree(&self) -> &HeaderTree {
+        &self.tree
+    }
+
+    /// Its pending transactions.
+    pub fn mempool(&self) -> &Mempool {
+        &self.mempool
+    }
+
+    /// Its connections.
+    pub fn peers(&self) -> impl Iterator<Item = &Peer> {
+        self.peers.iter()
+    }
+
+    fn has_better_chain(&self) -> bool {
+        self.tree.best_complete() != self.ledger.cursor()
+    }
+
+    fn message(&mut self, peer: PeerId, message: Message) -> Result<(), MachineError> {
+        let Some(role) = self.heard_from(peer) else {
+            return Ok(());
+        };
+        match (role, message) {
+            (_, Message::Hello(hello)) => self.hello(peer, &hello),
+            (None, _) => self.before_handshake(peer),
+            (Some(_), Message::Ping(number)) => self.send(peer, &Message::Pong(number)),
+            (Some(_), Message::Pong(number)) => self.pong(peer, number),
+            (Some(role), Message::Directory(message)) => self.directory(peer, role, message),
+            (Some(chain::wire::hello::Role::Peer), Message::Peer(message)) => {
+                self.peer_message(peer, message)?;
+            }
+            (Some(chain::wire::hello::Role::Wallet), Message::Wallet(message)) => {
+                self.wallet_message(peer, message)?;
+            }
+            // A light client may look at headers and blocks as any node may.
+            (Some(chain::wire::hello::Role::Wallet), Message::Peer(message)) => {
+                self.wallet_looks(peer, message)?;
+            }
+            (Some(_), _) => self.out_of_role(peer),
+        }
+        Ok(())
+    }
+
+    /// Time-outs, redials, held blocks, flushes: everything that only the clock brings about.
+    fn tick(&mut self) -> Result<(), MachineError> {
+        self.next_tick = self.now.monotonic + TICK;
+        self.time_out_peers();
+        self.time_out_requests();
+        self.dial();
+        self.release_held_blocks()?;
+        self.mempool.expire(self.now.monotonic);
+        let idle = self.ledger.is_settled();
+        let due = self.now.monotonic >= self.last_flush + FLUSH_INTERVAL;
+        let dirty = self.ledger.dirty_coins();
+        if dirty >= DIRTY_COINS_MAX || (idle && due && dirty > 0) {
+            self.ledger.flush()?;
+            self.last_flush = self.now.monotonic;
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, peer: PeerId, message: &Message) {
+        self.effects.push(Effect::Send { peer, frame: Arc::new(message.to_frame()) });
+    }
+
+    fn report(&mut self, report: Report) {
+        self.effects.push(Effect::Report(report));
     }
 }
 
-impl fmt::Display for PeerId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{}", self.0)
-    }
-}
+#[cfg(test)]
+mod tests;

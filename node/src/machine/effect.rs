@@ -1,0 +1,128 @@
+//! Effects: what the machine asks its body to do, and what it reports to observers.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use chain::amount::Amount;
+use chain::hash::{BlockHash, Txid};
+use chain::wire::frame::Frame;
+
+use super::event::{Direction, PeerId};
+use super::template::Template;
+
+/// Something the body shall do. Effects are carried out in their order and never waited for.
+#[derive(Debug, Clone)]
+pub enum Effect {
+    /// Queue a frame for a connection.
+    Send {
+        /// To whom.
+        peer: PeerId,
+        /// What.
+        frame: Arc<Frame>,
+    },
+    /// Send [`super::Event::Drained`] as soon as the outbound queue of the connection is under half (at once
+    /// when it is already).
+    NotifyDrained {
+        /// Whose.
+        peer: PeerId,
+    },
+    /// Close a connection once its queue is written (or after a second).
+    Disconnect {
+        /// Which.
+        peer: PeerId,
+        /// Why, as a sentence for people.
+        reason: String,
+    },
+    /// Open a connection.
+    Dial {
+        /// Where to.
+        address: SocketAddr,
+    },
+    /// Search this template from now on, and no other; `None` rests.
+    Mine(Option<Arc<Template>>),
+    /// Tell whoever listens.
+    Report(Report),
+}
+
+/// Something an observer of the node may want to see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Report {
+    /// Our miner found a block (it is connected next, unless a better chain came first).
+    BlockFound {
+        /// Its hash.
+        hash: BlockHash,
+        /// Its height.
+        height: u32,
+    },
+    /// The best chain has a new last block.
+    BlockConnected {
+        /// Its hash.
+        hash: BlockHash,
+        /// Its height.
+        height: u32,
+        /// Its transactions, the coinbase among them.
+        transactions: u32,
+        /// What its transfers paid in fees.
+        fees: Amount,
+        /// Its difficulty in leading zero bits of the target.
+        target_zero_bits: u32,
+    },
+    /// The node left one branch for a better one.
+    Reorganized {
+        /// The tip that was left.
+        from: BlockHash,
+        /// The new tip.
+        to: BlockHash,
+        /// The new tip's height.
+        height: u32,
+        /// Blocks that were disconnected.
+        disconnected: u32,
+        /// Blocks that were connected instead.
+        connected: u32,
+    },
+    /// A block broke a rule.
+    BlockRefused {
+        /// Its hash.
+        hash: BlockHash,
+        /// The rule, as a sentence.
+        reason: String,
+    },
+    /// A transaction is pending now.
+    TxAccepted {
+        /// Its txid.
+        txid: Txid,
+        /// Its fee.
+        fee: Amount,
+        /// Its consensus bytes.
+        bytes: u32,
+        /// Transactions now pending.
+        pending: u32,
+    },
+    /// A transaction that was offered is not accepted.
+    TxRefused {
+        /// Its txid.
+        txid: Txid,
+        /// Why, as a sentence.
+        reason: String,
+    },
+    /// A handshake is done.
+    PeerReady {
+        /// Which connection.
+        peer: PeerId,
+        /// Its address.
+        address: SocketAddr,
+        /// The name it gave itself.
+        name: String,
+        /// Who opened it.
+        direction: Direction,
+    },
+    /// A connection that had been ready is gone.
+    PeerLost {
+        /// Which connection.
+        peer: PeerId,
+        /// Its address.
+        address: SocketAddr,
+        /// Why, as a sentence.
+        reason: String,
+    },
+}

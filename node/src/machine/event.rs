@@ -1,0 +1,101 @@
+//! Events: what a body tells the machine.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use chain::header::Header;
+use chain::wire::Message;
+
+/// The two clocks of a call: rules use the wall clock, time-outs the monotonic one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// Seconds since 1970; may jump.
+    pub wall_s: u64,
+    /// Time since the body started; never goes back.
+    pub monotonic: Duration,
+}
+
+/// Names one connection. The body counts them up and never uses one twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PeerId(pub u64);
+
+/// Who opened a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// The other side.
+    Inbound,
+    /// We did.
+    Outbound,
+}
+
+/// Names one template that was handed to the miner; a solution of another one is dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TemplateId(pub u64);
+
+/// Something that happened outside.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// A connection stands; nothing has been said yet.
+    Connected {
+        /// Its name from now on.
+        peer: PeerId,
+        /// The other side's address.
+        address: SocketAddr,
+        /// Who opened it.
+        direction: Direction,
+    },
+    /// A message came.
+    Message {
+        /// From whom.
+        peer: PeerId,
+        /// What.
+        message: Box<Message>,
+    },
+    /// A well-formed frame of an unknown command came.
+    UnknownCommand {
+        /// From whom.
+        peer: PeerId,
+        /// Which.
+        command: u16,
+    },
+    /// Bytes came that are no frame or no message. The body closes the connection after this event.
+    Malformed {
+        /// From whom.
+        peer: PeerId,
+        /// What was wrong with them.
+        reason: String,
+    },
+    /// Answers [`super::Effect::NotifyDrained`]: the outbound queue of the connection is under half.
+    Drained {
+        /// Whose.
+        peer: PeerId,
+    },
+    /// A connection is gone, whoever closed it. The last event of this peer.
+    Disconnected {
+        /// Which.
+        peer: PeerId,
+    },
+    /// Answers [`super::Effect::Dial`] when no connection came about.
+    DialFailed {
+        /// The address that was dialled.
+        address: SocketAddr,
+    },
+    /// The miner solved a template.
+    Mined {
+        /// Which.
+        template: TemplateId,
+        /// The header that meets its target.
+        header: Header,
+        /// The extra nonce that the header's merkle root commits to.
+        extra_nonce: u64,
+    },
+    /// The time of [`super::Machine::next_wakeup`] has come.
+    Wakeup,
+}
+
+impl fmt::Display for PeerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}

@@ -1,0 +1,115 @@
+//! What the pool takes, keeps, replaces and lets go.
+
+mod admission;
+mod model;
+mod room;
+mod upkeep;
+
+use std::cmp::Reverse;
+use std::time::Duration;
+
+use chain::hash::Txid;
+use chain::transaction::Transfer;
+use proptest::prelude::*;
+
+use super::fixture::{World, pool};
+use super::index::heap_estimate;
+use super::*;
+
+/// The heap that a payment of one input and one output takes.
+const PAYMENT_HEAP: fn() -> usize = || heap_estimate(1, 1);
+
+fn txids(pool: &Mempool) -> Vec<Txid> {
+    pool.iter_by_arrival().map(|pending| pending.txid).collect()
+}
+
+fn priorities(pool: &Mempool) -> Vec<Txid> {
+    pool.iter_by_priority().map(|pending| pending.txid).collect()
+}
+
+fn admit(world: &World, pool: &mut Mempool, transfer: &Transfer) -> InsertOutcome {
+    world.admit(pool, transfer, Duration::ZERO).unwrap()
+}
+
+/// Builds every index and link anew from the transactions alone, and compares.
+fn assert_consistent(pool: &Mempool) {
+    let mut fresh = Mempool::new(pool.limits);
+    pool.iter_by_arrival().for_each(|pending| fresh.add(pending.clone()));
+    assert_eq!(pool.by_txid, fresh.by_txid);
+    assert_eq!(pool.by_wtxid, fresh.by_wtxid);
+    assert_eq!(pool.spenders, fresh.spenders);
+    assert_eq!(pool.by_key, fresh.by_key);
+    assert_eq!(pool.by_priority, fresh.by_priority);
+    assert_eq!(pool.by_keep, fresh.by_keep);
+    assert_eq!(pool.heap_bytes, fresh.heap_bytes);
+    for (arrival, entry) in &pool.entries {
+        let other = &fresh.entries[arrival];
+        assert_eq!(&entry.parents, &other.parents);
+        assert_eq!(&entry.children, &other.children);
+        let below = pool.descendants(*arrival);
+        let rates = below.iter().filter_map(|arrival| pool.get(*arrival)).map(Pending::fee_rate);
+        assert_eq!(entry.keep_rate, rates.fold(entry.pending.fee_rate(), FeeRate::max));
+        assert!(pool.ancestors(*arrival).len() < pool.limits.ancestors_max);
+        assert!(below.len() < pool.limits.descendants_max);
+    }
+    assert!(pool.heap_bytes <= pool.limits.bytes_max);
+}
+
+proptest! {
+    #[test]
+    fn the_highest_rate_comes_first_and_the_earlier_arrival_among_equals(
+        payments in prop::collection::vec((1usize..4, 1u64..5), 1..20),
+    ) {
+        let world = World::new(payments.len());
+        let mut pool = pool();
+        for (index, (outputs, rate)) in (0u32..).zip(&payments) {
+            let bytes = 107 + 40 * *outputs as u64;
+            let payment = world.payment(&[world.funds(index)], *outputs, rate * bytes);
+            admit(&world, &mut pool, &payment);
+        }
+        let mut expected: Vec<&Pending> = pool.iter_by_arrival().collect();
+        let rate = |pending: &Pending| payments[pending.arrival as usize].1;
+        expected.sort_by_key(|pending| (Reverse(rate(pending)), pending.arrival));
+        let expected: Vec<Txid> = expected.iter().map(|pending| pending.txid).collect();
+        prop_assert_eq!(priorities(&pool), expected);
+        assert_consistent(&pool);
+    }
+
+    #[test]
+    fn a_keys_transactions_are_those_that_pay_to_or_spend_from_it(
+        payments in prop::collection::vec(1usize..4, 1..12),
+        key in 0usize..4,
+    ) {
+        let world = World::new(payments.len());
+        let mut pool = pool();
+        for (index, outputs) in (0u32..).zip(&payments) {
+            admit(&world, &mut pool, &world.payment(&[world.funds(index)], *outputs, 10_000));
+        }
+        let key = world.key(key);
+        let touches = |pending: &&Pending| {
+            let mut outputs = pending.transaction.outputs().iter().chain(&pending.spent);
+            outputs.any(|output| output.key == key)
+        };
+        let expected: Vec<Txid> =
+            pool.iter_by_arrival().filter(touches).map(|pending| pending.txid).collect();
+        let touching: Vec<Txid> = pool.touching(&key).iter().map(|tx| tx.txid()).collect();
+        prop_assert_eq!(touching, expected);
+    }
+}
+
+#[test]
+fn a_pending_transaction_is_found_by_both_its_names() {
+    let world = World::new(1);
+    let mut pool = pool();
+    let payment = world.payment(&[world.funds(0)], 2, 10_000);
+    assert!(pool.is_empty() && pool.oldest_arrived().is_none());
+    world.admit(&mut pool, &payment, Duration::from_secs(9)).unwrap();
+    assert!(pool.contains_txid(&payment.txid()));
+    assert!(pool.was_verified(&payment.wtxid()));
+    let pending = pool.get_by_wtxid(&payment.wtxid()).unwrap();
+    assert_eq!(pending.fee.0, 10_000);
+    assert_eq!(pending.bytes as usize, payment.encoded_bytes());
+    assert_eq!(pool.get_by_txid(&payment.txid()).unwrap().arrival, pending.arrival);
+    assert_eq!(pool.oldest_arrived(), Some(Duration::from_secs(9)));
+    assert_eq!(pool.len(), 1);
+}

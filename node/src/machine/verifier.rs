@@ -1,0 +1,20 @@
+//! `Verifier`: who checks lists of signatures for the machine.
+
+use chain::key::SignatureCheck;
+
+/// Verifies lists of signatures. On many threads in the runtime, on the caller's in the simulation; the
+/// answer is the same.
+pub trait Verifier: Send {
+    /// Position of the first check (lowest transaction, lowest input) that does not hold.
+    fn first_invalid(&self, checks: &[SignatureCheck]) -> Option<usize>;
+}
+
+/// Verifies one signature after the other on the caller's thread.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SequentialVerifier;
+
+impl Verifier for SequentialVerifier {
+    fn first_invalid(&self, checks: &[SignatureCheck]) -> Option<usize> {
+        checks.iter().position(|check| !check.is_valid())
+    }
+}

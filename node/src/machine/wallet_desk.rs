@@ -1,0 +1,135 @@
+//! The wallet desk: payments in, history with proofs out.
+
+use chain::block::CommittedBlock;
+use chain::encoding::{Decode, Encode};
+use chain::merkle;
+use chain::transaction::Transaction;
+use chain::wire::wallet::{
+    GetHistory, GetPending, HISTORY_MAX, History, HistoryEntry, HistoryPosition, Pending, Submit,
+    SubmitOutcome, Submitted, Tip, WalletMessage,
+};
+use chain::wire::{ByteString, Message};
+
+use super::conduct::Offense;
+use super::intake::TransactionOutcome;
+use super::{Machine, MachineError, PeerId};
+
+/// Bytes of transactions and proofs in one answer: well under half an outbound queue.
+const ANSWER_BYTES: usize = 1_000_000;
+
+/// Blocks read for one answer: the machine never works long for one question.
+const ANSWER_BLOCKS: usize = 64;
+
+impl Machine {
+    pub(super) fn wallet_message(
+        &mut self,
+        id: PeerId,
+        message: WalletMessage,
+    ) -> Result<(), MachineError> {
+        let answer = match message {
+            WalletMessage::Submit(submit) => self.submit(&submit)?,
+            WalletMessage::GetHistory(ask) => self.wallet_history(&ask)?,
+            WalletMessage::GetPending(ask) => self.wallet_pending(&ask),
+            WalletMessage::GetTip(request) => WalletMessage::Tip(Tip {
+                request,
+                tip: self.ledger.tip().hash,
+                height: self.ledger.tip().height,
+                fee_rate_min: self.mempool.fee_rate_min(),
+            }),
+            WalletMessage::Submitted(_)
+            | WalletMessage::History(_)
+            | WalletMessage::Pending(_)
+            | WalletMessage::Tip(_) => {
+                self.punish(id, Offense::OutOfRole, "an answer that nobody asked for");
+                return Ok(());
+            }
+        };
+        self.send(id, &Message::Wallet(answer));
+        Ok(())
+    }
+
+    fn submit(&mut self, submit: &Submit) -> Result<WalletMessage, MachineError> {
+        let outcome = match Transaction::decode(&submit.transaction.0) {
+            Ok(transaction) => match self.take_transaction(&transaction)? {
+                TransactionOutcome::Accepted(txid) => SubmitOutcome::Accepted(txid),
+                TransactionOutcome::AlreadyKnown(txid) => SubmitOutcome::AlreadyKnown(txid),
+                TransactionOutcome::Refused { kind, reason } => {
+                    SubmitOutcome::Refused { kind, reason }
+                }
+            },
+            Err(error) => SubmitOutcome::Refused {
+                kind: chain::wire::wallet::RefusalKind::Invalid,
+                reason: format!("the transaction does not decode: {error}"),
+            },
+        };
+        Ok(WalletMessage::Submitted(Submitted { request: submit.request, outcome }))
+    }
+
+    fn wallet_pending(&self, ask: &GetPending) -> WalletMessage {
+        let mut bytes = 0;
+        let transactions = self
+            .mempool
+            .touching(&ask.key)
+            .iter()
+            .map(|transaction| transaction.encode())
+            .take_while(|encoded| {
+                bytes += encoded.len();
+                bytes <= ANSWER_BYTES
+            })
+            .map(ByteString)
+            .collect();
+        WalletMessage::Pending(Pending { request: ask.request, transactions })
+    }
+
+    fn wallet_history(&self, ask: &GetHistory) -> Result<WalletMessage, MachineError> {
+        let positions = self.ledger.history(&ask.key, ask.from, HISTORY_MAX + 1)?;
+        let tip = self.ledger.tip();
+        let mut entries: Vec<HistoryEntry> = Vec::new();
+        let mut current: Option<(u32, CommittedBlock)> = None;
+        let (mut bytes, mut blocks) = (0, 0);
+        for position in positions.iter().take(HISTORY_MAX) {
+            if current.as_ref().is_none_or(|(height, _)| *height != position.height) {
+                if blocks == ANSWER_BLOCKS {
+                    break;
+                }
+                blocks += 1;
+                let Some(id) = self.ledger.at_height(position.height) else {
+                    break;
+                };
+                let block = self.ledger.block(&self.tree.entry(id).hash)?;
+                current = Some((position.height, block));
+            }
+            let Some(entry) = current.as_ref().and_then(|(_, block)| proven(block, *position))
+            else {
+                break;
+            };
+            bytes += entry.transaction.0.len() + entry.siblings.0.len() + 200;
+            if bytes > ANSWER_BYTES && !entries.is_empty() {
+                break;
+            }
+            entries.push(entry);
+        }
+        let more = entries.len() < positions.len();
+        Ok(WalletMessage::History(History {
+            request: ask.request,
+            tip: tip.hash,
+            tip_height: tip.height,
+            entries,
+            more,
+        }))
+    }
+}
+
+/// A transaction of a block with the proof that it is one.
+fn proven(block: &CommittedBlock, position: HistoryPosition) -> Option<HistoryEntry> {
+    let at = position.transaction as usize;
+    let transaction = block.block.transactions.get(at)?;
+    Some(HistoryEntry {
+        position,
+        block: block.hash,
+        header: ByteString(block.block.header.to_bytes().to_vec()),
+        transaction: ByteString(transaction.encode()),
+        transactions: u32::try_from(block.wtxids.len()).ok()?,
+        siblings: ByteString(merkle::proof(&block.wtxids, at)?.concat()),
+    })
+}

@@ -1,0 +1,76 @@
+//! A data directory: made when missing, locked while open.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+
+use chain::hash::BlockHash;
+use redb::backends::FileBackend;
+
+use super::error::StoreError;
+use super::medium::{self, BlockMedium, DirectoryMedium};
+use super::tables::Tables;
+
+/// Memory for pages of the database on disk.
+const PAGE_CACHE_BYTES: usize = 64 << 20;
+
+const LOCK_FILE: &str = "lock";
+pub(super) const DATABASE_FILE: &str = "state.redb";
+
+/// Where a store lives.
+pub(super) struct Home {
+    /// Its block files.
+    pub medium: Box<dyn BlockMedium>,
+    /// Names the files in messages.
+    pub dir: PathBuf,
+    /// A block file that would grow beyond this is followed by the next one.
+    pub file_bytes_max: u64,
+    /// Held as long as the files are open; none in memory.
+    pub lock: Option<File>,
+}
+
+impl Home {
+    /// Makes the directory where there is none, and locks it.
+    pub(super) fn open(dir: &Path, file_bytes_max: u64) -> Result<Self, StoreError> {
+        let trouble = |action| move |error| StoreError::io(action, dir, error);
+        if !dir.exists() {
+            fs::create_dir_all(dir).map_err(trouble("create"))?;
+            let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+            medium::sync_directory(parent.unwrap_or(Path::new("."))).map_err(trouble("sync"))?;
+        }
+        let lock = lock(dir)?;
+        let medium = DirectoryMedium::open(dir).map_err(trouble("open"))?;
+        Ok(Self { medium: Box::new(medium), dir: dir.to_owned(), file_bytes_max, lock: Some(lock) })
+    }
+}
+
+/// The lock of a data directory; it is free again when the file is closed, however the process ends.
+fn lock(dir: &Path) -> Result<File, StoreError> {
+    let path = dir.join(LOCK_FILE);
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|error| StoreError::io("open", &path, error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Locked { dir: dir.to_owned() }),
+        Err(TryLockError::Error(error)) => Err(StoreError::io("lock", &path, error)),
+    }
+}
+
+/// Opens the database of a data directory, or makes it.
+pub(super) fn open_database(dir: &Path, genesis: BlockHash) -> Result<Tables, StoreError> {
+    let path = dir.join(DATABASE_FILE);
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(&path)
+        .map_err(|error| StoreError::io("open", &path, error))?;
+    medium::sync_directory(dir).map_err(|error| StoreError::io("sync", dir, error))?;
+    let backend =
+        FileBackend::new(file).map_err(|error| StoreError::database("open", &path, error))?;
+    Tables::open(backend, PAGE_CACHE_BYTES, path, genesis)
+}

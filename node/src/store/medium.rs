@@ -1,0 +1,235 @@
+//! Where block files live: in a directory, or in memory.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+/// Files known by number. A write is durable once its file is synced, a new or removed file once the
+/// directory is synced too.
+pub trait BlockMedium: Send {
+    /// Numbers of the files there are, rising.
+    fn files(&self) -> Vec<u32>;
+
+    /// Bytes in a file.
+    ///
+    /// # Errors
+    /// Whatever the system says, also that there is no such file.
+    fn bytes(&self, file: u32) -> io::Result<u64>;
+
+    /// Fills `bytes` from `offset` on.
+    ///
+    /// # Errors
+    /// Whatever the system says, also that the file ends before.
+    fn read(&self, file: u32, offset: u64, bytes: &mut [u8]) -> io::Result<()>;
+
+    /// Makes an empty file.
+    ///
+    /// # Errors
+    /// Whatever the system says, also that the file is there already.
+    fn create(&mut self, file: u32) -> io::Result<()>;
+
+    /// Writes all of `bytes` from `offset` on.
+    ///
+    /// # Errors
+    /// Whatever the system says.
+    fn write(&mut self, file: u32, offset: u64, bytes: &[u8]) -> io::Result<()>;
+
+    /// Drops everything from `bytes` on.
+    ///
+    /// # Errors
+    /// Whatever the system says.
+    fn truncate(&mut self, file: u32, bytes: u64) -> io::Result<()>;
+
+    /// Removes a file.
+    ///
+    /// # Errors
+    /// Whatever the system says.
+    fn remove(&mut self, file: u32) -> io::Result<()>;
+
+    /// Makes the contents of a file durable.
+    ///
+    /// # Errors
+    /// Whatever the system says; what is on the disk is then unknown.
+    fn sync(&mut self, file: u32) -> io::Result<()>;
+
+    /// Makes the list of files durable.
+    ///
+    /// # Errors
+    /// Whatever the system says; what is on the disk is then unknown.
+    fn sync_directory(&mut self) -> io::Result<()>;
+}
+
+/// Name of the block file with this number.
+pub fn file_name(file: u32) -> String {
+    format!("blocks-{file:05}.dat")
+}
+
+/// Makes the entries of a directory durable, where the system has that notion.
+pub(super) fn sync_directory(dir: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        File::open(dir)?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// Block files in a directory, all of them held open.
+#[derive(Debug)]
+pub struct DirectoryMedium {
+    dir: PathBuf,
+    open: BTreeMap<u32, File>,
+}
+
+impl DirectoryMedium {
+    /// Opens every block file of `dir`; other files are left alone.
+    ///
+    /// # Errors
+    /// Whatever the system says.
+    pub fn open(dir: &Path) -> io::Result<Self> {
+        let mut open = BTreeMap::new();
+        for entry in fs::read_dir(dir)? {
+            let name = entry?.file_name();
+            if let Some(file) = name.to_str().and_then(file_number) {
+                let handle = OpenOptions::new().read(true).write(true).open(dir.join(&name))?;
+                open.insert(file, handle);
+            }
+        }
+        Ok(Self { dir: dir.to_owned(), open })
+    }
+
+    fn file(&self, file: u32) -> io::Result<&File> {
+        self.open.get(&file).ok_or_else(|| missing(file))
+    }
+}
+
+/// The number in a name that [`file_name`] made; `None` for every other name.
+fn file_number(name: &str) -> Option<u32> {
+    let digits = name.strip_prefix("blocks-")?.strip_suffix(".dat")?;
+    let number = digits.parse().ok()?;
+    (file_name(number) == name).then_some(number)
+}
+
+fn missing(file: u32) -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, format!("there is no {}", file_name(file)))
+}
+
+impl BlockMedium for DirectoryMedium {
+    fn files(&self) -> Vec<u32> {
+        self.open.keys().copied().collect()
+    }
+
+    fn bytes(&self, file: u32) -> io::Result<u64> {
+        Ok(self.file(file)?.metadata()?.len())
+    }
+
+    fn read(&self, file: u32, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        let mut handle = self.file(file)?;
+        handle.seek(SeekFrom::Start(offset))?;
+        handle.read_exact(bytes)
+    }
+
+    fn create(&mut self, file: u32) -> io::Result<()> {
+        let handle = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(self.dir.join(file_name(file)))?;
+        self.open.insert(file, handle);
+        Ok(())
+    }
+
+    fn write(&mut self, file: u32, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut handle = self.file(file)?;
+        handle.seek(SeekFrom::Start(offset))?;
+        handle.write_all(bytes)
+    }
+
+    fn truncate(&mut self, file: u32, bytes: u64) -> io::Result<()> {
+        self.file(file)?.set_len(bytes)
+    }
+
+    fn remove(&mut self, file: u32) -> io::Result<()> {
+        self.open.remove(&file);
+        fs::remove_file(self.dir.join(file_name(file)))
+    }
+
+    fn sync(&mut self, file: u32) -> io::Result<()> {
+        self.file(file)?.sync_data()
+    }
+
+    fn sync_directory(&mut self) -> io::Result<()> {
+        sync_directory(&self.dir)
+    }
+}
+
+/// Block files that end with the process.
+#[derive(Debug, Default)]
+pub struct MemoryMedium {
+    files: BTreeMap<u32, Vec<u8>>,
+}
+
+impl MemoryMedium {
+    /// The part of a file from `offset` on, at most `length` bytes of it.
+    fn part(&self, file: u32, offset: u64, length: usize) -> io::Result<&[u8]> {
+        let contents = self.files.get(&file).ok_or_else(|| missing(file))?;
+        usize::try_from(offset)
+            .ok()
+            .and_then(|start| contents.get(start..start.checked_add(length)?))
+            .ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+
+    fn file_mut(&mut self, file: u32) -> io::Result<&mut Vec<u8>> {
+        self.files.get_mut(&file).ok_or_else(|| missing(file))
+    }
+}
+
+impl BlockMedium for MemoryMedium {
+    fn files(&self) -> Vec<u32> {
+        self.files.keys().copied().collect()
+    }
+
+    fn bytes(&self, file: u32) -> io::Result<u64> {
+        let contents = self.files.get(&file).ok_or_else(|| missing(file))?;
+        Ok(contents.len() as u64)
+    }
+
+    fn read(&self, file: u32, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        bytes.copy_from_slice(self.part(file, offset, bytes.len())?);
+        Ok(())
+    }
+
+    fn create(&mut self, file: u32) -> io::Result<()> {
+        if self.files.contains_key(&file) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        self.files.insert(file, Vec::new());
+        Ok(())
+    }
+
+    fn write(&mut self, file: u32, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let contents = self.file_mut(file)?;
+        let start = usize::try_from(offset).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        let end = start.checked_add(bytes.len()).ok_or(io::ErrorKind::FileTooLarge)?;
+        contents.resize(contents.len().max(end), 0);
+        contents[start..end].copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn truncate(&mut self, file: u32, bytes: u64) -> io::Result<()> {
+        let length = usize::try_from(bytes).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        self.file_mut(file)?.truncate(length);
+        Ok(())
+    }
+
+    fn remove(&mut self, file: u32) -> io::Result<()> {
+        self.files.remove(&file).map(drop).ok_or_else(|| missing(file))
+    }
+
+    fn sync(&mut self, _file: u32) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn sync_directory(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
