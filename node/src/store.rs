@@ -35,7 +35,7 @@ use redb::backends::InMemoryBackend;
 
 use block_files::BlockFiles;
 use cache::Cache;
-use change::{Change, Direction, SpentCoin, Undo};
+use change::{Change, Direction, Undo};
 use home::{DATABASE_FILE, Home, open_database};
 use recovery::{Purpose, Reading};
 use tables::{Batch, Flushed, Standing, Tables};
@@ -195,9 +195,8 @@ impl Store {
     }
 
     fn connect_genesis(&mut self, network: &Network) -> Result<(), StoreError> {
-        let undo = Undo { burned: chain::amount::Amount::ZERO, spent: Vec::new() };
         let genesis = &network.genesis;
-        self.apply(genesis, 0, undo, Direction::Connect, genesis.hash)
+        self.apply(genesis, 0, Undo::NOTHING, Direction::Connect, genesis.hash)
     }
 
     /// What was cut off the block files when the store was opened.
@@ -272,14 +271,7 @@ impl Store {
         if !self.contains(&block.hash) {
             return Err(StoreError::NotStored { hash: block.hash });
         }
-        let undo = Undo {
-            burned: connection.burned,
-            spent: connection
-                .spent
-                .iter()
-                .map(|(outpoint, coin)| SpentCoin { outpoint: *outpoint, coin: *coin })
-                .collect(),
-        };
+        let undo = Undo::of(connection);
         self.apply(block, height, undo, Direction::Connect, block.hash)
     }
 

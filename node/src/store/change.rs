@@ -6,6 +6,7 @@ use chain::amount::Amount;
 use chain::block::CommittedBlock;
 use chain::encoding::{Decode, DecodeError, Encode, Reader, write_list};
 use chain::hash::UtxoHash;
+use chain::rules::block::Connection;
 use chain::transaction::{Input, OUTPOINT_BYTES, OutPoint, Transaction};
 use chain::utxo::{Coin, UtxoSum};
 use chain::wire::wallet::HistoryPosition;
@@ -53,6 +54,22 @@ pub(super) struct SpentCoin {
     pub outpoint: OutPoint,
     /// The coin.
     pub coin: Coin,
+}
+
+impl Undo {
+    /// Of genesis, which spends and burns nothing.
+    pub(super) const NOTHING: Self = Self { burned: Amount::ZERO, spent: Vec::new() };
+
+    /// Of a block that is about to be connected.
+    pub(super) fn of(connection: &Connection) -> Self {
+        let spent = connection.spent.iter();
+        Self {
+            burned: connection.burned,
+            spent: spent
+                .map(|(outpoint, coin)| SpentCoin { outpoint: *outpoint, coin: *coin })
+                .collect(),
+        }
+    }
 }
 
 /// What one block changes. It follows from the block, its height and its undo data alone, so that

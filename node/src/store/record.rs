@@ -101,3 +101,54 @@ fn checksum(parts: &[&[u8]]) -> [u8; CHECKSUM_BYTES] {
     let hash = tagged_hash("lode/record", parts);
     *hash.first_chunk().expect("a hash is longer")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const GENESIS: BlockHash = BlockHash([7; 32]);
+
+    proptest! {
+        #[test]
+        fn every_flipped_bit_of_a_file_header_is_noticed(bit in 0..FILE_HEADER_BYTES * 8) {
+            let mut bytes = file_header(&GENESIS, 3);
+            prop_assert_eq!(check_file_header(&bytes, &GENESIS, 3), Ok(()));
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            prop_assert_eq!(check_file_header(&bytes, &GENESIS, 3), Err(HeaderFault::Damaged));
+        }
+
+        #[test]
+        fn every_flipped_bit_of_a_record_is_noticed(
+            block in prop::collection::vec(any::<u8>(), 80..300),
+            bit: prop::sample::Index,
+        ) {
+            let mut bytes = record(&block).unwrap();
+            let flip = bit.index(bytes.len() * 8);
+            bytes[flip / 8] ^= 1 << (flip % 8);
+            let (header, rest) = bytes.split_first_chunk::<RECORD_HEADER_BYTES>().unwrap();
+            let found = claimed_length(header).and_then(|length| rest.get(..length as usize));
+            prop_assert!(!found.is_some_and(|block| is_whole(header, block)));
+        }
+    }
+
+    #[test]
+    fn a_header_of_another_network_a_newer_program_or_another_file_is_told_apart() {
+        let header = file_header(&GENESIS, 3);
+        let other = BlockHash([8; 32]);
+        assert_eq!(check_file_header(&header, &other, 3), Err(HeaderFault::Foreign(GENESIS)));
+        assert_eq!(check_file_header(&header, &GENESIS, 4), Err(HeaderFault::Damaged));
+        let mut newer = header;
+        newer[8..12].copy_from_slice(&(SCHEMA_VERSION + 1).to_le_bytes());
+        let checksum = checksum(&[&newer[..FILE_HEADER_BYTES - CHECKSUM_BYTES]]);
+        newer[FILE_HEADER_BYTES - CHECKSUM_BYTES..].copy_from_slice(&checksum);
+        let fault = HeaderFault::Newer(SCHEMA_VERSION + 1);
+        assert_eq!(check_file_header(&newer, &GENESIS, 3), Err(fault));
+    }
+
+    #[test]
+    fn a_block_that_no_spec_allows_has_no_record() {
+        assert!(record(&vec![0; RECORD_BYTES_MAX as usize]).is_some());
+        assert!(record(&vec![0; RECORD_BYTES_MAX as usize + 1]).is_none());
+    }
+}

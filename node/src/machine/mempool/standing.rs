@@ -134,7 +134,7 @@ impl Mempool {
         let above = self.ancestors(arrival);
         for ancestor in above.into_iter().chain([arrival]) {
             let mut below = self.descendants(ancestor);
-            while below.len() > self.limits.descendants_max {
+            while below.len() >= self.limits.descendants_max {
                 // Never the newcomer or what it spends from: those hang below an ancestor as well.
                 let spared =
                     |leaver: &u64| *leaver == arrival || self.ancestors(arrival).contains(leaver);

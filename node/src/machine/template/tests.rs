@@ -255,6 +255,21 @@ fn a_package_that_does_not_fit_leaves_its_room_to_others() {
 }
 
 #[test]
+fn a_block_is_filled_to_its_last_byte_and_not_beyond() {
+    // Header, count, coinbase; two transfers of 107 bytes and 245 outputs together.
+    let full = 80 + 1 + 78 + 2 * 107 + 245 * 40;
+    for (bytes_max, taken) in [(full, 2), (full - 1, 1)] {
+        let mut world = World::with_spec(2, |spec| spec.block_bytes_max = bytes_max);
+        let mut mempool = pool();
+        admit(&world, &mut mempool, &world.payment(&[world.funds(0)], 145, 900_000));
+        admit(&world, &mut mempool, &world.payment(&[world.funds(1)], 100, 100_000));
+        let template = template(&world, &mempool);
+        assert_eq!(template.transfers.len(), taken);
+        mine(&mut world, &template, 0);
+    }
+}
+
+#[test]
 fn what_is_locked_or_immature_at_the_height_is_left_out_with_its_children() {
     let mut world = World::new(3);
     let mut mempool = pool();

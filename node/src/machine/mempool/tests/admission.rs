@@ -243,6 +243,18 @@ fn a_replacement_displaces_nothing_of_a_better_rate() {
 }
 
 #[test]
+fn a_higher_fee_at_the_same_rate_replaces_nothing() {
+    let world = World::new(1);
+    let mut pool = pool();
+    let at_rate = |outputs: usize| {
+        let bytes = bytes_of(&world.payment(&[world.funds(0)], outputs, 0));
+        world.payment(&[world.funds(0)], outputs, 10 * bytes)
+    };
+    admit(&world, &mut pool, &at_rate(1));
+    assert_eq!(refusal(&world, &mut pool, &at_rate(2)).kind(), RefusalKind::Conflict);
+}
+
+#[test]
 fn nobody_replaces_what_it_spends_from() {
     let world = World::new(1);
     let mut pool = pool();

@@ -126,21 +126,27 @@ fn a_reorganization_drops_what_is_missing_immature_or_locked_now() {
 
 #[test]
 fn a_chain_that_a_returned_parent_makes_too_long_loses_its_end() {
-    let mut world = World::new(1);
-    let mut pool = pool();
-    let parent = world.payment(&[world.funds(0)], 1, 1_000);
-    let block = world.block(std::slice::from_ref(&parent));
-    let connection = world.connect(&block);
-    let mut chain = vec![parent.clone()];
-    for _ in 0..25 {
-        let next = world.payment(&made(chain.last().unwrap()), 1, 1_000);
-        admit(&world, &mut pool, &next);
-        chain.push(next);
+    for (ancestors_max, descendants_max) in [(10, 25), (25, 10)] {
+        let mut world = World::new(1);
+        let mut pool = Mempool::new(MempoolLimits {
+            ancestors_max,
+            descendants_max,
+            ..MempoolLimits::default()
+        });
+        let parent = world.payment(&[world.funds(0)], 1, 1_000);
+        let block = world.block(std::slice::from_ref(&parent));
+        let connection = world.connect(&block);
+        let mut chain = vec![parent.clone()];
+        for _ in 0..10 {
+            let next = world.payment(&made(chain.last().unwrap()), 1, 1_000);
+            admit(&world, &mut pool, &next);
+            chain.push(next);
+        }
+        world.disconnect(&connection);
+        assert_eq!(admit(&world, &mut pool, &parent).evicted, vec![chain[10].txid()]);
+        assert_eq!(pool.len(), 10);
+        assert_consistent(&pool);
     }
-    world.disconnect(&connection);
-    assert_eq!(admit(&world, &mut pool, &parent).evicted, vec![chain[25].txid()]);
-    assert_eq!(pool.len(), 25);
-    assert_consistent(&pool);
 }
 
 #[test]

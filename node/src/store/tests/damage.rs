@@ -1,0 +1,375 @@
+//! Torn, flipped, missing and failing: noticed, cut, or refused, and never used.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use chain::genesis::Network;
+use chain::hash::BlockHash;
+use proptest::prelude::*;
+use redb::backends::InMemoryBackend;
+
+use super::chains::{Chain, network};
+use crate::store::medium::{BlockMedium, MemoryMedium, file_name};
+use crate::store::{Store, StoreError, Totals};
+
+/// A data directory with three flushed blocks and four in the tail, spread over several files.
+struct Directory {
+    dir: tempfile::TempDir,
+    network: Network,
+    /// All of them in file order.
+    blocks: Vec<BlockHash>,
+    /// State at the flush.
+    position: BlockHash,
+    totals: Totals,
+}
+
+const FLUSHED: usize = 4;
+const FILE_BYTES_MAX: u64 = 900;
+
+impl Directory {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut chain = Chain::new(1);
+        let network = chain.network().clone();
+        let mut store = Store::open_with(dir.path(), &network, FILE_BYTES_MAX).unwrap();
+        for height in 1..=7 {
+            let mined = chain.mine_plain();
+            store.append_block(&mined.block).unwrap();
+            if height < FLUSHED as u32 {
+                store.connect(&mined.block, height, &mined.connection).unwrap();
+                store.flush().unwrap();
+            }
+        }
+        let blocks = store.blocks().map(|block| block.hash).collect();
+        let (position, totals) = (store.position(), store.totals());
+        drop(store);
+        Self { dir, network, blocks, position, totals }
+    }
+
+    fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn open(&self) -> Result<Store, StoreError> {
+        Store::open_with(self.path(), &self.network, FILE_BYTES_MAX)
+    }
+
+    /// Files and the places of all records, `(file, offset, end)`, in order.
+    fn records(&self) -> Vec<(PathBuf, u64, u64)> {
+        let store = self.open().unwrap();
+        let places = store.files.places().iter();
+        places
+            .map(|place| (self.path().join(file_name(place.file)), place.offset, place.end()))
+            .collect()
+    }
+
+    fn check_state(&self, store: &Store, blocks: usize) {
+        assert_eq!(store.position(), self.position);
+        assert_eq!(store.totals(), self.totals);
+        let kept = store.blocks().map(|block| block.hash);
+        assert!(kept.eq(self.blocks[..blocks].iter().copied()));
+    }
+}
+
+fn is_damage<T>(result: &Result<T, StoreError>) -> bool {
+    matches!(result, Err(StoreError::Damaged { .. }))
+}
+
+fn flip(path: &Path, offset: u64, mask: u8) {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[usize::try_from(offset).unwrap()] ^= mask;
+    fs::write(path, bytes).unwrap();
+}
+
+fn truncate(path: &Path, bytes: u64) {
+    fs::OpenOptions::new().write(true).open(path).unwrap().set_len(bytes).unwrap();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_flipped_tail_is_cut_at_the_record_and_grows_again(
+        record in FLUSHED..8,
+        byte: prop::sample::Index,
+        mask in 1..=255u8,
+    ) {
+        let directory = Directory::new();
+        let (path, start, end) = directory.records().swap_remove(record);
+        flip(&path, start + byte.index((end - start) as usize) as u64, mask);
+        let store = directory.open().unwrap();
+        prop_assert!(store.cut().is_some_and(|cut| cut.file == path && cut.offset == start));
+        directory.check_state(&store, record);
+        drop(store);
+        appends_again(&directory, record);
+    }
+
+    #[test]
+    fn a_torn_tail_is_cut_at_the_record_and_grows_again(
+        record in FLUSHED..8,
+        byte: prop::sample::Index,
+    ) {
+        let directory = Directory::new();
+        let records = directory.records();
+        let (path, start, end) = &records[record];
+        // Nothing behind a torn write was ever written.
+        for (later, ..) in &records[record..] {
+            if later != path && later.exists() {
+                fs::remove_file(later).unwrap();
+            }
+        }
+        truncate(path, start + 1 + byte.index((end - start - 1) as usize) as u64);
+        let store = directory.open().unwrap();
+        prop_assert!(store.cut().is_some());
+        directory.check_state(&store, record);
+        drop(store);
+        appends_again(&directory, record);
+    }
+
+    #[test]
+    fn every_flipped_byte_below_the_synced_length_is_noticed(
+        record in 0..FLUSHED,
+        byte: prop::sample::Index,
+        mask in 1..=255u8,
+    ) {
+        let directory = Directory::new();
+        let (path, _, end) = directory.records().swap_remove(record);
+        let offset = byte.index(end as usize) as u64;
+        flip(&path, offset, mask);
+        prop_assert!(is_damage(&directory.open()));
+        flip(&path, offset, mask);
+        directory.check_state(&directory.open().unwrap(), 8);
+    }
+
+    #[test]
+    fn files_shorter_than_the_synced_length_are_noticed(
+        record in 0..FLUSHED,
+        byte: prop::sample::Index,
+    ) {
+        let directory = Directory::new();
+        let (path, _, end) = directory.records().swap_remove(record);
+        truncate(&path, byte.index(end as usize) as u64);
+        prop_assert!(is_damage(&directory.open()));
+    }
+
+    #[test]
+    fn a_flipped_record_is_never_read(
+        record in 0..8usize,
+        byte: prop::sample::Index,
+        mask in 1..=255u8,
+    ) {
+        let directory = Directory::new();
+        let (path, start, end) = directory.records().swap_remove(record);
+        let store = directory.open().unwrap();
+        flip(&path, start + byte.index((end - start) as usize) as u64, mask);
+        let read = store.read_block(&directory.blocks[record]);
+        prop_assert!(is_damage(&read));
+    }
+
+    #[test]
+    fn a_flipped_byte_of_the_database_is_noticed_or_touches_nothing_that_counts(
+        byte: prop::sample::Index,
+        mask in 1..=255u8,
+    ) {
+        let directory = Directory::new();
+        let path = directory.path().join("state.redb");
+        let length = fs::metadata(&path).unwrap().len();
+        flip(&path, byte.index(length as usize) as u64, mask);
+        match directory.open() {
+            Ok(store) => {
+                // A flush that does not check gives way to the one before it; what it knew of the
+                // blocks is still in the files.
+                let kept = store.blocks().map(|block| block.hash);
+                prop_assert!(kept.eq(directory.blocks.iter().copied()));
+                prop_assert!(directory.blocks[..FLUSHED].contains(&store.position()));
+            }
+            Err(StoreError::Damaged { .. }) => {
+                prop_assert_eq!(Store::rebuild(directory.path(), &directory.network).unwrap(), 8);
+            }
+            Err(other) => prop_assert!(false, "{}", other),
+        }
+    }
+}
+
+/// The records that were cut can be written again, and are there at the next start.
+fn appends_again(directory: &Directory, kept: usize) {
+    let mut chain = Chain::new(1);
+    let blocks: Vec<_> = (0..7).map(|_| chain.mine_plain().block).collect();
+    let mut store = directory.open().unwrap();
+    for block in &blocks[kept - 1..] {
+        store.append_block(block).unwrap();
+    }
+    drop(store);
+    let store = directory.open().unwrap();
+    assert_eq!(store.cut(), None);
+    directory.check_state(&store, 8);
+}
+
+#[test]
+fn damage_names_the_command_that_repairs_it() {
+    let directory = Directory::new();
+    let (path, start, _) = directory.records().swap_remove(1);
+    flip(&path, start + 20, 1);
+    let message = directory.open().unwrap_err().to_string();
+    assert!(message.contains("lode verify --reindex"), "{message}");
+}
+
+#[test]
+fn blocks_without_a_database_are_not_taken_for_a_new_directory() {
+    let directory = Directory::new();
+    fs::remove_file(directory.path().join("state.redb")).unwrap();
+    for _ in 0..2 {
+        assert!(is_damage(&directory.open()));
+    }
+    assert_eq!(Store::rebuild(directory.path(), &directory.network).unwrap(), 8);
+    assert_eq!(directory.open().unwrap().blocks().count(), 8);
+}
+
+#[test]
+fn a_database_without_its_blocks_is_refused() {
+    let directory = Directory::new();
+    for file in 0..8 {
+        let _ = fs::remove_file(directory.path().join(file_name(file)));
+    }
+    assert!(is_damage(&directory.open()));
+}
+
+#[test]
+fn whole_records_in_another_order_than_the_index_are_refused() {
+    let directory = Directory::new();
+    let records = directory.records();
+    // Two blocks of one length, each record whole, have changed places.
+    let (first, second) = (&records[1], &records[2]);
+    assert_eq!(first.2 - first.1, second.2 - second.1);
+    let part = |record: &(PathBuf, u64, u64)| {
+        fs::read(&record.0).unwrap()[record.1 as usize..record.2 as usize].to_vec()
+    };
+    let (one, two) = (part(first), part(second));
+    for (record, bytes) in [(first, two), (second, one)] {
+        let mut file = fs::read(&record.0).unwrap();
+        file[record.1 as usize..record.2 as usize].copy_from_slice(&bytes);
+        fs::write(&record.0, file).unwrap();
+    }
+    assert!(is_damage(&directory.open()));
+}
+
+#[test]
+fn a_creation_cut_short_anywhere_is_taken_up_again() {
+    let network = network(1);
+    let whole = tempfile::tempdir().unwrap();
+    drop(Store::open(whole.path(), &network).unwrap());
+    let bytes = fs::read(whole.path().join(file_name(0))).unwrap();
+    for written in [0, 1, 56, 57, bytes.len() - 1, bytes.len()] {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(file_name(0)), &bytes[..written]).unwrap();
+        let store = Store::open(dir.path(), &network).unwrap();
+        assert_eq!(store.position(), network.genesis_hash());
+        assert_eq!(store.blocks().count(), 1);
+        drop(store);
+        assert_eq!(fs::read(dir.path().join(file_name(0))).unwrap(), bytes);
+    }
+}
+
+#[test]
+fn a_rebuild_gives_the_same_blocks_at_genesis() {
+    let directory = Directory::new();
+    let before: Vec<_> = directory.records().iter().map(|r| fs::read(&r.0).unwrap()).collect();
+    let rebuilt = Store::rebuild_and_report(directory.path(), &directory.network).unwrap();
+    assert_eq!((rebuilt.blocks, rebuilt.cut), (8, None));
+    let after: Vec<_> = directory.records().iter().map(|r| fs::read(&r.0).unwrap()).collect();
+    assert_eq!(after, before);
+    let store = directory.open().unwrap();
+    assert!(store.blocks().map(|block| block.hash).eq(directory.blocks.iter().copied()));
+    assert_eq!(store.position(), directory.network.genesis_hash());
+}
+
+#[test]
+fn a_rebuild_reports_where_it_cut() {
+    let directory = Directory::new();
+    let (path, start, _) = directory.records().swap_remove(2);
+    flip(&path, start + 50, 4);
+    let rebuilt = Store::rebuild_and_report(directory.path(), &directory.network).unwrap();
+    assert_eq!(rebuilt.blocks, 2);
+    assert!(rebuilt.cut.is_some_and(|cut| cut.file == path && cut.offset == start));
+    let store = directory.open().unwrap();
+    assert!(store.blocks().map(|block| block.hash).eq(directory.blocks[..2].iter().copied()));
+}
+
+#[test]
+fn a_rebuild_repairs_the_header_of_a_file_whose_records_are_whole() {
+    let directory = Directory::new();
+    flip(&directory.path().join(file_name(0)), 20, 1);
+    assert!(is_damage(&directory.open()));
+    assert_eq!(Store::rebuild(directory.path(), &directory.network).unwrap(), 8);
+    assert_eq!(directory.open().unwrap().blocks().count(), 8);
+}
+
+#[test]
+fn a_rebuild_of_no_directory_makes_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let missing = dir.path().join("missing");
+    assert!(matches!(Store::rebuild(&missing, &network(1)), Err(StoreError::Io { .. })));
+    assert!(!missing.exists());
+}
+
+/// Memory whose syncs fail when told to.
+#[derive(Default)]
+struct FailingMedium {
+    memory: MemoryMedium,
+    fails: Arc<AtomicBool>,
+}
+
+impl BlockMedium for FailingMedium {
+    fn files(&self) -> Vec<u32> {
+        self.memory.files()
+    }
+    fn bytes(&self, file: u32) -> io::Result<u64> {
+        self.memory.bytes(file)
+    }
+    fn read(&self, file: u32, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        self.memory.read(file, offset, bytes)
+    }
+    fn create(&mut self, file: u32) -> io::Result<()> {
+        self.memory.create(file)
+    }
+    fn write(&mut self, file: u32, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.memory.write(file, offset, bytes)
+    }
+    fn truncate(&mut self, file: u32, bytes: u64) -> io::Result<()> {
+        self.memory.truncate(file, bytes)
+    }
+    fn remove(&mut self, file: u32) -> io::Result<()> {
+        self.memory.remove(file)
+    }
+    fn sync(&mut self, _file: u32) -> io::Result<()> {
+        if self.fails.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
+    }
+    fn sync_directory(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn after_a_failed_sync_nothing_is_written_any_more() {
+    let mut chain = Chain::new(1);
+    let medium = FailingMedium::default();
+    let fails = Arc::clone(&medium.fails);
+    let backend = InMemoryBackend::new();
+    let mut store = Store::open_on(backend, Box::new(medium), chain.network()).unwrap();
+    let (first, second) = (chain.mine_plain(), chain.mine_plain());
+    store.append_block(&first.block).unwrap();
+    store.connect(&first.block, 1, &first.connection).unwrap();
+    fails.store(true, Ordering::Relaxed);
+    let failed = store.append_block(&second.block);
+    assert!(matches!(failed, Err(StoreError::DiskFull { .. })));
+    fails.store(false, Ordering::Relaxed);
+    assert!(!store.contains(&second.block.hash));
+    assert!(matches!(store.append_block(&second.block), Err(StoreError::Stopped)));
+    assert!(matches!(store.flush(), Err(StoreError::Stopped)));
+}

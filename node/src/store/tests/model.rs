@@ -1,0 +1,235 @@
+//! Whatever is done to the store, it equals a replay of its chain from genesis.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chain::amount::Amount;
+use chain::block::CommittedBlock;
+use chain::encoding::Encode;
+use chain::key::OutputKey;
+use chain::subsidy::subsidy;
+use chain::transaction::{OutPoint, Transaction};
+use chain::utxo::UtxoSum;
+use chain::wire::wallet::HistoryPosition;
+use proptest::prelude::*;
+
+use super::FIRST;
+use super::chains::{Chain, Recipe, keys, recipe};
+use crate::store::change::{Change, Undo};
+use crate::store::{Store, Totals};
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// Append and connect a new block.
+    Connect(Recipe),
+    /// Append a block and leave it at that.
+    Append(Recipe),
+    Disconnect,
+    /// Connect the block again that was disconnected last.
+    ConnectAgain,
+    Flush,
+    /// End without a flush, start again.
+    Crash,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => recipe().prop_map(Step::Connect),
+        1 => recipe().prop_map(Step::Append),
+        3 => Just(Step::Disconnect),
+        2 => Just(Step::ConnectAgain),
+        2 => Just(Step::Flush),
+        1 => Just(Step::Crash),
+    ]
+}
+
+/// The store beside what it should be.
+struct Model {
+    chain: Chain,
+    /// The chain at the last flush: where a crash leads back to.
+    flushed: Chain,
+    /// Every block appended, in order.
+    stored: Vec<CommittedBlock>,
+    /// Blocks disconnected since the tip last grew otherwise, last one last.
+    left: Vec<super::chains::Mined>,
+    /// Every outpoint that ever was.
+    outpoints: BTreeSet<OutPoint>,
+}
+
+impl Model {
+    fn new() -> Self {
+        let chain = Chain::new(1);
+        let stored = vec![chain.network().genesis.clone()];
+        let outpoints = chain.coins().into_keys().collect();
+        Self { flushed: chain.clone(), chain, stored, left: Vec::new(), outpoints }
+    }
+
+    fn append(&mut self, store: &mut Store, block: &CommittedBlock) {
+        store.append_block(block).unwrap();
+        if self.stored.iter().all(|stored| stored.hash != block.hash) {
+            self.stored.push(block.clone());
+        }
+        for (txid, transaction) in block.txids.iter().zip(&block.block.transactions) {
+            let outputs = (0..).zip(transaction.outputs());
+            self.outpoints.extend(outputs.map(|(index, _)| OutPoint { txid: *txid, index }));
+        }
+    }
+
+    fn take(&mut self, store: &mut Store, step: &Step) {
+        match step {
+            Step::Connect(recipe) => {
+                let mined = self.chain.mine(recipe);
+                self.append(store, &mined.block);
+                store.connect(&mined.block, mined.height, &mined.connection).unwrap();
+                self.left.clear();
+            }
+            Step::Append(recipe) => {
+                let mined = self.chain.clone().mine(recipe);
+                self.append(store, &mined.block);
+            }
+            Step::Disconnect => {
+                if let Some(last) = self.chain.mined.pop() {
+                    store.disconnect(&last.block, last.height).unwrap();
+                    self.left.push(last);
+                }
+            }
+            Step::ConnectAgain => {
+                if let Some(again) = self.left.pop() {
+                    store.connect(&again.block, again.height, &again.connection).unwrap();
+                    self.chain.mined.push(again);
+                }
+            }
+            Step::Flush => {
+                store.flush().unwrap();
+                assert_eq!(store.dirty_coins(), 0);
+                self.flushed = self.chain.clone();
+            }
+            Step::Crash => {
+                self.chain = self.flushed.clone();
+                self.left.clear();
+            }
+        }
+    }
+
+    fn check(&self, store: &Store) {
+        assert_eq!(store.position(), self.chain.tip());
+        assert_eq!(store.totals(), totals(&self.chain));
+        let coins = self.chain.coins();
+        for outpoint in &self.outpoints {
+            assert_eq!(store.coin(outpoint).unwrap(), coins.get(outpoint).copied());
+        }
+        let histories = histories(&self.chain);
+        for key in keys() {
+            let expected = histories.get(&key).cloned().unwrap_or_default();
+            let all = store.history(&key, FIRST, usize::MAX).unwrap();
+            assert_eq!(all, Vec::from_iter(expected.iter().copied()));
+            let middle = HistoryPosition { height: 2, transaction: 1 };
+            let page: Vec<_> = expected.range(middle..).take(3).copied().collect();
+            assert_eq!(store.history(&key, middle, 3).unwrap(), page);
+        }
+        assert!(store.blocks().map(|block| block.hash).eq(self.stored.iter().map(|b| b.hash)));
+        for block in &self.stored {
+            assert!(store.contains(&block.hash));
+            assert_eq!(store.read_block(&block.hash).unwrap(), Some(block.block.encode()));
+        }
+    }
+}
+
+/// The totals, recomputed from nothing.
+fn totals(chain: &Chain) -> Totals {
+    let coins = chain.coins();
+    let supply = coins.values().map(|coin| coin.output.amount.0).sum();
+    let allocated: u64 = chain.network().spec.allocations.iter().map(|a| a.amount.0).sum();
+    let made: u64 =
+        chain.blocks().map(|(height, _)| subsidy(&chain.network().spec, height).0).sum();
+    let mut sum = UtxoSum::default();
+    coins.iter().for_each(|(outpoint, coin)| sum.add(outpoint, coin));
+    Totals {
+        supply: Amount(supply),
+        burned: Amount(allocated + made - supply),
+        coins: coins.len() as u64,
+        utxo_hash: sum.hash(),
+    }
+}
+
+/// The history of each key, by looking up what every input spends in all blocks before.
+fn histories(chain: &Chain) -> BTreeMap<OutputKey, BTreeSet<HistoryPosition>> {
+    let mut owners = BTreeMap::new();
+    let mut histories: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for (height, block) in chain.blocks() {
+        for (position, transaction) in (0..).zip(&block.block.transactions) {
+            let place = HistoryPosition { height, transaction: position };
+            for (index, output) in (0..).zip(transaction.outputs()) {
+                let txid = block.txids[position as usize];
+                owners.insert(OutPoint { txid, index }, output.key);
+                histories.entry(output.key).or_default().insert(place);
+            }
+            if let Transaction::Transfer(transfer) = transaction {
+                for input in &transfer.inputs {
+                    histories.entry(owners[&input.outpoint]).or_default().insert(place);
+                }
+            }
+        }
+    }
+    histories
+}
+
+proptest! {
+    #[test]
+    fn any_steps_lead_to_what_a_replay_from_genesis_gives(
+        steps in prop::collection::vec(step(), 1..20),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut model = Model::new();
+        let network = model.chain.network().clone();
+        // Small files, so that most chains span several.
+        let open = || Store::open_with(dir.path(), &network, 1_000).unwrap();
+        let mut store = open();
+        for step in &steps {
+            model.take(&mut store, step);
+            if matches!(step, Step::Crash) {
+                drop(store);
+                store = open();
+                assert_eq!(store.cut(), None);
+            }
+            model.check(&store);
+        }
+    }
+
+    #[test]
+    fn connect_then_disconnect_is_the_identity(
+        recipes in prop::collection::vec(recipe(), 1..12),
+        flush_at: u16,
+    ) {
+        let mut model = Model::new();
+        let mut store = Store::in_memory(model.chain.network()).unwrap();
+        for (number, recipe) in recipes.iter().enumerate() {
+            model.take(&mut store, &Step::Connect(recipe.clone()));
+            if flush_at >> number & 1 == 1 {
+                store.flush().unwrap();
+            }
+        }
+        model.check(&store);
+        for _ in 0..recipes.len() {
+            model.take(&mut store, &Step::Disconnect);
+            model.check(&store);
+        }
+        store.flush().unwrap();
+        model.check(&store);
+        for _ in 0..recipes.len() {
+            model.take(&mut store, &Step::ConnectAgain);
+        }
+        model.check(&store);
+    }
+
+    #[test]
+    fn the_change_of_a_block_is_the_one_that_the_rules_found(
+        recipes in prop::collection::vec(recipe(), 1..12),
+    ) {
+        let mut chain = Chain::new(1);
+        for recipe in &recipes {
+            let mined = chain.mine(recipe);
+            let change = Change::of(&mined.block, mined.height, Undo::of(&mined.connection));
+            prop_assert_eq!(Vec::from_iter(change.created), mined.connection.created);
+        }
+    }
+}
