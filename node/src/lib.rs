@@ -1,4 +1,8 @@
 //! The Lode node: a pure state machine, its store, and the bodies that drive it.
 
+pub mod data_directory;
 pub mod machine;
+pub mod runtime;
+#[cfg(test)]
+mod samples;
 pub mod store;

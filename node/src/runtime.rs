@@ -1,0 +1,397 @@
+//! The real body of a node: sockets, timers, threads and the disk around one machine.
+//!
+//! One thread owns the machine ([`lanes`] are its inbox, [`outside`] its hands). On a small tokio
+//! runtime run the [`listener`], the [`dialer`] and two tasks for each [`connection`]; the [`miner`]
+//! has a thread and a rayon pool, [`signatures`] are verified on another pool.
+
+mod clock;
+mod codec;
+mod connection;
+mod dialer;
+mod handle;
+mod inbound_memory;
+mod lanes;
+mod listener;
+mod miner;
+mod outbound;
+mod outside;
+mod signatures;
+#[cfg(test)]
+mod tests;
+
+use std::any::Any;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use chain::genesis::Network;
+use engine::{Meter, RateWindow};
+use tokio::runtime::Runtime;
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+
+use crate::data_directory::{self, PinError};
+use crate::machine::{Event, Machine, MachineConfig, MachineError};
+use crate::store::{Store, StoreError};
+use clock::Clock;
+use connection::Sockets;
+use lanes::{Lanes, Work};
+use outside::Outside;
+
+pub use handle::{AskError, Handle};
+pub use miner::{HashRate, MinerError, MiningConfig};
+pub use outside::NumberedReport;
+pub use signatures::RayonVerifier;
+
+/// Exit code of a process whose machine panicked (`EX_SOFTWARE` of BSD's `sysexits.h`).
+pub const PANIC_EXIT_CODE: i32 = 70;
+
+/// Reports that a slow receiver may be behind before it misses some.
+const REPORTS_MAX: usize = 4096;
+
+/// Threads that move bytes between sockets and queues.
+const SOCKET_THREADS: usize = 2;
+
+/// How often the hash-rate windows are fed.
+const METER_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long connections may take to end when the node stops: what they write last, and a margin.
+const STOP_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Where a node keeps its chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StorePlace {
+    /// In this directory, which is made when it is missing.
+    Directory(PathBuf),
+    /// In memory: gone when the node stops.
+    Memory,
+}
+
+/// What happens when the machine panics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PanicPolicy {
+    /// The process ends at once with [`PANIC_EXIT_CODE`].
+    ExitProcess,
+    /// The node ends with [`NodeFailure::Panicked`]; for processes that hold several nodes.
+    Surface,
+}
+
+/// Everything that one node is started with.
+pub struct NodeConfig {
+    /// For the machine; its `listen_port` is filled in from the address that is bound.
+    pub machine: MachineConfig,
+    /// The network.
+    pub network: Arc<Network>,
+    /// Where the chain is kept.
+    pub store: StorePlace,
+    /// Where to accept connections; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// How to mine; `None` never mines.
+    pub mining: Option<MiningConfig>,
+    /// Threads that verify signatures.
+    pub verify_threads: NonZeroUsize,
+    /// What happens when the machine panics.
+    pub on_panic: PanicPolicy,
+}
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address is taken, or not one of this computer.
+    #[error("cannot listen on {address}: {source}; {}", listen_advice(source))]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// The data directory is locked, damaged, or of another network.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The spec in the data directory is another one or cannot be read.
+    #[error(transparent)]
+    Pin(#[from] PinError),
+    /// The machine could not take up its chain.
+    #[error(transparent)]
+    Machine(#[from] MachineError),
+    /// The miner cannot run.
+    #[error(transparent)]
+    Miner(#[from] MinerError),
+    /// The operating system refused threads.
+    #[error("cannot start the node's threads: {0}")]
+    Threads(String),
+}
+
+/// Why a node ended by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeFailure {
+    /// The machine's own trouble, of the disk mostly.
+    #[error(transparent)]
+    Machine(#[from] MachineError),
+    /// The machine panicked: a bug. Nothing half-done was written.
+    #[error("the node failed inside: {0}; this is a bug, please report it")]
+    Panicked(String),
+}
+
+/// A running node. Dropping it stops it.
+pub struct Node {
+    /// Where it accepts connections.
+    pub address: SocketAddr,
+    /// For questions to its machine.
+    pub handle: Handle,
+    /// Everything the machine reports, from its first word on.
+    pub reports: broadcast::Receiver<NumberedReport>,
+    /// Cancelled as soon as the machine has ended, whatever the reason; [`Node::stop`] tells it.
+    pub ended: CancellationToken,
+    rates: Option<Arc<RateMeter>>,
+    clock: Clock,
+    parts: Option<Parts>,
+}
+
+/// What must be ended and joined.
+struct Parts {
+    lanes: Arc<Lanes>,
+    sockets: Arc<Sockets>,
+    machine: JoinHandle<Result<(), NodeFailure>>,
+    miner: Option<miner::MiningThread>,
+    tokio: Runtime,
+}
+
+struct RateMeter {
+    meter: Arc<Meter>,
+    window: Mutex<RateWindow>,
+}
+
+impl Node {
+    /// Binds the address, opens the store, and starts everything. Blocks while the store recovers.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running then.
+    ///
+    /// # Panics
+    /// When it is called from an async function.
+    pub fn start(mut config: NodeConfig) -> Result<Self, StartError> {
+        let clock = Clock::start();
+        let (listener, address) = listen(config.listen)?;
+        config.machine.listen_port = address.port();
+        let (mining, on_panic) = (config.mining, config.on_panic);
+        let machine = new_machine(config, clock)?;
+        let tokio = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(SOCKET_THREADS)
+            .thread_name("sockets")
+            .enable_all()
+            .build()
+            .map_err(|error| StartError::Threads(error.to_string()))?;
+        let listener = into_tokio(&tokio, listener)
+            .map_err(|source| StartError::Listen { address, source })?;
+        let lanes = Arc::new(Lanes::default());
+        let sockets = Arc::new(Sockets::new(Arc::clone(&lanes)));
+        let miner = match mining {
+            Some(mining) => Some(miner::MiningThread::start(mining, Arc::clone(&lanes), clock)?),
+            None => None,
+        };
+        let rates = miner.as_ref().map(|miner| RateMeter::start(&miner.meter, clock, &tokio));
+        let (tell, reports) = broadcast::channel(REPORTS_MAX);
+        let slot = miner.as_ref().map(|miner| Arc::clone(&miner.slot));
+        let outside = Outside::new(Arc::clone(&sockets), slot, tell, tokio.handle().clone());
+        let ended = CancellationToken::new();
+        let owner = MachineThread { machine, lanes: Arc::clone(&lanes), outside, clock, on_panic };
+        let machine = owner.spawn(ended.clone())?;
+        let accepting = listener::accept(Arc::clone(&sockets), listener);
+        sockets.tasks.spawn_on(accepting, tokio.handle());
+        Ok(Self {
+            address,
+            handle: Handle::new(Arc::clone(&lanes)),
+            reports,
+            ended,
+            rates,
+            clock,
+            parts: Some(Parts { lanes, sockets, machine, miner, tokio }),
+        })
+    }
+
+    /// How fast it mines; `None` on a node that never does.
+    pub fn hash_rate(&self) -> Option<HashRate> {
+        self.rates.as_ref().map(|rates| rates.read(self.clock))
+    }
+
+    /// Flushes the store, says the last words on every connection, and ends everything.
+    ///
+    /// # Errors
+    /// Why the node had ended before, or why it could not flush.
+    pub fn stop(mut self) -> Result<(), NodeFailure> {
+        self.parts.take().map_or(Ok(()), Parts::stop)
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Some(parts) = self.parts.take() {
+            // Whoever drops a node instead of stopping it does not ask how it went.
+            let _ = parts.stop();
+        }
+    }
+}
+
+impl Parts {
+    fn stop(self) -> Result<(), NodeFailure> {
+        if let Some(miner) = &self.miner {
+            miner.slot.stop();
+        }
+        self.lanes.close();
+        let outcome = self.machine.join();
+        self.sockets.stop.cancel();
+        self.sockets.tasks.close();
+        self.tokio.block_on(async {
+            // Those that are not done by then end with the runtime.
+            let _ = tokio::time::timeout(STOP_TIMEOUT, self.sockets.tasks.wait()).await;
+        });
+        self.tokio.shutdown_timeout(STOP_TIMEOUT);
+        let miner_is_well = self.miner.is_none_or(miner::MiningThread::stop);
+        match outcome {
+            Ok(Ok(())) if !miner_is_well => {
+                Err(NodeFailure::Panicked("the mining thread panicked".to_owned()))
+            }
+            Ok(ended) => ended,
+            Err(panic) => Err(NodeFailure::Panicked(panic_message(&*panic))),
+        }
+    }
+}
+
+/// The thread that owns the machine, and everything it needs.
+struct MachineThread {
+    machine: Machine,
+    lanes: Arc<Lanes>,
+    outside: Outside,
+    clock: Clock,
+    on_panic: PanicPolicy,
+}
+
+impl MachineThread {
+    fn spawn(
+        self,
+        ended: CancellationToken,
+    ) -> Result<JoinHandle<Result<(), NodeFailure>>, StartError> {
+        let lanes = Arc::clone(&self.lanes);
+        let on_panic = self.on_panic;
+        let body = move || {
+            let outcome = catch_unwind(AssertUnwindSafe(|| self.run()));
+            let outcome = outcome.unwrap_or_else(|panic| {
+                let failure = NodeFailure::Panicked(panic_message(&*panic));
+                if on_panic == PanicPolicy::ExitProcess {
+                    eprintln!("lode: {failure}");
+                    std::process::exit(PANIC_EXIT_CODE);
+                }
+                Err(failure)
+            });
+            // Nobody shall wait for a machine that is no more.
+            lanes.close();
+            ended.cancel();
+            outcome
+        };
+        Builder::new()
+            .name("machine".to_owned())
+            .spawn(body)
+            .map_err(|error| StartError::Threads(error.to_string()))
+    }
+
+    /// Serves the lanes until the node stops or the machine has trouble of its own. After such trouble
+    /// nothing is flushed: the next start recovers.
+    fn run(mut self) -> Result<(), NodeFailure> {
+        self.handle(Event::Wakeup)?;
+        loop {
+            match self.lanes.next(self.machine.next_wakeup(), &self.clock) {
+                Work::Stop => return Ok(self.machine.shutdown()?),
+                Work::Wakeup => self.handle(Event::Wakeup)?,
+                Work::Own(event) => self.handle(event)?,
+                Work::Question(question) => question(&self.machine),
+                Work::Peer(mut work) => {
+                    if self.outside.admit(&mut work) {
+                        self.handle(work.event)?;
+                    }
+                    if let Some(handled) = work.handled {
+                        // The connection may be gone meanwhile.
+                        let _ = handled.send(());
+                    }
+                }
+            }
+        }
+    }
+
+    fn handle(&mut self, event: Event) -> Result<(), MachineError> {
+        let now = self.clock.now();
+        let effects = self.machine.handle(now, event)?;
+        self.outside.carry_out(now, effects);
+        Ok(())
+    }
+}
+
+impl RateMeter {
+    fn start(meter: &Arc<Meter>, clock: Clock, tokio: &Runtime) -> Arc<Self> {
+        let rates = Arc::new(Self { meter: Arc::clone(meter), window: Mutex::default() });
+        let fed = Arc::clone(&rates);
+        tokio.spawn(async move {
+            let mut ticks = tokio::time::interval(METER_INTERVAL);
+            loop {
+                ticks.tick().await;
+                fed.read(clock);
+            }
+        });
+        rates
+    }
+
+    fn read(&self, clock: Clock) -> HashRate {
+        let hashes = self.meter.snapshot().total;
+        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        window.feed(clock.monotonic(), hashes);
+        HashRate { hashes, rates: window.rates() }
+    }
+}
+
+fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let bound = TcpListener::bind(address).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    });
+    bound.map_err(|source| StartError::Listen { address, source })
+}
+
+fn listen_advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "another program uses it: stop that one or choose another port",
+        io::ErrorKind::AddrNotAvailable => "choose an address of this computer",
+        io::ErrorKind::PermissionDenied => "choose a port above 1023",
+        _ => "choose another address",
+    }
+}
+
+fn new_machine(config: NodeConfig, clock: Clock) -> Result<Machine, StartError> {
+    let store = match &config.store {
+        StorePlace::Memory => Store::in_memory(&config.network)?,
+        StorePlace::Directory(directory) => {
+            let store = Store::open(directory, &config.network)?;
+            data_directory::pin(directory, &config.network)?;
+            store
+        }
+    };
+    let verifier = RayonVerifier::new(config.verify_threads)
+        .map_err(|error| StartError::Threads(error.to_string()))?;
+    Ok(Machine::new(config.machine, config.network, store, Box::new(verifier), clock.now())?)
+}
+
+fn into_tokio(tokio: &Runtime, listener: TcpListener) -> io::Result<tokio::net::TcpListener> {
+    let _inside = tokio.enter();
+    tokio::net::TcpListener::from_std(listener)
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
+}

@@ -1,0 +1,308 @@
+//! The mining thread: searches the latest template, and nothing but the latest.
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{Builder, JoinHandle};
+
+use chain::header::Header;
+use engine::{Cancel, EngineError, Job, Kernel, Meter, Miner, Outcome, ROLLING_GROUPS, Rates};
+use thread_priority::{ThreadPriority, set_current_thread_priority};
+
+use super::clock::Clock;
+use super::lanes::Lanes;
+use crate::machine::Event;
+use crate::machine::template::Template;
+
+/// The threads that mine and the kernel they hash with.
+#[derive(Debug, Clone, Copy)]
+pub struct MiningConfig {
+    /// Worker threads.
+    pub threads: NonZeroUsize,
+    /// How they hash.
+    pub kernel: Kernel,
+}
+
+/// How fast a node mines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HashRate {
+    /// Hashes since the node started; one is one header attempt.
+    pub hashes: u64,
+    /// Hashes per second over several windows.
+    pub rates: Rates,
+}
+
+/// Holds the template to search; a newer one takes the place of an older one.
+#[derive(Default)]
+pub(super) struct TemplateSlot {
+    current: Mutex<Current>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Current {
+    template: Option<Arc<Template>>,
+    /// Counts the templates, so that one that was solved is not searched again.
+    generation: u64,
+    /// Stops the search of `template`; each template has a flag of its own.
+    cancel: Cancel,
+    stopping: bool,
+}
+
+/// What the mining thread takes out of the slot.
+struct Order {
+    template: Arc<Template>,
+    generation: u64,
+    cancel: Cancel,
+}
+
+/// The mining thread with what others may see of it.
+pub(super) struct MiningThread {
+    /// Where the machine puts its templates.
+    pub slot: Arc<TemplateSlot>,
+    /// What the workers count.
+    pub meter: Arc<Meter>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Why there is no mining thread.
+#[derive(Debug, thiserror::Error)]
+pub enum MinerError {
+    /// The engine's trouble.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The operating system refused the thread.
+    #[error("cannot start the mining thread: {0}")]
+    Thread(io::Error),
+}
+
+impl TemplateSlot {
+    /// Search `template` from now on and no other; rest without one. Whatever is being searched stops
+    /// within a batch.
+    pub fn set(&self, template: Option<Arc<Template>>) {
+        let mut current = self.lock();
+        current.cancel.cancel();
+        current.cancel = Cancel::new();
+        current.generation += 1;
+        current.template = template;
+        self.changed.notify_one();
+    }
+
+    /// Ends the thread.
+    pub fn stop(&self) {
+        let mut current = self.lock();
+        current.cancel.cancel();
+        current.stopping = true;
+        self.changed.notify_one();
+    }
+
+    /// Waits for a template of another generation than `done`; `None` when the thread shall end.
+    fn wait(&self, done: u64) -> Option<Order> {
+        let mut current = self.lock();
+        loop {
+            if current.stopping {
+                return None;
+            }
+            if current.generation != done
+                && let Some(template) = &current.template
+            {
+                return Some(Order {
+                    template: Arc::clone(template),
+                    generation: current.generation,
+                    cancel: current.cancel.clone(),
+                });
+            }
+            current = self.changed.wait(current).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl MiningThread {
+    /// Starts the engine's pool and the thread that gives it its jobs. Both yield to everything else
+    /// that runs on the computer.
+    pub fn start(
+        config: MiningConfig,
+        lanes: Arc<Lanes>,
+        clock: Clock,
+    ) -> Result<Self, MinerError> {
+        let yield_to_others = |_worker: usize| {
+            // Mining at the usual priority is no reason to refuse to mine.
+            let _ = set_current_thread_priority(ThreadPriority::Min);
+        };
+        let miner = Miner::with_thread_start(config.threads, config.kernel, yield_to_others)?;
+        let meter = miner.meter();
+        let slot = Arc::new(TemplateSlot::default());
+        let orders = Arc::clone(&slot);
+        let thread = Builder::new()
+            .name("miner".to_owned())
+            .spawn(move || mine(&miner, &orders, &lanes, clock))
+            .map_err(MinerError::Thread)?;
+        Ok(Self { slot, meter, thread: Some(thread) })
+    }
+
+    /// Ends the thread and waits for it. False when it had panicked.
+    pub fn stop(mut self) -> bool {
+        self.slot.stop();
+        self.thread.take().is_none_or(|thread| thread.join().is_ok())
+    }
+}
+
+impl Drop for MiningThread {
+    fn drop(&mut self) {
+        self.slot.stop();
+    }
+}
+
+fn mine(miner: &Miner, slot: &TemplateSlot, lanes: &Lanes, clock: Clock) {
+    let mut done = 0;
+    while let Some(order) = slot.wait(done) {
+        if let Some(mined) = search(miner, &order, clock) {
+            lanes.push_own(mined);
+            done = order.generation;
+        } else if !order.cancel.is_cancelled() {
+            // Nothing left to search: wait for another template.
+            done = order.generation;
+        }
+    }
+}
+
+/// Searches the template of `order` until it is solved, cancelled, or there is nothing left of it.
+fn search(miner: &Miner, order: &Order, clock: Clock) -> Option<Event> {
+    let target = order.template.header.bits.expand().ok()?;
+    let target = engine::Target::from_le_bytes(target.to_le_bytes());
+    let mut walk = Walk::new(&order.template, Space::WHOLE);
+    while let Some(part) = walk.next(clock.wall_s()) {
+        let job =
+            Job::rolling(&part.header.to_bytes(), target, part.group)?.with_nonces(part.nonces);
+        match miner.search(&job, &order.cancel) {
+            Outcome::Found(solution) => {
+                return Some(Event::Mined {
+                    template: order.template.id,
+                    header: Header::from_bytes(&solution.header),
+                    extra_nonce: part.extra_nonce,
+                });
+            }
+            Outcome::Exhausted => {}
+            Outcome::Cancelled => return None,
+        }
+    }
+    None
+}
+
+/// How much there is to search under one extra nonce and one time.
+#[derive(Debug, Clone, Copy)]
+struct Space {
+    /// Groups of versions.
+    groups: u32,
+    /// The last nonce.
+    nonce_max: u32,
+    /// Nonces that are searched between two looks at the clock.
+    nonces_at_once: u32,
+}
+
+impl Space {
+    /// Everything that a header has. A part is some seconds of work for one thread, so that the time in
+    /// the header stays close to the clock.
+    const WHOLE: Self =
+        Self { groups: ROLLING_GROUPS, nonce_max: u32::MAX, nonces_at_once: 1 << 24 };
+}
+
+/// A walk through all the headers of one template: nonces, then version groups, then time, then the
+/// extra nonce. Under one extra nonce the time only rises, so no header comes twice.
+struct Walk<'a> {
+    template: &'a Template,
+    space: Space,
+    /// Nonce zero, the group not filled in yet.
+    header: Header,
+    extra_nonce: u64,
+    group: u32,
+    nonce_first: u32,
+    finished: bool,
+}
+
+/// One step of a [`Walk`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Part {
+    header: Header,
+    extra_nonce: u64,
+    group: u32,
+    nonces: RangeInclusive<u32>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(template: &'a Template, space: Space) -> Self {
+        Self {
+            template,
+            space,
+            header: template.header_with_extra_nonce(0),
+            extra_nonce: 0,
+            group: 0,
+            nonce_first: 0,
+            finished: false,
+        }
+    }
+
+    /// The next part, with the time of the clock where the template allows it.
+    fn next(&mut self, wall_s: u64) -> Option<Part> {
+        if self.finished {
+            return None;
+        }
+        let wall = u32::try_from(wall_s).unwrap_or(u32::MAX);
+        let time = wall.min(self.template.time_max);
+        if time > self.header.time {
+            self.begin_time(time);
+        }
+        let more = self.space.nonces_at_once.saturating_sub(1);
+        let nonce_last = self.nonce_first.saturating_add(more);
+        let nonce_last = nonce_last.min(self.space.nonce_max);
+        let part = Part {
+            header: self.header,
+            extra_nonce: self.extra_nonce,
+            group: self.group,
+            nonces: self.nonce_first..=nonce_last,
+        };
+        if nonce_last < self.space.nonce_max {
+            self.nonce_first = nonce_last + 1;
+        } else {
+            self.begin_group();
+        }
+        Some(part)
+    }
+
+    fn begin_group(&mut self) {
+        self.nonce_first = 0;
+        self.group += 1;
+        if self.group == self.space.groups {
+            self.group = 0;
+            if self.header.time < self.template.time_max {
+                self.begin_time(self.header.time + 1);
+            } else {
+                self.begin_extra_nonce();
+            }
+        }
+    }
+
+    fn begin_time(&mut self, time: u32) {
+        self.header.time = time;
+        self.group = 0;
+        self.nonce_first = 0;
+    }
+
+    fn begin_extra_nonce(&mut self) {
+        match self.extra_nonce.checked_add(1) {
+            Some(next) => {
+                self.extra_nonce = next;
+                self.header = self.template.header_with_extra_nonce(next);
+            }
+            None => self.finished = true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,136 @@
+//! The walk through a template, and the thread that follows the latest one.
+
+use std::collections::HashSet;
+use std::time::Instant;
+
+use chain::amount::Amount;
+use chain::difficulty::CompactTarget;
+use chain::hash::{BlockHash, MerkleRoot};
+use chain::header::VERSION_BASE;
+use chain::transaction::{Coinbase, Output};
+use proptest::prelude::*;
+
+use super::*;
+use crate::machine::TemplateId;
+use crate::runtime::lanes::Work;
+use crate::samples;
+
+fn template(id: u64, bits: u32) -> Template {
+    let output = Output { amount: Amount(1), key: samples::secret(1).output_key() };
+    let mut template = Template {
+        id: TemplateId(id),
+        height: 1,
+        header: Header {
+            version: VERSION_BASE,
+            previous: BlockHash([u8::try_from(id).unwrap(); 32]),
+            merkle_root: MerkleRoot::ZERO,
+            time: 1000,
+            bits: CompactTarget::with_zero_bits(bits),
+            nonce: 0,
+        },
+        time_max: 1003,
+        coinbase: Coinbase { height: 1, extra: [5; 32], outputs: vec![output] },
+        siblings: vec![[6; 32]],
+        transfers: Vec::new(),
+        wtxids: Vec::new(),
+    };
+    template.transfers.push(Arc::new(chain::transaction::Transaction::Transfer(
+        chain::transaction::Transfer { inputs: vec![], outputs: vec![], lock_height: 0 },
+    )));
+    template.header = template.header_with_extra_nonce(0);
+    template
+}
+
+fn start(threads: usize) -> (MiningThread, Arc<Lanes>, Clock) {
+    let (lanes, clock) = (Arc::new(Lanes::default()), Clock::start());
+    let threads = NonZeroUsize::new(threads).unwrap();
+    let config = MiningConfig { threads, kernel: Kernel::portable() };
+    (MiningThread::start(config, Arc::clone(&lanes), clock).unwrap(), lanes, clock)
+}
+
+fn next_mined(lanes: &Lanes, clock: &Clock) -> (TemplateId, Header, u64) {
+    match lanes.next(None, clock) {
+        Work::Own(Event::Mined { template, header, extra_nonce }) => {
+            (template, header, extra_nonce)
+        }
+        _ => panic!("only the miner speaks here"),
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_header_of_a_template_is_searched_twice(
+        groups in 1u32..4,
+        nonce_max in 0u32..20,
+        nonces_at_once in 1u32..30,
+        clock in prop::collection::vec(990u64..1010, 60),
+    ) {
+        let template = template(1, 8);
+        let mut walk = Walk::new(&template, Space { groups, nonce_max, nonces_at_once });
+        let mut seen = HashSet::new();
+        for wall_s in clock {
+            let part = walk.next(wall_s).unwrap();
+            prop_assert!((1000..=1003).contains(&part.header.time));
+            prop_assert_eq!(
+                part.header.merkle_root,
+                template.header_with_extra_nonce(part.extra_nonce).merkle_root
+            );
+            for nonce in part.nonces {
+                prop_assert!(nonce <= nonce_max);
+                prop_assert!(seen.insert((part.header.to_bytes(), part.group, nonce)));
+            }
+        }
+    }
+}
+
+#[test]
+fn nonces_then_versions_then_time_then_the_extra_nonce_run_out() {
+    let template = template(1, 8);
+    let mut walk = Walk::new(&template, Space { groups: 2, nonce_max: 9, nonces_at_once: 6 });
+    let steps: Vec<(u64, u32, u32, RangeInclusive<u32>)> = (0..17)
+        .map(|_| walk.next(0).unwrap())
+        .map(|part| (part.extra_nonce, part.header.time, part.group, part.nonces))
+        .collect();
+    let under_one_time = |extra_nonce, time| {
+        [(0, 0..=5), (0, 6..=9), (1, 0..=5), (1, 6..=9)]
+            .map(|(group, nonces)| (extra_nonce, time, group, nonces))
+    };
+    let mut expected: Vec<_> = (1000..=1003).flat_map(|time| under_one_time(0, time)).collect();
+    expected.push((1, 1000, 0, 0..=5));
+    assert_eq!(steps, expected);
+}
+
+#[test]
+fn a_template_is_solved_once_and_the_next_one_after_it() {
+    let (miner, lanes, clock) = start(2);
+    for id in 1..20 {
+        let template = Arc::new(template(id, 8));
+        miner.slot.set(Some(Arc::clone(&template)));
+        let (solved, header, extra_nonce) = next_mined(&lanes, &clock);
+        assert_eq!(solved, template.id);
+        assert!(header.bits.expand().unwrap().is_met_by(&header.hash()));
+        assert_eq!(header.previous, template.header.previous);
+        assert_eq!(header.merkle_root, template.header_with_extra_nonce(extra_nonce).merkle_root);
+        assert_eq!(header.version & !chain::header::VERSION_ROLLING_MASK, VERSION_BASE);
+    }
+    assert!(miner.stop());
+}
+
+#[test]
+fn a_hopeless_search_gives_way_to_a_new_template_and_to_the_end() {
+    let (miner, lanes, clock) = start(1);
+    for id in 1..50 {
+        let before = miner.meter.snapshot().total;
+        miner.slot.set(Some(Arc::new(template(100, 200))));
+        while miner.meter.snapshot().total == before {
+            std::thread::yield_now();
+        }
+        miner.slot.set(None);
+        let asked = Instant::now();
+        miner.slot.set(Some(Arc::new(template(id, 6))));
+        assert_eq!(next_mined(&lanes, &clock).0, TemplateId(id));
+        assert!(asked.elapsed().as_secs() < 5);
+    }
+    miner.slot.set(Some(Arc::new(template(100, 200))));
+    assert!(miner.stop());
+}

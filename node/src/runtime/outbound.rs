@@ -1,0 +1,246 @@
+//! `Outbound`: the frames that wait to be written to one connection.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chain::wire::command::HELLO;
+use chain::wire::frame::{FRAME_HEADER_BYTES, Frame};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+/// Frames that may wait, the one being written among them.
+pub(super) const QUEUE_FRAMES_MAX: usize = 64;
+
+/// Bytes that may wait, those of the frame being written among them; more than the largest frame.
+pub(super) const QUEUE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// A reader that waits for its own outbound queue goes on when nothing at all was written for this
+/// long.
+const STANDSTILL: Duration = Duration::from_millis(100);
+
+/// Where frames for one connection wait until its writer takes them. Whoever puts frames in never
+/// waits; a peer for whom too many have piled up is disconnected.
+pub(super) struct Outbound {
+    queue: Mutex<Queue>,
+    /// Wakes the writer: there is a frame, or there will be none.
+    changed: Notify,
+    /// Wakes the reader: a frame has been written.
+    eased: Notify,
+    /// Bytes written so far; only to see whether it grows.
+    written: AtomicU64,
+    hello_sent: AtomicBool,
+    /// Ends the reading of this connection.
+    pub no_more_reading: CancellationToken,
+    /// Ends the writing of this connection in the middle of a frame.
+    pub no_more_writing: CancellationToken,
+}
+
+struct Queue {
+    frames: VecDeque<Arc<Frame>>,
+    /// Frames and bytes that wait or are being written.
+    count: usize,
+    bytes: usize,
+    /// Somebody wants to hear when the queue is under half.
+    drained_wanted: bool,
+    open: bool,
+}
+
+impl Queue {
+    fn is_under_half(&self) -> bool {
+        self.count < QUEUE_FRAMES_MAX / 2 && self.bytes < QUEUE_BYTES_MAX / 2
+    }
+}
+
+impl Outbound {
+    /// An empty queue; `no_more_reading` ends the reading when the node stops.
+    pub fn new(no_more_reading: CancellationToken) -> Self {
+        Self {
+            queue: Mutex::new(Queue {
+                frames: VecDeque::new(),
+                count: 0,
+                bytes: 0,
+                drained_wanted: false,
+                open: true,
+            }),
+            changed: Notify::new(),
+            eased: Notify::new(),
+            written: AtomicU64::new(0),
+            hello_sent: AtomicBool::new(false),
+            no_more_reading,
+            no_more_writing: CancellationToken::new(),
+        }
+    }
+
+    /// Queues a frame. Where the queue is full the connection is given up, with everything in it.
+    pub fn send(&self, frame: Arc<Frame>) {
+        let mut queue = self.lock();
+        if !queue.open {
+            return;
+        }
+        let bytes = FRAME_HEADER_BYTES + frame.payload.len();
+        if queue.count == QUEUE_FRAMES_MAX || queue.bytes + bytes > QUEUE_BYTES_MAX {
+            drop(queue);
+            self.give_up();
+            return;
+        }
+        if frame.command == HELLO {
+            self.hello_sent.store(true, Ordering::Release);
+        }
+        queue.count += 1;
+        queue.bytes += bytes;
+        queue.frames.push_back(frame);
+        drop(queue);
+        self.changed.notify_one();
+    }
+
+    /// Whether our own hello is written or on its way.
+    pub fn is_hello_sent(&self) -> bool {
+        self.hello_sent.load(Ordering::Acquire)
+    }
+
+    /// Whether frames are still taken.
+    pub fn is_open(&self) -> bool {
+        self.lock().open
+    }
+
+    /// True when the queue is under half already; else the writer says so once it is.
+    pub fn is_drained_or_will_tell(&self) -> bool {
+        let mut queue = self.lock();
+        queue.drained_wanted = !queue.is_under_half();
+        !queue.drained_wanted
+    }
+
+    /// Takes no further frame and ends the reading; what is queued is still written.
+    pub fn close(&self) {
+        self.lock().open = false;
+        self.no_more_reading.cancel();
+        self.changed.notify_one();
+    }
+
+    /// Ends the connection at once.
+    pub fn give_up(&self) {
+        let mut queue = self.lock();
+        queue.open = false;
+        queue.frames.clear();
+        drop(queue);
+        self.no_more_reading.cancel();
+        self.no_more_writing.cancel();
+        self.changed.notify_one();
+    }
+
+    /// The next frame to write, once there is one; `None` when there will be none any more.
+    pub async fn next(&self) -> Option<Arc<Frame>> {
+        loop {
+            {
+                let mut queue = self.lock();
+                if let Some(frame) = queue.frames.pop_front() {
+                    return Some(frame);
+                }
+                if !queue.open {
+                    return None;
+                }
+            }
+            self.changed.notified().await;
+        }
+    }
+
+    /// A part of a frame went out.
+    pub fn progressed(&self, bytes: usize) {
+        self.written.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// A frame is written. True when somebody asked to hear that the queue is under half, and it is.
+    pub fn wrote(&self, frame: &Frame) -> bool {
+        let mut queue = self.lock();
+        queue.count = queue.count.saturating_sub(1);
+        queue.bytes = queue.bytes.saturating_sub(FRAME_HEADER_BYTES + frame.payload.len());
+        let tell = queue.drained_wanted && queue.is_under_half();
+        queue.drained_wanted &= !tell;
+        drop(queue);
+        self.eased.notify_one();
+        tell
+    }
+
+    /// Waits while the queue is over half, so that a peer which asks faster than it reads is slowed
+    /// down instead of disconnected. It does not wait for a writer at a standstill: if both sides did,
+    /// neither would ever read what the other has to get rid of first.
+    pub async fn until_under_half(&self) {
+        let mut written = self.written.load(Ordering::Relaxed);
+        while !self.lock().is_under_half() {
+            let eased = timeout(STANDSTILL, self.eased.notified()).await.is_ok();
+            let written_now = self.written.load(Ordering::Relaxed);
+            if !eased && written_now == written {
+                return;
+            }
+            written = written_now;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn frame(payload_bytes: usize) -> Arc<Frame> {
+        Arc::new(Frame { command: 2, payload: vec![0; payload_bytes] })
+    }
+
+    proptest! {
+        #[test]
+        fn the_queue_never_holds_more_than_its_limits(
+            sizes in prop::collection::vec(0usize..1_500_000, 1..100),
+            writes in prop::collection::vec(any::<bool>(), 100),
+        ) {
+            let outbound = Outbound::new(CancellationToken::new());
+            let mut waiting: VecDeque<usize> = VecDeque::new();
+            for (size, write) in sizes.into_iter().zip(writes) {
+                outbound.send(frame(size));
+                waiting.push_back(size + FRAME_HEADER_BYTES);
+                let fits = waiting.len() <= QUEUE_FRAMES_MAX
+                    && waiting.iter().sum::<usize>() <= QUEUE_BYTES_MAX;
+                prop_assert_eq!(outbound.is_open(), fits);
+                if !fits {
+                    break;
+                }
+                if write && let Some(bytes) = waiting.pop_front() {
+                    outbound.lock().frames.pop_front();
+                    outbound.wrote(&frame(bytes - FRAME_HEADER_BYTES));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn drained_is_told_once_and_only_under_half() {
+        let outbound = Outbound::new(CancellationToken::new());
+        assert!(outbound.is_drained_or_will_tell());
+        for _ in 0..QUEUE_FRAMES_MAX / 2 + 1 {
+            outbound.send(frame(1));
+        }
+        assert!(!outbound.is_drained_or_will_tell());
+        assert!(!outbound.wrote(&frame(1)), "exactly half is not under half");
+        assert!(outbound.wrote(&frame(1)));
+        assert!(!outbound.wrote(&frame(1)));
+    }
+
+    #[test]
+    fn a_closed_queue_takes_nothing_and_still_gives_what_it_has() {
+        let outbound = Outbound::new(CancellationToken::new());
+        outbound.send(frame(1));
+        outbound.close();
+        outbound.send(frame(2));
+        assert!(outbound.no_more_reading.is_cancelled());
+        assert!(!outbound.no_more_writing.is_cancelled());
+        let queued: Vec<usize> =
+            outbound.lock().frames.iter().map(|frame| frame.payload.len()).collect();
+        assert_eq!(queued, [1]);
+    }
+}

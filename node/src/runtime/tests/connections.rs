@@ -1,0 +1,295 @@
+//! Connections, with a test in the machine's place.
+
+use std::collections::BTreeMap;
+
+use super::*;
+
+/// Listener, dialer and connections of a node, with a closure instead of a machine.
+struct Rig {
+    address: SocketAddr,
+    events: mpsc::Receiver<Event>,
+    lanes: Arc<Lanes>,
+    sockets: Arc<Sockets>,
+    machine: Option<JoinHandle<()>>,
+    tokio: Option<Runtime>,
+}
+
+impl Rig {
+    fn start(mut brain: impl FnMut(&Event) -> Vec<Effect> + Send + 'static) -> Self {
+        let tokio = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let (listener, address) = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = into_tokio(&tokio, listener).unwrap();
+        let (lanes, clock) = (Arc::new(Lanes::default()), Clock::start());
+        let sockets = Arc::new(Sockets::new(Arc::clone(&lanes)));
+        let (tell, _) = broadcast::channel(1);
+        let mut outside = Outside::new(Arc::clone(&sockets), None, tell, tokio.handle().clone());
+        sockets.tasks.spawn_on(listener::accept(Arc::clone(&sockets), listener), tokio.handle());
+        let (seen, events) = mpsc::channel();
+        let inbox = Arc::clone(&lanes);
+        let machine = std::thread::spawn(move || {
+            outside.carry_out(clock.now(), brain(&Event::Wakeup));
+            while let Work::Peer(mut work) = inbox.next(None, &clock) {
+                if outside.admit(&mut work) {
+                    outside.carry_out(clock.now(), brain(&work.event));
+                    let _ = seen.send(work.event);
+                }
+                work.handled.map(|handled| handled.send(()));
+            }
+        });
+        Self { address, events, lanes, sockets, machine: Some(machine), tokio: Some(tokio) }
+    }
+
+    /// Waits for the first event for which `found` has something to say.
+    fn wait<T>(&self, mut found: impl FnMut(Event) -> Option<T>) -> T {
+        loop {
+            let event = self.events.recv_timeout(PATIENCE).expect("the event never came");
+            if let Some(result) = found(event) {
+                return result;
+            }
+        }
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        self.lanes.close();
+        self.sockets.stop.cancel();
+        let _ = self.machine.take().map(JoinHandle::join);
+        let tokio = self.tokio.take();
+        tokio.into_iter().for_each(|tokio| tokio.shutdown_timeout(STOP_TIMEOUT));
+    }
+}
+
+fn send(peer: PeerId, message: &Message) -> Effect {
+    Effect::Send { peer, frame: Arc::new(message.to_frame()) }
+}
+
+fn block(bytes: usize) -> Message {
+    Message::Peer(PeerMessage::Block(ByteString(vec![7; bytes])))
+}
+
+fn block_bytes(message: &Message) -> Option<usize> {
+    match message {
+        Message::Peer(PeerMessage::Block(bytes)) => Some(bytes.0.len()),
+        _ => None,
+    }
+}
+
+/// Answers hellos with hellos and pings with pongs.
+fn polite(event: &Event) -> Vec<Effect> {
+    match event {
+        Event::Message { peer, message } => match **message {
+            Message::Hello(_) => vec![send(*peer, &hello())],
+            Message::Ping(number) => vec![send(*peer, &Message::Pong(number))],
+            _ => vec![],
+        },
+        _ => vec![],
+    }
+}
+
+/// Says hello on connections of either direction, then sends `count` blocks, each when the queue has
+/// room for it.
+fn sends_blocks(count: usize, bytes: usize) -> impl FnMut(&Event) -> Vec<Effect> + Send {
+    let mut left: BTreeMap<PeerId, usize> = BTreeMap::new();
+    move |event| match event {
+        Event::Connected { peer, direction: Direction::Outbound, .. } => {
+            vec![send(*peer, &hello())]
+        }
+        Event::Message { peer, message } if matches!(**message, Message::Hello(_)) => {
+            // The one who was dialled has not said hello yet; a second one does no harm here.
+            left.insert(*peer, count);
+            vec![send(*peer, &hello()), Effect::NotifyDrained { peer: *peer }]
+        }
+        Event::Drained { peer } => match left.get_mut(peer) {
+            Some(left) if *left > 0 => {
+                *left -= 1;
+                vec![send(*peer, &block(bytes)), Effect::NotifyDrained { peer: *peer }]
+            }
+            _ => vec![],
+        },
+        _ => vec![],
+    }
+}
+
+#[test]
+fn both_sides_send_many_megabytes_at_once_and_all_of_it_arrives() {
+    for (count, bytes) in [(4, 2_000_000), (8, 3_999_000)] {
+        let rig = Rig::start(sends_blocks(count, bytes));
+        let mut client = Client::ready(rig.address);
+        let mut sender = Client { stream: client.stream.try_clone().unwrap() };
+        let sending = std::thread::spawn(move || {
+            (0..count).for_each(|_| sender.send(&block(bytes)));
+        });
+        let received: Vec<_> =
+            (0..count).map(|_| block_bytes(&client.receive().unwrap())).collect();
+        assert_eq!(received, vec![Some(bytes); count]);
+        for _ in 0..count {
+            let arrived = rig.wait(|event| match event {
+                Event::Message { message, .. } => block_bytes(&message),
+                _ => None,
+            });
+            assert_eq!(arrived, bytes);
+        }
+        sending.join().unwrap();
+    }
+}
+
+#[test]
+fn two_nodes_that_both_have_full_queues_do_not_wait_for_each_other() {
+    let (count, bytes) = (8, 3_999_000);
+    let answering = Rig::start(sends_blocks(count, bytes));
+    let address = answering.address;
+    let mut brain = sends_blocks(count, bytes);
+    let dialing = Rig::start(move |event| match event {
+        Event::Wakeup => vec![Effect::Dial { address }],
+        event => brain(event),
+    });
+    for rig in [&answering, &dialing] {
+        for _ in 0..count {
+            rig.wait(|event| match event {
+                Event::Message { message, .. } => block_bytes(&message),
+                Event::Disconnected { .. } => panic!("a good connection was given up"),
+                _ => None,
+            });
+        }
+    }
+}
+
+#[test]
+fn a_peer_that_never_reads_is_disconnected_and_the_others_are_served() {
+    let rig = Rig::start(|event| match event {
+        // Whoever asks for addresses gets megabytes, whether there is room for them or not.
+        Event::Message { peer, message }
+            if **message == Message::Peer(PeerMessage::GetAddresses(())) =>
+        {
+            vec![send(*peer, &block(1_000_000))]
+        }
+        event => polite(event),
+    });
+    let mut deaf = Client::ready(rig.address);
+    let mut good = Client::ready(rig.address);
+    let ask = Message::Peer(PeerMessage::GetAddresses(())).to_frame().to_bytes();
+    // What the two sockets hold is large, but not 64 MB.
+    for _ in 0..64 {
+        if deaf.stream.write_all(&ask).is_err() {
+            break;
+        }
+        good.send(&Message::Ping(1));
+        assert_eq!(good.receive(), Some(Message::Pong(1)));
+    }
+    let first = PeerId(1);
+    rig.wait(|event| matches!(event, Event::Disconnected { peer } if peer == first).then_some(()));
+    good.send(&Message::Ping(2));
+    assert_eq!(good.receive(), Some(Message::Pong(2)));
+}
+
+#[test]
+fn what_is_no_message_is_told_and_closes_the_connection() {
+    let claim = |command: u16, length: u32| {
+        [&MAGIC[..], &command.to_le_bytes(), &length.to_le_bytes()].concat()
+    };
+    let bad = [
+        b"GET / HTTP/1.1\r\n\r\n".to_vec(),
+        claim(1, u32::MAX),
+        claim(19, 10),
+        [claim(1, 3), vec![0xff; 3]].concat(),
+    ];
+    let rig = Rig::start(polite);
+    for bytes in bad {
+        let mut client = Client::connect(rig.address);
+        client.stream.write_all(&bytes).unwrap();
+        assert!(client.is_closed());
+        let named = rig.wait(|event| match event {
+            Event::Malformed { peer, reason } => Some((peer, reason)),
+            _ => None,
+        });
+        assert!(!named.1.is_empty());
+        rig.wait(|event| {
+            matches!(event, Event::Disconnected { peer } if peer == named.0).then_some(())
+        });
+    }
+    let mut client = Client::ready(rig.address);
+    client.stream.write_all(&claim(19, u32::MAX)).unwrap();
+    assert!(client.is_closed());
+}
+
+#[test]
+fn a_message_that_comes_byte_by_byte_arrives_while_others_are_served() {
+    let rig = Rig::start(polite);
+    let mut slow = Client::ready(rig.address);
+    let mut quick = Client::ready(rig.address);
+    for byte in Message::Ping(77).to_frame().to_bytes() {
+        slow.stream.write_all(&[byte]).unwrap();
+        quick.send(&Message::Ping(1));
+        assert_eq!(quick.receive(), Some(Message::Pong(1)));
+    }
+    assert_eq!(slow.receive(), Some(Message::Pong(77)));
+}
+
+#[test]
+fn a_message_right_behind_the_hello_is_read_with_its_own_limit() {
+    let rig = Rig::start(polite);
+    let mut client = Client::connect(rig.address);
+    let both = [hello(), block(100_000)].map(|message| message.to_frame().to_bytes()).concat();
+    client.stream.write_all(&both).unwrap();
+    let arrived = rig.wait(|event| match event {
+        Event::Message { message, .. } => block_bytes(&message),
+        _ => None,
+    });
+    assert_eq!(arrived, 100_000);
+}
+
+#[test]
+fn nothing_but_a_hello_is_read_before_our_own_hello_is_sent() {
+    let rig = Rig::start(|_| vec![]);
+    let mut client = Client::connect(rig.address);
+    client.send(&hello());
+    client.send(&Message::Ping(1));
+    assert!(client.is_closed());
+    rig.wait(|event| matches!(event, Event::Malformed { .. }).then_some(()));
+}
+
+#[test]
+fn a_connection_that_is_closed_still_gets_what_was_queued_and_no_event_follows() {
+    let rig = Rig::start(|event| match event {
+        Event::Message { peer, .. } => vec![
+            send(*peer, &hello()),
+            Effect::Disconnect { peer: *peer, reason: "enough".to_owned() },
+        ],
+        _ => vec![],
+    });
+    let mut client = Client::connect(rig.address);
+    let three = [hello(), hello(), hello()].map(|message| message.to_frame().to_bytes()).concat();
+    client.stream.write_all(&three).unwrap();
+    assert_eq!(client.receive(), Some(hello()));
+    assert!(client.is_closed());
+    let mut messages = 0;
+    rig.wait(|event| match event {
+        Event::Message { .. } => {
+            messages += 1;
+            None
+        }
+        Event::Disconnected { .. } => Some(()),
+        _ => None,
+    });
+    assert_eq!(messages, 1);
+}
+
+#[test]
+fn a_dial_that_nobody_answers_is_told() {
+    let (listener, nobody) = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+    drop(listener);
+    let rig = Rig::start(move |event| match event {
+        Event::Wakeup => vec![Effect::Dial { address: nobody }],
+        _ => vec![],
+    });
+    let failed = rig.wait(|event| match event {
+        Event::DialFailed { address } => Some(address),
+        _ => None,
+    });
+    assert_eq!(failed, nobody);
+}

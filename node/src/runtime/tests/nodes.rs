@@ -1,0 +1,117 @@
+//! Whole nodes: start, questions, end.
+
+use super::*;
+
+fn config() -> NodeConfig {
+    NodeConfig {
+        machine: MachineConfig {
+            name: "test".to_owned(),
+            listen_port: 0,
+            peers: Vec::new(),
+            mining: MiningPolicy {
+                enabled: false,
+                min_txs: 0,
+                max_wait: None,
+                payout: OutputKey([1; 32]),
+            },
+            seed: [1; 32],
+            directory: false,
+        },
+        network: Arc::new(samples::network(8)),
+        store: StorePlace::Memory,
+        listen: "127.0.0.1:0".parse().unwrap(),
+        mining: None,
+        verify_threads: NonZeroUsize::MIN,
+        on_panic: PanicPolicy::Surface,
+    }
+}
+
+#[test]
+fn a_port_in_use_is_named_with_what_to_do() {
+    let node = Node::start(config()).unwrap();
+    let mut second = config();
+    second.listen = node.address;
+    let Err(error) = Node::start(second) else {
+        panic!("two nodes on one port");
+    };
+    let text = error.to_string();
+    assert!(text.contains(&node.address.to_string()), "{text}");
+    assert!(text.contains("choose another port"), "{text}");
+}
+
+#[test]
+fn a_question_that_panics_is_an_error_and_the_node_lives_on() {
+    let node = Node::start(config()).unwrap();
+    let genesis = node.handle.ask_blocking(|machine| machine.network().genesis_hash());
+    let panicked = node.handle.ask_blocking(|_| -> u8 { panic!("a bad question") });
+    assert_eq!(panicked, Err(AskError::Panicked));
+    assert_eq!(genesis, Ok(samples::network(8).genesis_hash()));
+    assert_eq!(node.handle.ask_blocking(|machine| machine.tip().height), Ok(0));
+    assert!(!node.ended.is_cancelled());
+    node.stop().unwrap();
+}
+
+#[test]
+fn questions_are_answered_while_peers_come_and_go() {
+    let node = Node::start(config()).unwrap();
+    let address = node.address;
+    let done = CancellationToken::new();
+    let visitors: Vec<_> = (0..4)
+        .map(|_| {
+            let done = done.clone();
+            std::thread::spawn(move || {
+                while !done.is_cancelled() {
+                    // The node may close it in the middle.
+                    let _ =
+                        Client::connect(address).stream.write_all(&hello().to_frame().to_bytes());
+                }
+            })
+        })
+        .collect();
+    let tokio = tokio::runtime::Runtime::new().unwrap();
+    for _ in 0..200 {
+        let answer = tokio.block_on(node.handle.ask(|machine| machine.tip().height));
+        assert_eq!(answer, Ok(0));
+    }
+    done.cancel();
+    visitors.into_iter().for_each(|visitor| visitor.join().unwrap());
+    node.stop().unwrap();
+}
+
+#[test]
+fn a_stopped_node_frees_its_port_closes_its_connections_and_answers_no_more() {
+    let node = Node::start(config()).unwrap();
+    let (address, handle, ended) = (node.address, node.handle.clone(), node.ended.clone());
+    let mut client = Client::connect(address);
+    node.stop().unwrap();
+    assert!(ended.is_cancelled());
+    assert!(client.is_closed());
+    assert_eq!(handle.ask_blocking(|_| ()), Err(AskError::Stopped));
+    let mut again = config();
+    again.listen = address;
+    Node::start(again).unwrap().stop().unwrap();
+}
+
+#[test]
+fn a_directory_of_another_network_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |bits| {
+        let mut config = config();
+        config.network = Arc::new(samples::network(bits));
+        config.store = StorePlace::Directory(directory.path().to_owned());
+        Node::start(config)
+    };
+    at(8).unwrap().stop().unwrap();
+    assert!(at(9).is_err());
+    at(8).unwrap().stop().unwrap();
+}
+
+#[test]
+fn a_node_without_a_miner_has_no_hash_rate_and_one_with_a_miner_has() {
+    let mut mining = config();
+    mining.mining =
+        Some(MiningConfig { threads: NonZeroUsize::MIN, kernel: engine::Kernel::portable() });
+    let miner = Node::start(mining).unwrap();
+    assert_eq!(miner.hash_rate(), Some(HashRate::default()));
+    assert_eq!(Node::start(config()).unwrap().hash_rate(), None);
+}
