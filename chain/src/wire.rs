@@ -45,6 +45,12 @@ pub enum WireError {
         /// What postcard says.
         reason: String,
     },
+    /// A hello of another version of the protocol: nobody's fault.
+    #[error("protocol version {got}, this program speaks {PROTOCOL_VERSION}")]
+    OtherVersion {
+        /// The version it names.
+        got: u16,
+    },
     /// Bytes follow the message.
     #[error("command {command}: {left} bytes follow the message")]
     TrailingBytes {

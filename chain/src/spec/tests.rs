@@ -92,111 +92,109 @@ proptest! {
     }
 }
 
-/// Every field with a value just outside and one just inside of its bounds.
+type Change = fn(&mut ChainSpec);
+
+/// Every field with changes that bring it just outside of its bounds, and just inside.
+const BOUNDS: &[(&str, &[Change], &[Change])] = &[
+    (
+        "coin_name",
+        &[
+            |spec| spec.coin_name.clear(),
+            |spec| spec.coin_name = "a".repeat(33),
+            |spec| spec.coin_name = "a\n".to_owned(),
+            |spec| spec.coin_name = "\u{e9}".to_owned(),
+        ],
+        &[|spec| spec.coin_name = "a".repeat(32), |spec| spec.coin_name = "a-1 b".to_owned()],
+    ),
+    (
+        "coin_symbol",
+        &[
+            |spec| spec.coin_symbol.clear(),
+            |spec| spec.coin_symbol = "A".repeat(9),
+            |spec| spec.coin_symbol = "abc".to_owned(),
+        ],
+        &[|spec| spec.coin_symbol = "A2345678".to_owned()],
+    ),
+    (
+        "address_prefix",
+        &[
+            |spec| spec.address_prefix.clear(),
+            |spec| spec.address_prefix = "a".repeat(17),
+            |spec| spec.address_prefix = "lodE".to_owned(),
+            |spec| spec.address_prefix = "lode1".to_owned(),
+        ],
+        &[|spec| spec.address_prefix = "a".repeat(16), |spec| spec.address_prefix = "z".into()],
+    ),
+    (
+        "starting_bits",
+        &[
+            |spec| spec.starting_bits = 0,
+            |spec| spec.starting_bits = 201,
+            |spec| spec.starting_bits = u32::MAX,
+        ],
+        &[|spec| spec.starting_bits = 200],
+    ),
+    (
+        "easiest_bits",
+        &[|spec| spec.easiest_bits = 0, |spec| spec.easiest_bits = 9],
+        &[|spec| spec.easiest_bits = 1, |spec| spec.easiest_bits = 8],
+    ),
+    (
+        "spacing_s",
+        &[
+            |spec| spec.spacing_s = 0,
+            |spec| spec.spacing_s = 86_401,
+            |spec| spec.spacing_s = u32::MAX,
+        ],
+        &[
+            |spec| spec.spacing_s = 1,
+            |spec| (spec.spacing_s, spec.half_life_s) = (86_400, 24 * 86_400),
+        ],
+    ),
+    (
+        "half_life_s",
+        &[|spec| spec.half_life_s = 239, |spec| spec.half_life_s = 0],
+        &[|spec| spec.half_life_s = 240, |spec| spec.half_life_s = u32::MAX],
+    ),
+    ("halving_interval", &[|spec| spec.halving_interval = 0], &[|spec| spec.halving_interval = 1]),
+    (
+        "subsidy",
+        &[
+            |spec| spec.subsidy = Amount(u64::MAX),
+            |spec| spec.subsidy = Amount(1_000_000 * COIN),
+            |spec| (spec.subsidy, spec.halving_interval) = (Amount(COIN), u32::MAX),
+        ],
+        &[|spec| spec.subsidy = Amount::ZERO, |spec| spec.subsidy = Amount(500_000 * COIN)],
+    ),
+    (
+        "maturity",
+        &[|spec| spec.maturity = 0, |spec| spec.maturity = 10_001],
+        &[|spec| spec.maturity = 1, |spec| spec.maturity = 10_000],
+    ),
+    (
+        "block_bytes_max",
+        &[|spec| spec.block_bytes_max = 9_999, |spec| spec.block_bytes_max = 4_000_001],
+        &[|spec| spec.block_bytes_max = 10_000, |spec| spec.block_bytes_max = 4_000_000],
+    ),
+    (
+        "genesis_time",
+        &[|spec| spec.genesis_time = 4_102_444_800],
+        &[|spec| spec.genesis_time = 4_102_444_799, |spec| spec.genesis_time = 0],
+    ),
+    (
+        "allocations",
+        &[|spec| spec.allocations = vec![spec.allocations[0]; 4097]],
+        &[
+            |spec| spec.allocations = vec![spec.allocations[0]; 4096],
+            |spec| spec.allocations.clear(),
+        ],
+    ),
+    ("allocations.amount", &[|spec| spec.allocations[1].amount = Amount::ZERO], &[]),
+];
+
 #[test]
 fn a_field_out_of_bounds_is_named_and_its_last_value_inside_is_good() {
-    type Change = fn(&mut ChainSpec);
-    let bounds: &[(&str, &[Change], &[Change])] = &[
-        (
-            "coin_name",
-            &[
-                |spec| spec.coin_name.clear(),
-                |spec| spec.coin_name = "a".repeat(33),
-                |spec| spec.coin_name = "a\n".to_owned(),
-                |spec| spec.coin_name = "\u{e9}".to_owned(),
-            ],
-            &[|spec| spec.coin_name = "a".repeat(32), |spec| spec.coin_name = "a-1 b".to_owned()],
-        ),
-        (
-            "coin_symbol",
-            &[
-                |spec| spec.coin_symbol.clear(),
-                |spec| spec.coin_symbol = "A".repeat(9),
-                |spec| spec.coin_symbol = "abc".to_owned(),
-            ],
-            &[|spec| spec.coin_symbol = "A2345678".to_owned()],
-        ),
-        (
-            "address_prefix",
-            &[
-                |spec| spec.address_prefix.clear(),
-                |spec| spec.address_prefix = "a".repeat(17),
-                |spec| spec.address_prefix = "lodE".to_owned(),
-                |spec| spec.address_prefix = "lode1".to_owned(),
-            ],
-            &[|spec| spec.address_prefix = "a".repeat(16), |spec| spec.address_prefix = "z".into()],
-        ),
-        (
-            "starting_bits",
-            &[
-                |spec| spec.starting_bits = 0,
-                |spec| spec.starting_bits = 201,
-                |spec| spec.starting_bits = u32::MAX,
-            ],
-            &[|spec| spec.starting_bits = 200],
-        ),
-        (
-            "easiest_bits",
-            &[|spec| spec.easiest_bits = 0, |spec| spec.easiest_bits = 9],
-            &[|spec| spec.easiest_bits = 1, |spec| spec.easiest_bits = 8],
-        ),
-        (
-            "spacing_s",
-            &[
-                |spec| spec.spacing_s = 0,
-                |spec| spec.spacing_s = 86_401,
-                |spec| spec.spacing_s = u32::MAX,
-            ],
-            &[
-                |spec| spec.spacing_s = 1,
-                |spec| (spec.spacing_s, spec.half_life_s) = (86_400, 24 * 86_400),
-            ],
-        ),
-        (
-            "half_life_s",
-            &[|spec| spec.half_life_s = 239, |spec| spec.half_life_s = 0],
-            &[|spec| spec.half_life_s = 240, |spec| spec.half_life_s = u32::MAX],
-        ),
-        (
-            "halving_interval",
-            &[|spec| spec.halving_interval = 0],
-            &[|spec| spec.halving_interval = 1],
-        ),
-        (
-            "subsidy",
-            &[
-                |spec| spec.subsidy = Amount(u64::MAX),
-                |spec| spec.subsidy = Amount(1_000_000 * COIN),
-                |spec| (spec.subsidy, spec.halving_interval) = (Amount(COIN), u32::MAX),
-            ],
-            &[|spec| spec.subsidy = Amount::ZERO, |spec| spec.subsidy = Amount(500_000 * COIN)],
-        ),
-        (
-            "maturity",
-            &[|spec| spec.maturity = 0, |spec| spec.maturity = 10_001],
-            &[|spec| spec.maturity = 1, |spec| spec.maturity = 10_000],
-        ),
-        (
-            "block_bytes_max",
-            &[|spec| spec.block_bytes_max = 9_999, |spec| spec.block_bytes_max = 4_000_001],
-            &[|spec| spec.block_bytes_max = 10_000, |spec| spec.block_bytes_max = 4_000_000],
-        ),
-        (
-            "genesis_time",
-            &[|spec| spec.genesis_time = 4_102_444_800],
-            &[|spec| spec.genesis_time = 4_102_444_799, |spec| spec.genesis_time = 0],
-        ),
-        (
-            "allocations",
-            &[|spec| spec.allocations = vec![spec.allocations[0]; 4097]],
-            &[
-                |spec| spec.allocations = vec![spec.allocations[0]; 4096],
-                |spec| spec.allocations.clear(),
-            ],
-        ),
-        ("allocations.amount", &[|spec| spec.allocations[1].amount = Amount::ZERO], &[]),
-    ];
-    for (name, outside, inside) in bounds {
+    for (name, outside, inside) in BOUNDS {
         for change in *outside {
             let mut spec = samples::spec();
             change(&mut spec);

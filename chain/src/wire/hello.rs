@@ -162,9 +162,7 @@ impl Hello {
         let (protocol, _) = postcard::take_from_bytes::<u16>(payload)
             .map_err(|reason| malformed(reason.to_string()))?;
         if protocol != PROTOCOL_VERSION {
-            return Err(malformed(format!(
-                "protocol version {protocol}, this program speaks {PROTOCOL_VERSION}"
-            )));
+            return Err(WireError::OtherVersion { got: protocol });
         }
         let (hello, _later_fields) = postcard::take_from_bytes::<Self>(payload)
             .map_err(|reason| malformed(reason.to_string()))?;

@@ -40,7 +40,7 @@ fn is_above(number: &[bool], limit: &[bool]) -> bool {
 /// One sign bit and 23 bits from the byte of the highest bit downwards.
 fn compact(number: &[bool]) -> u32 {
     let size = (highest(number).unwrap() + 1) / 8 + 1;
-    let lowest = 8 * size as i64 - 24;
+    let lowest = 8 * i64::try_from(size).unwrap() - 24;
     let mantissa: u32 = (0..24)
         .filter(|at| {
             usize::try_from(lowest + at).is_ok_and(|at| number.get(at).copied().unwrap_or(false))
