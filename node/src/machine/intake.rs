@@ -223,9 +223,18 @@ impl Machine {
         Ok(())
     }
 
-    /// Whether the body of this entry is worth keeping: its chain has at least the tip's work.
+    /// Whether the body of this entry is worth keeping: it lies on a chain of headers with at least the
+    /// tip's work. The first blocks of a better branch have less than that themselves.
     pub(super) fn is_wanted(&self, id: HeaderId) -> bool {
-        self.tree.entry(id).work >= self.tree.entry(self.ledger.tip_id()).work
+        let tip_work = self.tree.entry(self.ledger.tip_id()).work;
+        let leads_to = |end: HeaderId| {
+            self.tree.entry(end).work >= tip_work
+                && self.tree.invalid(end).is_none()
+                && self.tree.is_ancestor(id, end)
+        };
+        self.tree.entry(id).work >= tip_work
+            || leads_to(self.tree.best_header())
+            || self.peers.iter().any(|peer| leads_to(peer.best_header))
     }
 
     fn hold(&mut self, source: Source, valid_from_s: u64, header: &Header, body: &[u8]) {
