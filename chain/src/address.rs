@@ -61,7 +61,10 @@ impl Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hrp = Hrp::parse(&self.prefix).map_err(|_| fmt::Error)?;
+        let Ok(hrp) = Hrp::parse(&self.prefix) else {
+            // No network has such a prefix; what is shown must not look like an address.
+            return write!(f, "(no address: prefix {:?}, key {})", self.prefix, self.key);
+        };
         bech32::segwit::encode_lower_to_fmt_unchecked(f, hrp, VERSION_1, &self.key.0)
     }
 }
@@ -113,5 +116,49 @@ mod tests {
                 expected: "lode".to_owned()
             })
         );
+    }
+
+    fn encoded<C: bech32::Checksum>(version: u8, bytes: &[u8]) -> String {
+        use bech32::primitives::iter::{ByteIterExt, Fe32IterExt};
+        let version = bech32::Fe32::try_from(version).unwrap();
+        let hrp = Hrp::parse("dlode").unwrap();
+        bytes
+            .iter()
+            .copied()
+            .bytes_to_fes()
+            .with_checksum::<C>(&hrp)
+            .with_witness_version(version)
+            .chars()
+            .collect()
+    }
+
+    #[test]
+    fn other_versions_lengths_and_checksums_are_refused() {
+        let refused = |text: &str| Address::parse(text, "dlode").unwrap_err();
+        assert_eq!(Address::parse(&encoded::<Bech32m>(1, &[7; 32]), "dlode"), Ok(address([7; 32])));
+        for (version, length) in [(0, 32), (2, 32), (16, 32), (1, 31), (1, 33), (1, 20), (1, 0)] {
+            let text = encoded::<Bech32m>(version, &vec![7; length]);
+            assert_eq!(refused(&text), AddressError::UnknownKind, "{text}");
+        }
+        let older = encoded::<bech32::Bech32>(1, &[7; 32]);
+        assert_eq!(refused(&older), AddressError::Malformed);
+    }
+
+    #[test]
+    fn capitals_read_and_a_mixture_does_not() {
+        let text = address([7; 32]).to_string();
+        let capitals = text.to_uppercase();
+        assert_eq!(Address::parse(&capitals, "dlode"), Ok(address([7; 32])));
+        let mixed = format!("{}{}", &capitals[..20], &text[20..]);
+        assert_eq!(Address::parse(&mixed, "dlode"), Err(AddressError::Malformed));
+        assert_eq!(Address::parse(&format!(" {text}\n"), "dlode"), Ok(address([7; 32])));
+    }
+
+    #[test]
+    fn showing_an_address_of_an_impossible_prefix_does_not_panic() {
+        for prefix in ["", "\u{e9}", "a b", &"x".repeat(500)] {
+            let shown = Address { prefix: prefix.to_owned(), key: OutputKey([7; 32]) }.to_string();
+            assert!(Address::parse(&shown, prefix).is_err());
+        }
     }
 }

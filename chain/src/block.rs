@@ -102,3 +102,6 @@ impl Decode for Block {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

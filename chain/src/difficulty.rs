@@ -68,13 +68,14 @@ impl Target {
         self.0.to_le_bytes()
     }
 
-    /// Expected number of hashes to meet it: 2^256 / (target + 1).
+    /// Expected number of hashes to meet it: 2^256 / (target + 1), rounded down, and at most
+    /// 2^256 - 1.
     pub fn work(self) -> Work {
-        if self.0 == U256::MAX {
-            return Work(U256::ONE);
+        // 2^256 needs a 257th bit; (2^256 - (target + 1)) / (target + 1) + 1 does not.
+        match self.0.checked_add(U256::ONE) {
+            Some(divisor) => Work((!self.0 / divisor).saturating_add(U256::ONE)),
+            None => Work(U256::ONE),
         }
-        let divisor = self.0 + U256::ONE;
-        Work((!self.0 / divisor) + U256::ONE)
     }
 
     /// Leading zero bits that every hash meeting it has.
@@ -229,6 +230,9 @@ pub struct Pace {
 
 /// The bits of the block after the one at `height` with `time`, by aserti3-2d (the absolutely
 /// scheduled exponentially rising targets of Mark Lundeberg, Jonathan Toomim and others).
+///
+/// No height, time or anchor overflows; the half-life must not be zero, which
+/// [`ChainSpec::check`] guarantees.
 pub fn asert(anchor: &Anchor, height: u64, time: i64, pace: &Pace) -> CompactTarget {
     const RADIX: i128 = 1 << 16;
     let blocks = i128::from(height) - i128::from(anchor.height) + 1;
@@ -270,3 +274,6 @@ pub fn next_bits(spec: &ChainSpec, anchor: &Anchor, height: u32, time: u32) -> C
         Retarget::Asert => asert(anchor, u64::from(height), i64::from(time), &spec.pace()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,3 +58,6 @@ fn genesis_block(spec: &ChainSpec, spec_hash: SpecHash) -> Block {
     block.header.merkle_root = block.merkle_root().expect("genesis has its coinbase");
     block
 }
+
+#[cfg(test)]
+mod tests;

@@ -72,3 +72,6 @@ impl Decode for Header {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

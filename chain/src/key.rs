@@ -114,3 +114,6 @@ impl SignatureCheck {
         secp256k1::schnorr::verify(&signature, &self.message, &key).is_ok()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,8 @@ pub mod header;
 pub mod key;
 pub mod merkle;
 pub mod rules;
+#[cfg(test)]
+mod samples;
 pub mod spec;
 pub mod subsidy;
 pub mod transaction;

@@ -1,7 +1,8 @@
 //! Merkle trees over wtxids: roots, and proofs that one transaction is among them.
 //!
 //! Nodes are SHA-256d of their two children; an odd last node is promoted, never duplicated, so no
-//! two lists share a root. The leftmost path pairs exactly as in Bitcoin.
+//! two lists of transactions share a root (a node could only pass for a leaf if a transaction had 64
+//! bytes). The leftmost path pairs exactly as in Bitcoin.
 
 use crate::hash::{MerkleRoot, Wtxid, sha256d};
 
@@ -107,6 +108,69 @@ mod tests {
             longer.extend(leaves.last().copied());
             prop_assert_ne!(root(&leaves), root(&longer));
         }
+    }
+
+    /// The tree again, from the top: the left half is the largest full tree.
+    fn root_from_above(leaves: &[Wtxid]) -> [u8; 32] {
+        match leaves {
+            [leaf] => leaf.0,
+            _ => {
+                let left = leaves.len().next_power_of_two() / 2;
+                let (left, right) = leaves.split_at(left);
+                parent(&root_from_above(left), &root_from_above(right))
+            }
+        }
+    }
+
+    fn numbered(count: u8) -> Vec<Wtxid> {
+        (0..count).map(|number| Wtxid([number; 32])).collect()
+    }
+
+    #[test]
+    fn every_shape_of_tree_equals_the_definition_from_above() {
+        for count in 1..=130 {
+            let leaves = numbered(count);
+            assert_eq!(root(&leaves), Some(MerkleRoot(root_from_above(&leaves))));
+        }
+    }
+
+    #[test]
+    fn a_proof_holds_at_its_own_place_only() {
+        for count in 1..=17u8 {
+            let leaves = numbered(count);
+            let root = root(&leaves);
+            for (index, leaf) in leaves.iter().enumerate() {
+                let siblings = proof(&leaves, index).unwrap();
+                let holds: Vec<u32> = (0..32)
+                    .filter(|at| proven_root(*leaf, *at, u32::from(count), &siblings) == root)
+                    .collect();
+                assert_eq!(holds, [u32::try_from(index).unwrap()], "of {count}");
+            }
+        }
+    }
+
+    /// The tree of Bitcoin's block 100,000, whose four transactions are a full tree.
+    #[test]
+    fn a_full_tree_is_bitcoins() {
+        let leaves = [
+            "8c14f0db3df150123e6f3dbbf30f8b955a8249b62ac1d1ff16284aefa3d06d87",
+            "fff2525b8931402dd09222c50775608f75787bd2b87e56995a7bdd30f79702c4",
+            "6359f0868171b1d194cbee1af2f16ea598ae8fad666d9b012c8ed2b79a236ec4",
+            "e9a66845e05d5abc0ad04ec80f774a7e585c6e8db975962d069a522137b80c1d",
+        ]
+        .map(|text| text.parse().unwrap());
+        let root = root(&leaves).unwrap().to_string();
+        assert_eq!(root, "f3e94742aca4b5ef85488dc37c06c3282295ffec960994b2c0d5ac2a25a95766");
+    }
+
+    #[test]
+    fn an_impossible_place_proves_nothing() {
+        let leaf = Wtxid([1; 32]);
+        assert_eq!(proven_root(leaf, 0, 0, &[]), None);
+        assert_eq!(proven_root(leaf, 1, 1, &[]), None);
+        assert_eq!(proven_root(leaf, u32::MAX, u32::MAX, &[]), None);
+        assert_eq!(proven_root(leaf, u32::MAX - 1, u32::MAX, &[[0; 32]; 40]), None);
+        assert_eq!(proven_root(leaf, 0, 1, &[]), Some(MerkleRoot(leaf.0)));
     }
 
     #[test]

@@ -2,11 +2,14 @@
 
 pub mod block;
 pub mod header;
+#[cfg(test)]
+mod tests;
 pub mod transaction;
 
 use crate::amount::Amount;
 use crate::difficulty::{CompactError, CompactTarget};
 use crate::hash::BlockHash;
+use crate::key::SignatureCheck;
 use crate::transaction::OutPoint;
 
 /// A rule that is broken, with what was found and what was expected. It condemns what broke it, for ever.
@@ -188,6 +191,11 @@ impl From<RuleError> for InvalidBlock {
 }
 
 impl InvalidBlock {
+    /// Blames the input whose signature `check` does not hold.
+    pub fn of_signature(check: &SignatureCheck) -> Self {
+        Self::of_transaction(RuleError::Signature { input: check.input }, check.transaction)
+    }
+
     /// Blames the transaction at position `transaction`.
     pub fn of_transaction(rule: RuleError, transaction: u32) -> Self {
         Self { rule, transaction: Some(transaction) }

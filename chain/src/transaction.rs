@@ -83,7 +83,8 @@ pub const TRANSFER_BYTES_MIN: usize =
     1 + 1 + OUTPOINT_BYTES + 1 + OUTPUT_BYTES + 4 + SIGNATURE_BYTES;
 
 // Two merkle children side by side are 64 bytes: as no transaction that any rule accepts is that
-// short, they can never pass for one (nor a transaction for them).
+// short, they can never pass for one (nor a transaction for them). Even those that decode and break
+// a rule have other lengths: 38 + 40 a, or 7 + 100 a + 40 b.
 const _: () = assert!(COINBASE_BYTES_MIN == 78 && TRANSFER_BYTES_MIN == 147);
 
 impl Encode for OutPoint {
@@ -276,12 +277,17 @@ impl SighashContext {
 }
 
 /// The signatures of `transfer` still to be verified; `spent` as for [`SighashContext::new`].
+///
+/// # Panics
+/// When `spent` does not hold one output for each input: a bug of the caller that would otherwise
+/// leave a signature unverified.
 pub fn signature_checks(
     transfer: &Transfer,
     spent: &[Output],
     genesis: BlockHash,
     transaction: u32,
 ) -> Vec<SignatureCheck> {
+    assert_eq!(transfer.inputs.len(), spent.len(), "an output for each input");
     let context = SighashContext::new(transfer, spent, genesis);
     (0u32..)
         .zip(transfer.inputs.iter().zip(spent))
@@ -294,3 +300,6 @@ pub fn signature_checks(
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,8 @@ pub mod directory;
 pub mod frame;
 pub mod hello;
 pub mod peer;
+#[cfg(test)]
+mod tests;
 pub mod wallet;
 
 use serde::de::DeserializeOwned;
@@ -15,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use directory::DirectoryMessage;
 use frame::Frame;
-use hello::Hello;
+use hello::{Hello, check_node_name};
 use peer::PeerMessage;
 use wallet::WalletMessage;
 
@@ -42,6 +44,12 @@ pub enum WireError {
         command: u16,
         /// What postcard says.
         reason: String,
+    },
+    /// A hello of another version of the protocol: nobody's fault.
+    #[error("protocol version {got}, this program speaks {PROTOCOL_VERSION}")]
+    OtherVersion {
+        /// The version it names.
+        got: u16,
     },
     /// Bytes follow the message.
     #[error("command {command}: {left} bytes follow the message")]
@@ -144,14 +152,23 @@ fn decode<T: DeserializeOwned>(command: u16, payload: &[u8]) -> Result<T, WireEr
     }
 }
 
+/// What the byte limit of a command does not already say about the number of its entries.
+fn at_most(max: usize, got: usize, what: &str) -> Result<(), String> {
+    if got > max {
+        return Err(format!("{got} {what}, at most {max} are allowed"));
+    }
+    Ok(())
+}
+
 /// Bytes in consensus form, carried as one byte string.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ByteString(#[serde(with = "serde_bytes")] pub Vec<u8>);
 
-/// Makes the enum of one conversation: its messages with their command numbers and payload limits.
+/// Makes the enum of one conversation: its messages with their command numbers, payload limits and,
+/// where those do not say it all, a check of what was decoded.
 macro_rules! conversation {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $command:literal $variant:ident($payload:ty) <= $max:expr;)* }) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $command:literal $variant:ident($payload:ty) <= $max:expr $(, if $check:ident)?;)* }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum $name {
@@ -185,7 +202,13 @@ macro_rules! conversation {
                 payload: &[u8],
             ) -> Result<Option<Self>, $crate::wire::WireError> {
                 Ok(match command {
-                    $($command => Some(Self::$variant($crate::wire::decode(command, payload)?)),)*
+                    $($command => {
+                        let message: $payload = $crate::wire::decode(command, payload)?;
+                        $($check(&message).map_err(|reason| {
+                            $crate::wire::WireError::Malformed { command, reason }
+                        })?;)?
+                        Some(Self::$variant(message))
+                    })*
                     _ => None,
                 })
             }

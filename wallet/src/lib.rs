@@ -9,6 +9,8 @@ pub mod history;
 pub mod node_client;
 pub mod payment;
 pub mod seed;
+#[cfg(test)]
+mod test_chain;
 pub mod traffic;
 pub mod wallet;
 

@@ -1,6 +1,7 @@
 //! Rules of transactions: alone, then in the context of the coins they spend.
 
 use std::collections::BTreeSet;
+use std::iter;
 
 use crate::amount::Amount;
 use crate::rules::RuleError;
@@ -57,6 +58,8 @@ pub fn check_in_context(
     maturity: u32,
 ) -> Result<Amount, RuleError> {
     let mut spent = Amount::ZERO;
+    // A list of coins that is too short must not leave an input unjudged.
+    let coins = coins.iter().chain(iter::repeat(&None));
     for (position, (input, coin)) in (0u32..).zip(transfer.inputs.iter().zip(coins)) {
         let missing = RuleError::MissingCoin { input: position, outpoint: input.outpoint };
         let coin = coin.as_ref().ok_or(missing)?;

@@ -4,7 +4,7 @@ use core::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::wire::{ByteString, conversation};
+use crate::wire::{ByteString, at_most, check_node_name, conversation};
 
 /// Most entries in a [`DirectoryMessage::Miners`].
 pub const MINERS_MAX: usize = 256;
@@ -15,10 +15,15 @@ pub const SPEC_BYTES_MAX: u32 = 1024 * 1024;
 /// A miner that is listed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MinerEntry {
-    /// Its name, for people only.
+    /// Its name, for people only; as in a [`Hello`](crate::wire::hello::Hello).
     pub name: String,
     /// Where it accepts peers and wallets.
     pub address: SocketAddr,
+}
+
+fn miners_are_sound(miners: &[MinerEntry]) -> Result<(), String> {
+    at_most(MINERS_MAX, miners.len(), "miners")?;
+    miners.iter().try_for_each(|miner| check_node_name(&miner.name))
 }
 
 conversation! {
@@ -31,6 +36,6 @@ conversation! {
         /// Asks for the miners that are connected now.
         130 GetMiners(()) <= 0;
         /// The miners.
-        131 Miners(Vec<MinerEntry>) <= MINERS_MAX as u32 * 64;
+        131 Miners(Vec<MinerEntry>) <= MINERS_MAX as u32 * 64, if miners_are_sound;
     }
 }

@@ -133,12 +133,27 @@ pub struct Hello {
     pub wall_s: u64,
     /// Height of the sender's tip: a hint, never believed.
     pub height: u32,
-    /// Name of the node, as its user typed it; for people only. At most [`NODE_NAME_BYTES_MAX`].
+    /// Name of the node, as its user typed it; for people only. At most [`NODE_NAME_BYTES_MAX`], no
+    /// control characters.
     pub name: String,
 }
 
 /// Longest node name in a hello.
 pub const NODE_NAME_BYTES_MAX: usize = 32;
+
+/// Names end up on other people's terminals: short, and without what moves a cursor.
+pub(super) fn check_node_name(name: &str) -> Result<(), String> {
+    if name.len() > NODE_NAME_BYTES_MAX {
+        return Err(format!(
+            "a name of {} bytes, at most {NODE_NAME_BYTES_MAX} are allowed",
+            name.len()
+        ));
+    }
+    if name.chars().any(char::is_control) {
+        return Err("a name with control characters".to_owned());
+    }
+    Ok(())
+}
 
 impl Hello {
     pub(super) fn from_payload(payload: &[u8]) -> Result<Self, WireError> {
@@ -147,15 +162,11 @@ impl Hello {
         let (protocol, _) = postcard::take_from_bytes::<u16>(payload)
             .map_err(|reason| malformed(reason.to_string()))?;
         if protocol != PROTOCOL_VERSION {
-            return Err(malformed(format!(
-                "protocol version {protocol}, this program speaks {PROTOCOL_VERSION}"
-            )));
+            return Err(WireError::OtherVersion { got: protocol });
         }
         let (hello, _later_fields) = postcard::take_from_bytes::<Self>(payload)
             .map_err(|reason| malformed(reason.to_string()))?;
-        if hello.name.len() > NODE_NAME_BYTES_MAX {
-            return Err(malformed(format!("a name of {} bytes", hello.name.len())));
-        }
+        check_node_name(&hello.name).map_err(malformed)?;
         Ok(hello)
     }
 

@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::hash::{BlockHash, Wtxid};
-use crate::wire::{BLOCK_BYTES_MAX, BLOCK_OVERHEAD_BYTES, ByteString, conversation};
+use crate::wire::{BLOCK_BYTES_MAX, BLOCK_OVERHEAD_BYTES, ByteString, at_most, conversation};
 
 /// Most headers in a [`PeerMessage::Headers`].
 pub const HEADERS_MAX: usize = 2000;
@@ -17,7 +17,8 @@ pub const ANNOUNCED_MAX: usize = 5000;
 pub const REQUESTED_MAX: usize = 1000;
 /// Most addresses in a [`PeerMessage::Addresses`].
 pub const ADDRESSES_MAX: usize = 256;
-/// Most transactions that any block can hold (the shortest has 147 bytes).
+/// More transactions than any block can hold: no block's average is below the shortest coinbase's 78
+/// bytes.
 pub const BLOCK_TRANSACTIONS_MAX: usize = BLOCK_BYTES_MAX as usize / 78;
 
 /// Bytes of a short transaction id.
@@ -57,6 +58,10 @@ pub struct BlockTransactions {
     pub transactions: ByteString,
 }
 
+fn addresses_are_few(addresses: &[SocketAddr]) -> Result<(), String> {
+    at_most(ADDRESSES_MAX, addresses.len(), "addresses")
+}
+
 conversation! {
     /// What nodes say to each other.
     PeerMessage {
@@ -88,6 +93,7 @@ conversation! {
         /// Asks for addresses of other nodes.
         28 GetAddresses(()) <= 0;
         /// Addresses of other nodes.
-        29 Addresses(Vec<SocketAddr>) <= ADDRESSES_MAX as u32 * 20 + HASHES_OVERHEAD_BYTES;
+        29 Addresses(Vec<SocketAddr>) <= ADDRESSES_MAX as u32 * 20 + HASHES_OVERHEAD_BYTES,
+            if addresses_are_few;
     }
 }

@@ -1,13 +1,20 @@
 //! The conversation between a wallet and a node: payments in, history with proofs out.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::hash::{BlockHash, Txid};
 use crate::key::OutputKey;
-use crate::wire::{BLOCK_BYTES_MAX, BLOCK_OVERHEAD_BYTES, ByteString, conversation};
+use crate::transaction::TRANSFER_BYTES_MIN;
+use crate::wire::{BLOCK_BYTES_MAX, BLOCK_OVERHEAD_BYTES, ByteString, at_most, conversation};
 
 /// Most entries in a [`History`].
 pub const HISTORY_MAX: usize = 500;
+
+/// Most transactions in a [`Pending`]: more of the shortest do not fit its payload.
+pub const PENDING_MAX: usize = BLOCK_BYTES_MAX as usize / TRANSFER_BYTES_MIN;
 
 /// A payment for the network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,7 +133,8 @@ pub struct GetPending {
 pub struct Pending {
     /// The request.
     pub request: u32,
-    /// Transactions in consensus form, in order of arrival.
+    /// At most [`PENDING_MAX`] transactions in consensus form, in order of arrival.
+    #[serde(deserialize_with = "transactions_without_empty_ones")]
     pub transactions: Vec<ByteString>,
 }
 
@@ -143,6 +151,10 @@ pub struct Tip {
     pub fee_rate_min: u64,
 }
 
+fn entries_are_few(history: &History) -> Result<(), String> {
+    at_most(HISTORY_MAX, history.entries.len(), "entries")
+}
+
 conversation! {
     /// What wallets and nodes say to each other.
     WalletMessage {
@@ -153,7 +165,7 @@ conversation! {
         /// Asks for a key's confirmed transactions.
         66 GetHistory(GetHistory) <= 64;
         /// The answer.
-        67 History(History) <= BLOCK_BYTES_MAX + BLOCK_OVERHEAD_BYTES;
+        67 History(History) <= BLOCK_BYTES_MAX + BLOCK_OVERHEAD_BYTES, if entries_are_few;
         /// Asks for a key's pending transactions.
         68 GetPending(GetPending) <= 64;
         /// The answer.
@@ -163,4 +175,33 @@ conversation! {
         /// The answer.
         71 Tip(Tip) <= 64;
     }
+}
+
+/// Reads the list of a [`Pending`], refusing entries too short for a transaction: each takes more
+/// memory than its bytes, and four million empty ones would take a hundred megabytes.
+fn transactions_without_empty_ones<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<ByteString>, D::Error> {
+    struct Transactions;
+
+    impl<'de> Visitor<'de> for Transactions {
+        type Value = Vec<ByteString>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of transactions")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+            let mut transactions = Vec::new();
+            while let Some(entry) = entries.next_element::<ByteString>()? {
+                if entry.0.len() < TRANSFER_BYTES_MIN || transactions.len() == PENDING_MAX {
+                    return Err(A::Error::custom("more transactions than bytes for them"));
+                }
+                transactions.push(entry);
+            }
+            Ok(transactions)
+        }
+    }
+
+    deserializer.deserialize_seq(Transactions)
 }

@@ -296,14 +296,15 @@ impl Machine {
         if arrival.disconnected.is_empty() {
             return Ok(());
         }
+        // Parents return before what still pends on them is judged again.
         let height = self.ledger.tip().height + 1;
-        let ledger = &self.ledger;
-        self.mempool.retain_valid(&self.network, height, |point| ledger.coin(point))?;
         for id in arrival.disconnected.iter().rev() {
             for transaction in &self.block_of(*id)?.block.transactions {
                 self.bring_back(transaction, height)?;
             }
         }
+        let ledger = &self.ledger;
+        self.mempool.retain_valid(&self.network, height, |point| ledger.coin(point))?;
         Ok(())
     }
 

@@ -1,0 +1,372 @@
+//! Every message goes there and back; nothing else does, and nothing takes more room than it sent.
+
+mod documented;
+mod limits;
+
+use std::collections::BTreeSet;
+use std::net::{Ipv6Addr, SocketAddr};
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+
+use super::directory::MinerEntry;
+use super::frame::{FRAME_HEADER_BYTES, FrameError, FrameHeader, Phase};
+use super::hello::{NetworkIdentity, Role};
+use super::peer::{BlockTransactions, CompactBlock, GetBlockTransactions};
+use super::wallet::{
+    GetHistory, GetPending, History, HistoryEntry, HistoryPosition, Pending, RefusalKind, Submit,
+    SubmitOutcome, Submitted, Tip,
+};
+use super::*;
+use crate::hash::{BlockHash, Txid, Wtxid};
+use crate::key::OutputKey;
+use crate::samples;
+
+fn any_bytes() -> impl Strategy<Value = ByteString> {
+    vec(any::<u8>(), 0..200).prop_map(ByteString)
+}
+
+fn any_hashes<T: std::fmt::Debug>(name: fn([u8; 32]) -> T) -> impl Strategy<Value = Vec<T>> {
+    vec(any::<[u8; 32]>().prop_map(name), 0..10)
+}
+
+fn any_address() -> impl Strategy<Value = SocketAddr> {
+    prop_oneof![
+        any::<([u8; 4], u16)>().prop_map(SocketAddr::from),
+        any::<(u128, u16)>().prop_map(|(ip, port)| (Ipv6Addr::from_bits(ip), port).into()),
+    ]
+}
+
+fn any_hello() -> impl Strategy<Value = Message> {
+    let role = prop::sample::select(vec![Role::Peer, Role::Wallet, Role::Directory]);
+    let identity = NetworkIdentity::of(&samples::network());
+    let network = any::<Option<([u8; 32], [u8; 32], u64)>>();
+    let numbers = any::<(u64, u16, u64, u32)>();
+    (role, network, numbers, "[a-zA-Z0-9\u{e9} ]{0,16}").prop_map(
+        move |(role, network, (nonce, listen_port, wall_s, height), name)| {
+            let network = network.map(|(genesis, allocations_hash, units)| {
+                let mut network = identity;
+                network.genesis = BlockHash(genesis);
+                network.allocations_hash = allocations_hash;
+                network.fields.subsidy.0 = units;
+                network
+            });
+            Message::Hello(Box::new(Hello {
+                protocol: PROTOCOL_VERSION,
+                role,
+                network,
+                nonce,
+                listen_port,
+                wall_s,
+                height,
+                name,
+            }))
+        },
+    )
+}
+
+fn any_peer_message() -> impl Strategy<Value = Message> {
+    use PeerMessage as P;
+    let compact = (any_bytes(), any::<u64>(), any_bytes(), any_bytes());
+    let positions = (any::<[u8; 32]>(), vec(any::<u32>(), 0..20));
+    prop_oneof![
+        any_hashes(BlockHash).prop_map(P::GetHeaders),
+        any_bytes().prop_map(P::Headers),
+        any_hashes(BlockHash).prop_map(P::GetBlocks),
+        any_bytes().prop_map(P::Block),
+        any_hashes(BlockHash).prop_map(P::BlocksNotFound),
+        compact.prop_map(|(header, salt, coinbase, short_ids)| P::CompactBlock(CompactBlock {
+            header,
+            salt,
+            coinbase,
+            short_ids,
+        })),
+        positions.prop_map(|(block, positions)| {
+            P::GetBlockTransactions(GetBlockTransactions { block: BlockHash(block), positions })
+        }),
+        (any::<[u8; 32]>(), any_bytes()).prop_map(|(block, transactions)| {
+            P::BlockTransactions(BlockTransactions { block: BlockHash(block), transactions })
+        }),
+        any_hashes(Wtxid).prop_map(P::AnnounceTransactions),
+        any_hashes(Wtxid).prop_map(P::GetTransactions),
+        any_bytes().prop_map(P::Transaction),
+        any_hashes(Wtxid).prop_map(P::TransactionsNotFound),
+        Just(P::GetAddresses(())),
+        vec(any_address(), 0..20).prop_map(P::Addresses),
+    ]
+    .prop_map(Message::Peer)
+}
+
+fn any_outcome() -> impl Strategy<Value = SubmitOutcome> {
+    use RefusalKind as R;
+    let kinds = vec![R::Invalid, R::Conflict, R::FeeTooLow, R::MissingCoins, R::NotYet, R::Busy];
+    prop_oneof![
+        any::<[u8; 32]>().prop_map(|txid| SubmitOutcome::Accepted(Txid(txid))),
+        any::<[u8; 32]>().prop_map(|txid| SubmitOutcome::AlreadyKnown(Txid(txid))),
+        (prop::sample::select(kinds), "[a-z ]{0,40}")
+            .prop_map(|(kind, reason)| SubmitOutcome::Refused { kind, reason }),
+    ]
+}
+
+fn any_entry() -> impl Strategy<Value = HistoryEntry> {
+    let numbers = any::<(u32, u32, u32, [u8; 32])>();
+    (numbers, any_bytes(), any_bytes(), any_bytes()).prop_map(
+        |((height, transaction, transactions, block), header, bytes, siblings)| HistoryEntry {
+            position: HistoryPosition { height, transaction },
+            block: BlockHash(block),
+            header,
+            transaction: bytes,
+            transactions,
+            siblings,
+        },
+    )
+}
+
+fn any_wallet_message() -> impl Strategy<Value = Message> {
+    use WalletMessage as W;
+    let key = || any::<[u8; 32]>().prop_map(OutputKey);
+    let history = (any::<u32>(), any::<[u8; 32]>(), any::<u32>(), vec(any_entry(), 0..4));
+    let pending = vec(vec(any::<u8>(), 147..200).prop_map(ByteString), 0..4);
+    prop_oneof![
+        (any::<u32>(), any_bytes())
+            .prop_map(|(request, transaction)| W::Submit(Submit { request, transaction })),
+        (any::<u32>(), any_outcome())
+            .prop_map(|(request, outcome)| W::Submitted(Submitted { request, outcome })),
+        (any::<u32>(), key(), any::<(u32, u32)>()).prop_map(|(request, key, from)| {
+            let from = HistoryPosition { height: from.0, transaction: from.1 };
+            W::GetHistory(GetHistory { request, key, from })
+        }),
+        (history, any::<bool>()).prop_map(|((request, tip, tip_height, entries), more)| {
+            W::History(History { request, tip: BlockHash(tip), tip_height, entries, more })
+        }),
+        (any::<u32>(), key()).prop_map(|(request, key)| W::GetPending(GetPending { request, key })),
+        (any::<u32>(), pending)
+            .prop_map(|(request, transactions)| W::Pending(Pending { request, transactions })),
+        any::<u32>().prop_map(W::GetTip),
+        any::<(u32, [u8; 32], u32, u64)>().prop_map(|(request, tip, height, fee_rate_min)| {
+            W::Tip(Tip { request, tip: BlockHash(tip), height, fee_rate_min })
+        }),
+    ]
+    .prop_map(Message::Wallet)
+}
+
+fn any_directory_message() -> impl Strategy<Value = Message> {
+    use DirectoryMessage as D;
+    let miner = ("[a-zA-Z0-9_-]{0,32}", any_address())
+        .prop_map(|(name, address)| MinerEntry { name, address });
+    prop_oneof![
+        Just(D::GetSpec(())),
+        any_bytes().prop_map(D::Spec),
+        Just(D::GetMiners(())),
+        vec(miner, 0..10).prop_map(D::Miners),
+    ]
+    .prop_map(Message::Directory)
+}
+
+fn any_message() -> impl Strategy<Value = Message> {
+    prop_oneof![
+        2 => any_hello(),
+        1 => any::<u64>().prop_map(Message::Ping),
+        1 => any::<u64>().prop_map(Message::Pong),
+        14 => any_peer_message(),
+        8 => any_wallet_message(),
+        4 => any_directory_message(),
+    ]
+}
+
+fn all_commands() -> BTreeSet<u16> {
+    [command::HELLO, command::PING, command::PONG]
+        .iter()
+        .chain(PeerMessage::COMMANDS)
+        .chain(WalletMessage::COMMANDS)
+        .chain(DirectoryMessage::COMMANDS)
+        .copied()
+        .collect()
+}
+
+#[test]
+fn every_command_has_one_number_and_the_strategy_makes_every_one() {
+    let conversations =
+        [PeerMessage::COMMANDS, WalletMessage::COMMANDS, DirectoryMessage::COMMANDS];
+    let count = 3 + conversations.iter().map(|commands| commands.len()).sum::<usize>();
+    assert_eq!(all_commands().len(), count);
+    let mut made = BTreeSet::new();
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    for _ in 0..2000 {
+        let message = any_message().new_tree(&mut runner).unwrap().current();
+        made.insert(message.to_frame().command);
+    }
+    assert_eq!(made, all_commands());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn a_message_goes_there_and_back_in_its_frame(message in any_message()) {
+        let bytes = message.to_frame().to_bytes();
+        let (head, payload) = bytes.split_at(FRAME_HEADER_BYTES);
+        let header = FrameHeader::parse(head.try_into().unwrap(), Phase::Established).unwrap();
+        prop_assert_eq!(header.payload_bytes as usize, payload.len());
+        prop_assert_eq!(Message::from_payload(header.command, payload), Ok(Some(message)));
+    }
+
+    #[test]
+    fn a_message_cut_short_or_one_byte_longer_is_refused(message in any_message(), more: u8) {
+        let Frame { command, payload } = message.to_frame();
+        for cut in 0..payload.len() {
+            let refused = matches!(
+                Message::from_payload(command, &payload[..cut]),
+                Err(WireError::Malformed { command: named, .. }) if named == command
+            );
+            prop_assert!(refused, "command {} cut to {} bytes", command, cut);
+        }
+        let longer = [&payload[..], &[more]].concat();
+        let got = Message::from_payload(command, &longer);
+        if command == command::HELLO {
+            // Later versions may append fields here.
+            prop_assert_eq!(got, Ok(Some(message)));
+        } else {
+            prop_assert_eq!(got, Err(WireError::TrailingBytes { command, left: 1 }));
+        }
+    }
+
+    #[test]
+    fn no_bytes_panic(
+        command in prop::sample::select(Vec::from_iter(all_commands())),
+        payload in vec(prop_oneof![0u8..4, Just(0xff), any::<u8>()], 0..300),
+    ) {
+        let _ = Message::from_payload(command, &payload);
+    }
+
+    #[test]
+    fn no_damaged_message_panics(
+        message in any_message(),
+        damage in vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let Frame { command, mut payload } = message.to_frame();
+        for (at, byte) in damage {
+            if !payload.is_empty() {
+                let at = at.index(payload.len());
+                payload[at] = byte;
+            }
+        }
+        let _ = Message::from_payload(command, &payload);
+    }
+
+    #[test]
+    fn unknown_commands_are_no_message_and_no_error(
+        command: u16,
+        payload in vec(any::<u8>(), 0..50),
+    ) {
+        prop_assume!(!all_commands().contains(&command));
+        prop_assert_eq!(Message::from_payload(command, &payload), Ok(None));
+        prop_assert_eq!(Message::payload_bytes_max(command), UNKNOWN_PAYLOAD_BYTES_MAX);
+    }
+}
+
+/// Sets one byte of a payload and says what comes of it.
+fn with_byte(message: &Message, at: usize, byte: u8) -> Result<Option<Message>, WireError> {
+    let Frame { command, mut payload } = message.to_frame();
+    payload[at] = byte;
+    Message::from_payload(command, &payload)
+}
+
+#[test]
+fn tags_out_of_range_are_refused() {
+    let hello = documented::hello();
+    // Behind the version come the role's tag, the option's tag, two hashes and three small numbers.
+    let (role, option, retarget) = (1, 2, 3 + 64 + 3);
+    for tag in 0..=255u8 {
+        assert_eq!(with_byte(&hello, role, tag).is_ok(), tag < 3, "role {tag}");
+        assert_eq!(with_byte(&hello, retarget, tag).is_ok(), tag < 2, "retarget {tag}");
+        if tag > 1 {
+            assert!(with_byte(&hello, option, tag).is_err(), "option {tag}");
+        }
+    }
+    let address = Message::Peer(PeerMessage::Addresses(vec!["1.2.3.4:5".parse().unwrap()]));
+    let outcome = SubmitOutcome::Refused { kind: RefusalKind::Busy, reason: String::new() };
+    let submitted = Message::Wallet(WalletMessage::Submitted(Submitted { request: 1, outcome }));
+    let history = Message::Wallet(WalletMessage::History(History {
+        request: 1,
+        tip: BlockHash::ZERO,
+        tip_height: 1,
+        entries: Vec::new(),
+        more: true,
+    }));
+    for tag in 6..=255u8 {
+        assert!(with_byte(&address, 1, tag).is_err(), "address {tag}");
+        assert!(with_byte(&submitted, 1, tag).is_err(), "outcome {tag}");
+        assert!(with_byte(&submitted, 2, tag).is_err(), "refusal {tag}");
+        assert!(with_byte(&history, 1 + 32 + 1 + 1, tag).is_err(), "bool {tag}");
+    }
+}
+
+#[test]
+fn a_hello_of_another_version_says_so() {
+    let Frame { command, mut payload } = documented::hello().to_frame();
+    payload[0] = 2;
+    let error = WireError::OtherVersion { got: 2 };
+    assert_eq!(error.to_string(), "protocol version 2, this program speaks 1");
+    assert_eq!(Message::from_payload(command, &payload), Err(error.clone()));
+    // Even when nothing behind the version makes sense.
+    assert_eq!(Message::from_payload(command, &[2]), Err(error));
+}
+
+#[test]
+fn names_are_short_and_move_no_cursor() {
+    let named = |name: &str| {
+        let Message::Hello(mut hello) = documented::hello() else { unreachable!() };
+        hello.name = name.to_owned();
+        let frame = Message::Hello(hello).to_frame();
+        let miner = MinerEntry { name: name.to_owned(), address: "[::1]:9".parse().unwrap() };
+        let miners = Message::Directory(DirectoryMessage::Miners(vec![miner])).to_frame();
+        let one = Message::from_payload(frame.command, &frame.payload).is_ok();
+        let other = Message::from_payload(miners.command, &miners.payload).is_ok();
+        assert_eq!(one, other);
+        one
+    };
+    assert!(named("") && named(&"x".repeat(32)) && named("Grüße 1"));
+    assert!(!named(&"x".repeat(33)) && !named("a\u{1b}[2J") && !named("a\nb"));
+}
+
+#[test]
+fn a_difference_between_networks_names_the_field() {
+    let ours = NetworkIdentity::of(&samples::network());
+    type Change = fn(&mut crate::spec::ChainSpec);
+    let theirs = |change: Change| {
+        let mut spec = samples::spec();
+        change(&mut spec);
+        NetworkIdentity::of(&crate::genesis::Network::new(spec).unwrap())
+    };
+    let named = |theirs: NetworkIdentity| Hello::difference(&ours, &theirs);
+    assert_eq!(named(ours), None);
+    let cases: [(Change, &str); 13] = [
+        (|spec| spec.starting_bits = 9, "starting_bits is 8 here and 9 there"),
+        (|spec| spec.easiest_bits = 7, "easiest_bits is 8 here and 7 there"),
+        (|spec| spec.spacing_s = 11, "spacing_s is 10 here and 11 there"),
+        (
+            |spec| spec.retarget = crate::spec::Retarget::Fixed,
+            "retarget is asert here and fixed there",
+        ),
+        (|spec| spec.half_life_s = 1201, "half_life_s is 1200 here and 1201 there"),
+        (|spec| spec.subsidy.0 -= 1, "subsidy is 50.00000000 here and 49.99999999 there"),
+        (|spec| spec.halving_interval = 9, "halving_interval is 1000 here and 9 there"),
+        (|spec| spec.maturity = 9, "maturity is 10 here and 9 there"),
+        (|spec| spec.block_bytes_max = 10_001, "block_bytes_max is 10000 here and 10001 there"),
+        (|spec| spec.genesis_time = 7, "genesis_time is 1700000000 here and 7 there"),
+        (|spec| spec.allocations.truncate(1), "the genesis allocations differ"),
+        (
+            |spec| spec.coin_name = "X".to_owned(),
+            "the coin's name, symbol or address prefix differs",
+        ),
+        (
+            |spec| spec.address_prefix = "x".to_owned(),
+            "the coin's name, symbol or address prefix differs",
+        ),
+    ];
+    for (change, expected) in cases {
+        assert_eq!(named(theirs(change)).as_deref(), Some(expected));
+    }
+}
