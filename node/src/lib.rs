@@ -5,4 +5,5 @@ pub mod machine;
 pub mod runtime;
 #[cfg(test)]
 mod samples;
+pub mod simulation;
 pub mod store;
