@@ -1,6 +1,8 @@
 //! Whole networks in virtual time: forks, double spends, difficulty, faults. Figures are printed with
 //! `--nocapture`.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
+
 mod branches;
 mod difficulty;
 mod double_spends;
