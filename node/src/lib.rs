@@ -9,4 +9,5 @@ pub mod replay;
 pub mod runtime;
 #[cfg(test)]
 mod samples;
+pub mod simulation;
 pub mod store;
