@@ -212,6 +212,7 @@ impl<'a> Reader<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transaction::{OUTPOINT_BYTES, OutPoint};
     use proptest::prelude::*;
 
     proptest! {
@@ -234,6 +235,19 @@ mod tests {
                 Reader::new(bytes).compact_size(),
                 Err(DecodeError::NonMinimalSize(_))
             ));
+        }
+    }
+
+    #[test]
+    fn a_list_may_claim_what_the_bytes_can_hold_and_not_an_entry_more() {
+        let list = |count: u8, bytes: usize| {
+            let bytes = [&[count][..], &vec![1; bytes]].concat();
+            Reader::new(&bytes).list::<OutPoint>(OUTPOINT_BYTES).map(|entries| entries.len())
+        };
+        assert_eq!(list(3, 3 * OUTPOINT_BYTES), Ok(3));
+        for bytes in [3 * OUTPOINT_BYTES, 4 * OUTPOINT_BYTES - 1] {
+            let impossible = DecodeError::ImpossibleCount { claimed: 4, possible: 3 };
+            assert_eq!(list(4, bytes), Err(impossible));
         }
     }
 }

@@ -421,6 +421,14 @@ fn a_fixed_network_keeps_the_bits_of_genesis() {
 }
 
 #[test]
+fn genesis_stays_its_own_anchor_though_it_has_no_parent() {
+    let spec = samples::spec();
+    let genesis = Anchor::genesis(&spec);
+    let easiest = spec.easiest_target().to_compact();
+    assert_eq!(genesis.after(&spec, easiest, 0, 12_345), genesis);
+}
+
+#[test]
 fn idle_time_at_the_floor_is_forgotten() {
     let spec = samples::spec();
     let easiest = spec.easiest_target().to_compact();

@@ -232,6 +232,9 @@ fn more_entries_than_a_list_may_have_are_refused_though_their_bytes_would_fit() 
     // Four million empty transactions would take a hundred megabytes.
     assert!(refused(69, &[&[1][..], &list(3_999_000, &[0])].concat()));
     assert!(!refused(69, &[1, 0]));
+    let shortest = list(1, &[0xff; TRANSFER_BYTES_MIN]);
+    assert!(refused(69, &[1, 1, 0]) && refused(69, &[&[1, 1, 146, 1][..], &[7; 146]].concat()));
+    assert!(!refused(69, &[&[1, 1, 147, 1][..], &shortest[1..]].concat()));
     assert!(PENDING_MAX * TRANSFER_BYTES_MIN <= BLOCK_BYTES_MAX as usize);
 }
 
