@@ -30,6 +30,7 @@ pub use cancel::Cancel;
 pub use job::{Job, JobError, ROLLING_GROUPS, Solution, VERSION_MASK, VERSIONS_MAX};
 pub use kernel::{Kernel, KernelError, Trial, cpu_features};
 pub use meter::{Meter, MeterSnapshot, RateWindow, Rates};
+pub use midstate::midstate;
 pub use search::{EngineError, Miner, Outcome, default_threads, search_alone};
 pub use sha256::sha256d;
 pub use target::Target;

@@ -32,6 +32,11 @@ impl Midstate {
     }
 }
 
+/// SHA-256's state after the first 64 bytes of `header`: what a search starts from, to be shown.
+pub fn midstate(header: &[u8; 80]) -> [u32; 8] {
+    Midstate::new(header).state
+}
+
 /// The constant words at the start of the header's second block.
 pub(crate) fn tail(header: &[u8; 80]) -> Tail {
     [64, 68, 72]

@@ -1,7 +1,11 @@
 //! The Lode node: a pure state machine, its store, and the bodies that drive it.
 
+pub mod cli;
+pub mod commands;
 pub mod data_directory;
+pub mod devnet;
 pub mod machine;
+pub mod replay;
 pub mod runtime;
 #[cfg(test)]
 mod samples;

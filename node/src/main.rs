@@ -1,2 +1,7 @@
 //! The `lode` program.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    node::commands::main()
+}

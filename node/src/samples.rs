@@ -1,9 +1,16 @@
 //! Small values that the tests of several modules start from.
 
 use chain::amount::Amount;
+use chain::block::{Block, CommittedBlock, commits};
 use chain::genesis::Network;
-use chain::key::SecretKey;
+use chain::hash::{BlockHash, MerkleRoot};
+use chain::header::{Header, VERSION_BASE};
+use chain::key::{SecretKey, Signature};
 use chain::spec::{Allocation, ChainSpec, Retarget};
+use chain::transaction::{
+    Coinbase, Input, OutPoint, Output, SighashContext, Transaction, Transfer,
+};
+use engine::{Cancel, Job, Kernel, Outcome, search_alone};
 
 /// A secret key that differs for every `number`.
 pub(crate) fn secret(number: u8) -> SecretKey {
@@ -31,4 +38,58 @@ pub(crate) fn network(bits: u32) -> Network {
         allocations: vec![allocation],
     })
     .unwrap()
+}
+
+/// Spends the output of genesis: `paid` coins to [`secret`] 2, the rest is the fee.
+pub(crate) fn transfer(network: &Network, paid: u64) -> Transaction {
+    let coin = network.genesis.block.transactions[0].outputs()[0];
+    let outpoint = OutPoint { txid: network.genesis.txids[0], index: 0 };
+    let mut transfer = Transfer {
+        inputs: vec![Input { outpoint, signature: Signature([0; 64]) }],
+        outputs: vec![Output {
+            amount: Amount::from_coins(paid).unwrap(),
+            key: secret(2).output_key(),
+        }],
+        lock_height: 0,
+    };
+    let context = SighashContext::new(&transfer, &[coin], network.genesis_hash());
+    transfer.inputs[0].signature = secret(1).sign(&context.message(0), &[0; 32]);
+    Transaction::Transfer(transfer)
+}
+
+/// A block with work, on `previous` at `height`; its coinbase claims `claim` coins. Blocks with
+/// different `tag`s differ.
+pub(crate) fn block(
+    network: &Network,
+    previous: BlockHash,
+    height: u32,
+    claim: u64,
+    tag: u8,
+    transfers: Vec<Transaction>,
+) -> CommittedBlock {
+    let coinbase = Transaction::Coinbase(Coinbase {
+        height,
+        extra: [tag; 32],
+        outputs: vec![Output {
+            amount: Amount::from_coins(claim).unwrap(),
+            key: secret(3).output_key(),
+        }],
+    });
+    let header = Header {
+        version: VERSION_BASE,
+        previous,
+        merkle_root: MerkleRoot::ZERO,
+        time: network.spec.genesis_time + height,
+        bits: network.spec.starting_target().to_compact(),
+        nonce: 0,
+    };
+    let mut block =
+        Block { header, transactions: std::iter::once(coinbase).chain(transfers).collect() };
+    block.header.merkle_root = block.merkle_root().unwrap();
+    let target = network.spec.starting_target().to_le_bytes();
+    let job = Job::new(&block.header.to_bytes(), engine::Target::from_le_bytes(target));
+    let Outcome::Found(solution) = search_alone(Kernel::portable(), &job, &Cancel::new()) else {
+        panic!("all nonces without a solution");
+    };
+    commits(Header::from_bytes(&solution.header), &block.encode_body()).unwrap()
 }

@@ -1,8 +1,8 @@
 //! The store: blocks in flat files, everything derived from them in redb under a write-back cache.
 //!
 //! The block files are the source of truth; the database can be rebuilt from them at any time. The
-//! order of writes keeps it so: a block is appended and synced before anyone hears of it, and a flush
-//! names only synced bytes. `docs/files.md` has the bytes.
+//! order of writes keeps it so: a block is appended and synced before anyone hears of it, and a
+//! flush names only synced bytes. `docs/files.md` has the bytes.
 
 mod block_files;
 mod cache;
@@ -44,7 +44,7 @@ pub use block_files::StoredBlock;
 pub use change::Totals;
 pub use error::StoreError;
 pub use medium::{BlockMedium, DirectoryMedium, MemoryMedium};
-pub use recovery::Cut;
+pub use recovery::{Cut, Rebuilt};
 
 /// Version of everything on disk; a directory with a higher one is refused.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -75,21 +75,13 @@ pub struct Store {
     _lock: Option<File>,
 }
 
-/// What [`Store::rebuild_and_report`] did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rebuilt {
-    /// Blocks that the files hold.
-    pub blocks: u64,
-    /// What had to go, if anything.
-    pub cut: Option<Cut>,
-}
-
 impl Store {
     /// Opens the data directory of `network`, or makes it, with genesis connected. After a crash it
     /// stands at the last flush; blocks appended later are listed by [`Store::blocks`].
     ///
     /// # Errors
-    /// [`StoreError::Locked`], `ForeignNetwork`, `NewerSchema`, `Damaged`, or trouble with the disk.
+    /// [`StoreError::Locked`], `ForeignNetwork`, `NewerSchema`, `Damaged`, or trouble with the
+    /// disk.
     pub fn open(dir: &Path, network: &Network) -> Result<Self, StoreError> {
         Self::open_with(dir, network, BLOCK_FILE_BYTES_MAX)
     }
@@ -97,7 +89,7 @@ impl Store {
     /// A store in memory; it ends with the process.
     ///
     /// # Errors
-    /// None in practice: memory does not fail.
+    /// None in practice.
     pub fn in_memory(network: &Network) -> Result<Self, StoreError> {
         let medium = Box::new(MemoryMedium::default());
         Self::open_on(InMemoryBackend::new(), medium, network)
@@ -112,16 +104,12 @@ impl Store {
         medium: Box<dyn BlockMedium>,
         network: &Network,
     ) -> Result<Self, StoreError> {
-        let home =
-            Home { medium, dir: PathBuf::new(), file_bytes_max: BLOCK_FILE_BYTES_MAX, lock: None };
-        let path = PathBuf::from(DATABASE_FILE);
-        let open_tables =
-            || Tables::open(backend, PAGE_CACHE_BYTES_IN_MEMORY, path, network.genesis_hash());
-        Self::start(home, network, Purpose::GoOn, open_tables)
+        Self::open_parts(backend, medium, network, BLOCK_FILE_BYTES_MAX)
     }
 
-    /// Drops the database of a data directory and makes it anew from the block files, which are cut at
-    /// the first bad record. The store then stands at genesis; returns the blocks that were read.
+    /// Drops the database of a data directory and makes it anew from the block files, which are cut
+    /// at the first bad record. The store then stands at genesis; returns the blocks that were
+    /// read.
     ///
     /// # Errors
     /// As [`Store::open`], but for damage.
@@ -150,13 +138,27 @@ impl Store {
         Ok(Rebuilt { blocks: store.flushed.blocks, cut: store.cut.clone() })
     }
 
+    fn open_parts(
+        backend: impl StorageBackend,
+        medium: Box<dyn BlockMedium>,
+        network: &Network,
+        file_bytes_max: u64,
+    ) -> Result<Self, StoreError> {
+        let home = Home { medium, dir: PathBuf::new(), file_bytes_max, lock: None };
+        let path = PathBuf::from(DATABASE_FILE);
+        let genesis = network.genesis_hash();
+        let open_tables = || Tables::open(backend, PAGE_CACHE_BYTES_IN_MEMORY, path, genesis);
+        Self::start(home, network, Purpose::GoOn, open_tables)
+    }
+
     fn open_with(dir: &Path, network: &Network, file_bytes_max: u64) -> Result<Self, StoreError> {
         let home = Home::open(dir, file_bytes_max)?;
         Self::start(home, network, Purpose::GoOn, || open_database(dir, network.genesis_hash()))
     }
 
     /// Reads the files, then opens the database (so that a directory of another network is refused
-    /// before anything is made or removed), settles the two, and makes sure that genesis is connected.
+    /// before anything is made or removed), settles the two, and makes sure that genesis is
+    /// connected.
     fn start(
         mut home: Home,
         network: &Network,
@@ -173,8 +175,8 @@ impl Store {
         let tables = open_tables()?;
         let cut = reading.settle(&mut found, &tables)?;
         let earlier = tables.flushed()?;
-        let genesis = network.genesis_hash();
-        let files = BlockFiles::new(home.medium, &home.dir, genesis, home.file_bytes_max, found);
+        let (hash, bytes_max) = (network.genesis_hash(), home.file_bytes_max);
+        let files = BlockFiles::new(home.medium, &home.dir, hash, bytes_max, found);
         let flushed = earlier.unwrap_or(Flushed::nothing());
         let mut store = Self {
             files,
@@ -187,16 +189,12 @@ impl Store {
             _lock: home.lock,
         };
         if earlier.is_none() {
-            store.append_block(&network.genesis)?;
-            store.connect_genesis(network)?;
+            let genesis = &network.genesis;
+            store.append_block(genesis)?;
+            store.apply(genesis, 0, Undo::NOTHING, Direction::Connect, genesis.hash)?;
             store.flush()?;
         }
         Ok(store)
-    }
-
-    fn connect_genesis(&mut self, network: &Network) -> Result<(), StoreError> {
-        let genesis = &network.genesis;
-        self.apply(genesis, 0, Undo::NOTHING, Direction::Connect, genesis.hash)
     }
 
     /// What was cut off the block files when the store was opened.
@@ -214,7 +212,8 @@ impl Store {
         self.files.contains(hash)
     }
 
-    /// Stores a block; it is durable when this returns. A block that is there already is left alone.
+    /// Stores a block; it is durable when this returns. A block that is there already is left
+    /// alone.
     ///
     /// # Errors
     /// Trouble with the disk, after which the store writes nothing more.
@@ -256,7 +255,8 @@ impl Store {
     /// [`chain::rules::block::connect`] made of it at this position; its signatures must hold.
     ///
     /// # Errors
-    /// [`StoreError::WrongPosition`] or `NotStored`, and nothing has changed; or trouble with the disk.
+    /// [`StoreError::WrongPosition`] or `NotStored`, and nothing has changed; or trouble with the
+    /// disk.
     pub fn connect(
         &mut self,
         block: &CommittedBlock,
@@ -278,8 +278,8 @@ impl Store {
     /// Moves the coins from the block at [`Store::position`] back to its parent.
     ///
     /// # Errors
-    /// [`StoreError::WrongPosition`], and nothing has changed; `Damaged` when there is no undo data; or
-    /// trouble with the disk.
+    /// [`StoreError::WrongPosition`], and nothing has changed; `Damaged` when there is no undo
+    /// data; or trouble with the disk.
     pub fn disconnect(&mut self, block: &CommittedBlock, height: u32) -> Result<(), StoreError> {
         let is_last = block.hash == self.standing.position && height == self.standing.height;
         if !is_last || height == 0 {
@@ -326,7 +326,8 @@ impl Store {
         self.standing.totals
     }
 
-    /// Where connected transactions pay to or spend from `key`, rising, `from` included, at most `max`.
+    /// Where connected transactions pay to or spend from `key`, rising, `from` included, at most
+    /// `max`.
     ///
     /// # Errors
     /// Trouble with the disk.

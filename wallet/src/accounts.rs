@@ -41,7 +41,7 @@ pub struct Account {
 /// One branch: its keys up to the end of the gap.
 #[derive(Clone, Default)]
 struct Keys {
-    /// By index; always [`GAP_LIMIT`] longer than the last used one.
+    /// By index; at least [`GAP_LIMIT`] behind the last used one.
     derived: Vec<OutputKey>,
     indices: BTreeMap<OutputKey, u32>,
     used: BTreeSet<u32>,
@@ -116,6 +116,14 @@ impl Account {
         }
     }
 
+    /// From now on exactly `keys` are used. Keys of payments that will never confirm become fresh again,
+    /// so that they leave no gap that a restore could not see across.
+    pub fn set_used(&mut self, keys: &BTreeSet<OutputKey>) {
+        self.receive.used.clear();
+        self.change.used.clear();
+        keys.iter().for_each(|key| self.mark_used(key));
+    }
+
     fn keys_mut(&mut self, branch: Branch) -> &mut Keys {
         match branch {
             Branch::Receive => &mut self.receive,
@@ -127,7 +135,7 @@ impl Account {
         let keys = self.keys_mut(branch);
         let have = u32::try_from(keys.derived.len()).expect("a branch has 2^31 keys at most");
         let end = keys.used.last().map_or(0, |last| last + 1) + GAP_LIMIT;
-        if have == end {
+        if have >= end {
             return;
         }
         let parent = self.branch_node(branch);

@@ -166,7 +166,7 @@ fn transfer_bytes(inputs: usize, outputs: usize) -> usize {
 }
 
 /// `bytes` at `rate` units per 1000 bytes, rounded up; all ones when that exceeds 64 bits.
-fn fee_of(rate: u64, bytes: usize) -> Amount {
+pub(crate) fn fee_of(rate: u64, bytes: usize) -> Amount {
     let units = (u128::from(rate) * bytes as u128).div_ceil(1000);
     Amount(u64::try_from(units).unwrap_or(u64::MAX))
 }

@@ -188,9 +188,21 @@ impl History {
     ) -> Result<Self, HistoryError> {
         let entries = proof::genesis(network).into_iter().chain(entries);
         let confirmed = ConfirmedCoins::build(network, owns, tip, entries)?;
-        let pending =
-            PendingCoins::build(&confirmed, owns, network.genesis_hash(), payments, pending);
-        Ok(Self { tip, confirmed, pending })
+        let mut history = Self { tip, confirmed, pending: PendingCoins::default() };
+        history.set_pending(network, owns, payments, pending);
+        Ok(history)
+    }
+
+    /// Replaces all that is pending; what is confirmed stays.
+    pub fn set_pending(
+        &mut self,
+        network: &Network,
+        owns: &dyn Fn(&OutputKey) -> bool,
+        payments: &[&Transfer],
+        pending: &[Transfer],
+    ) {
+        let genesis = network.genesis_hash();
+        self.pending = PendingCoins::build(&self.confirmed, owns, genesis, payments, pending);
     }
 
     /// The tip that it holds at.

@@ -11,7 +11,9 @@ pub mod payment;
 pub mod seed;
 #[cfg(test)]
 mod test_chain;
+#[cfg(test)]
+mod test_node;
 pub mod traffic;
 pub mod wallet;
 
-//pub use crate::wallet::Wallet;
+pub use crate::wallet::Wallet;

@@ -72,9 +72,10 @@ impl TestChain {
         &self.blocks.last().unwrap().1
     }
 
-    pub fn coins_of(&self, key: &OutputKey) -> Vec<(OutPoint, Coin)> {
-        let coins = self.coins().iter().filter(|(_, coin)| coin.output.key == *key);
-        coins.map(|(outpoint, coin)| (*outpoint, *coin)).collect()
+    /// Whether it is pending or in a block.
+    pub fn knows(&self, transaction: &Transaction) -> bool {
+        let confirmed = self.blocks.iter().flat_map(|(block, _)| &block.block.transactions);
+        confirmed.chain(&self.pending).any(|known| known == transaction)
     }
 
     /// Mines a block with `transfers` that pays the subsidy to `payout`.

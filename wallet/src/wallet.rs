@@ -1,1 +1,408 @@
+//! `Wallet`: keys, history and payments of one seed on one network, tied together.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chain::address::Address;
+use chain::amount::Amount;
+use chain::genesis::Network;
+use chain::hash::Txid;
+use chain::key::OutputKey;
+use chain::transaction::{Output, Transfer};
+use chain::wire::wallet::SubmitOutcome;
+use rand::Rng;
+
+use crate::accounts::Account;
+use crate::coin_selection::{Fee, FeePolicy, Selection, SelectionError, fee_of};
+use crate::history::proof::{ConfirmedTransaction, EntryError, verify};
+use crate::history::{Balance, ChainTip, History, HistoryError, MovementState, PaymentState};
+use crate::node_client::{ClientError, NodeClient};
+use crate::payment::{self, PaymentError, PaymentOrder, SignedPayment, SpendableCoin};
+use crate::seed::{DEVNET_PREFIX, Seed};
+
+/// How often a synchronization starts over because the node's tip changed meanwhile.
+const SYNC_ATTEMPTS: u32 = 8;
+
+/// Most keys that are watched: nobody uses so many, but a node could promise payment to every last key
+/// of the gap and move it on for ever.
+const WATCHED_MAX: usize = 100_000;
+
+/// Bytes of a block that are left to its header and coinbase.
+const BLOCK_RESERVE_BYTES: u32 = 1000;
+
+/// A wallet on one network. It holds no file and no connection: payments that must outlive the process
+/// are the caller's to write down ([`Wallet::payments`]) and to bring back ([`Wallet::restore`]).
+#[derive(Debug)]
+pub struct Wallet {
+    network: Arc<Network>,
+    account: Account,
+    history: History,
+    /// What `history` was built from, and the keys that it was asked for.
+    entries: Vec<ConfirmedTransaction>,
+    pending: Vec<Transfer>,
+    synced_keys: BTreeSet<OutputKey>,
+    /// Every payment ever made, parents before children; none is forgotten, as a reorganization may
+    /// bring any of them back.
+    payments: Vec<SignedPayment>,
+    fee_rate_min: u64,
+}
+
+/// A devnet's seed, which anybody can compute, on a network that is none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "this is a devnet seed, which anybody can compute: it is refused on a network with addresses \
+     that begin with {prefix:?} instead of {DEVNET_PREFIX:?}"
+)]
+pub struct DevnetSeedRefused {
+    /// The network's address prefix.
+    pub prefix: String,
+}
+
+/// Why a synchronization failed. The wallet is as it was before.
+#[derive(Debug, thiserror::Error)]
+pub enum SyncError {
+    /// The conversation failed.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The node lies about a transaction, or is broken.
+    #[error("the node sent an entry that does not hold: {0}")]
+    Entry(#[from] EntryError),
+    /// The node contradicts itself.
+    #[error("the node contradicts itself: {0}")]
+    History(#[from] HistoryError),
+    /// The tip changed faster than the history could be read.
+    #[error("the node's chain changed {SYNC_ATTEMPTS} times while its history was read")]
+    TipMoves,
+    /// The node has the wallet use up more keys than anybody does.
+    #[error("the node knows payments to more than {WATCHED_MAX} keys of this wallet")]
+    TooManyKeys,
+}
+
+/// What a synchronization brought. The first one tells the whole history.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Changes {
+    /// Transactions in a block now that were in none before.
+    pub confirmed: Vec<Txid>,
+    /// Transactions that wait now and were not known before.
+    pub arrived: Vec<Txid>,
+    /// Transactions that were in a block and wait again.
+    pub unconfirmed: Vec<Txid>,
+    /// Transactions that were known and are gone: their block or a coin of theirs is.
+    pub vanished: Vec<Txid>,
+    /// Own payments that can never confirm now, because another transaction spent their coins.
+    pub conflicted: Vec<Txid>,
+}
+
+impl Wallet {
+    /// The wallet of `seed` on `network`. Until the first [`Wallet::sync`] it knows genesis only.
+    ///
+    /// # Errors
+    /// [`DevnetSeedRefused`] for a seed of [`Seed::devnet`] outside [`DEVNET_PREFIX`].
+    pub fn new(seed: &Seed, network: Arc<Network>) -> Result<Self, DevnetSeedRefused> {
+        let prefix = &network.spec.address_prefix;
+        if seed.is_devnet() && prefix != DEVNET_PREFIX {
+            return Err(DevnetSeedRefused { prefix: prefix.clone() });
+        }
+        let account = Account::new(seed);
+        let genesis = ChainTip { hash: network.genesis_hash(), height: 0 };
+        let owns = |key: &OutputKey| account.owns(key);
+        let history = History::build(&network, &owns, genesis, [], &[], &[])
+            .expect("genesis alone contradicts nothing: the spec's check bounds its amounts");
+        let mut wallet = Self {
+            network,
+            account,
+            history,
+            entries: Vec::new(),
+            pending: Vec::new(),
+            synced_keys: BTreeSet::new(),
+            payments: Vec::new(),
+            fee_rate_min: 0,
+        };
+        wallet.refresh_used();
+        Ok(wallet)
+    }
+
+    /// What the wallet has, as of the last synchronization and the payments since.
+    pub fn balance(&self) -> Balance {
+        self.history.balance()
+    }
+
+    /// What a payment and its fee could take now: mature coins, and change of own payments that wait.
+    pub fn available(&self) -> Amount {
+        let coins = self.history.spendable().into_iter().chain(self.history.pending_change());
+        coins.fold(Amount::ZERO, |sum, coin| Amount(sum.0.saturating_add(coin.output.amount.0)))
+    }
+
+    /// The coins, movements and states behind the balance.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// An address that nobody paid yet. It stays the same until somebody does.
+    pub fn address(&self) -> Address {
+        self.network.spec.address(self.account.fresh_receive_key())
+    }
+
+    /// The wallet's keys.
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// Least fee that nodes took at the last synchronization, in units per 1000 bytes.
+    pub fn fee_rate_min(&self) -> u64 {
+        self.fee_rate_min
+    }
+
+    /// Every payment ever made or restored, with where it stands.
+    pub fn payments(&self) -> impl Iterator<Item = (&SignedPayment, PaymentState)> {
+        let state = |payment: &SignedPayment| self.history.state(&payment.transfer);
+        self.payments.iter().map(move |payment| (payment, state(payment)))
+    }
+
+    /// Signs a payment and reserves its coins. Nothing is sent: write the payment down, then hand
+    /// [`SignedPayment::transaction`] to [`NodeClient::submit`]. Its coins stay reserved until it
+    /// confirms or conflicts.
+    ///
+    /// # Errors
+    /// [`PaymentError`]; nothing is reserved then.
+    pub fn pay<R: Rng + ?Sized>(
+        &mut self,
+        receiver: OutputKey,
+        amount: Amount,
+        fee: Fee,
+        rng: &mut R,
+    ) -> Result<SignedPayment, PaymentError> {
+        self.pay_explained(receiver, amount, fee, rng).map(|(payment, _)| payment)
+    }
+
+    /// Like [`Wallet::pay`], with how the coins were selected.
+    ///
+    /// # Errors
+    /// As [`Wallet::pay`].
+    pub fn pay_explained<R: Rng + ?Sized>(
+        &mut self,
+        receiver: OutputKey,
+        amount: Amount,
+        fee: Fee,
+        rng: &mut R,
+    ) -> Result<(SignedPayment, Selection), PaymentError> {
+        let transfer_bytes_max =
+            self.network.spec.block_bytes_max.saturating_sub(BLOCK_RESERVE_BYTES) as usize;
+        let order = PaymentOrder {
+            receiver,
+            amount,
+            policy: FeePolicy { fee, transfer_bytes_max },
+            change_key: self.account.fresh_change_key(),
+        };
+        let genesis = self.network.genesis_hash();
+        let mut build =
+            |coins: &[SpendableCoin]| payment::pay(&order, coins, &self.account, genesis, rng);
+        // Change that is not confirmed yet hangs on its payment, so it is spent only in need.
+        let mut coins = self.history.spendable();
+        let mut built = build(&coins);
+        let insufficient = |error: &PaymentError| {
+            matches!(error, PaymentError::Selection(SelectionError::Insufficient { .. }))
+        };
+        if built.as_ref().is_err_and(insufficient) {
+            coins.extend(self.history.pending_change());
+            built = build(&coins);
+        }
+        let (payment, selection) = built?;
+        let least = fee_of(self.fee_rate_min, payment.transfer.encoded_bytes());
+        if payment.fee < least {
+            return Err(PaymentError::FeeTooLow { fee: payment.fee, least });
+        }
+        self.restore(payment.clone());
+        Ok((payment, selection))
+    }
+
+    /// Brings back a payment that was written down, and reserves its coins again. One that is known
+    /// already changes nothing.
+    pub fn restore(&mut self, payment: SignedPayment) {
+        if self.payments.iter().all(|known| known.txid != payment.txid) {
+            self.payments.push(payment);
+            self.refresh_pending();
+            self.refresh_used();
+        }
+    }
+
+    /// Forgets a payment that was handed to nobody, for example because it could not be written down.
+    /// One that anybody saw must never be forgotten: paying again would then pay twice.
+    pub fn discard_unsent(&mut self, txid: Txid) {
+        self.payments.retain(|payment| payment.txid != txid);
+        self.refresh_pending();
+        self.refresh_used();
+    }
+
+    /// Hands every payment that still waits to the node again, in the bytes it was signed in.
+    ///
+    /// # Errors
+    /// [`ClientError`] as soon as the conversation fails; it may be repeated with any node.
+    pub fn resend(
+        &self,
+        client: &mut NodeClient,
+    ) -> Result<Vec<(Txid, SubmitOutcome)>, ClientError> {
+        self.payments()
+            .filter(|(_, state)| *state == PaymentState::Pending)
+            .map(|(payment, _)| Ok((payment.txid, client.submit(&payment.transaction())?)))
+            .collect()
+    }
+
+    /// Reads the whole history anew from the node (only what is pending while its tip is the same), and
+    /// says what changed. All answers are from one tip.
+    ///
+    /// # Errors
+    /// [`SyncError`]; the wallet is as it was before.
+    pub fn sync(&mut self, client: &mut NodeClient) -> Result<Changes, SyncError> {
+        for _ in 0..SYNC_ATTEMPTS {
+            let tip = client.tip()?;
+            let chain_tip = ChainTip { hash: tip.tip, height: tip.height };
+            let Some(fetched) = self.fetch(client, chain_tip)? else { continue };
+            if client.tip()?.tip != tip.tip {
+                continue;
+            }
+            self.fee_rate_min = tip.fee_rate_min;
+            return Ok(self.adopt(fetched));
+        }
+        Err(SyncError::TipMoves)
+    }
+
+    /// Asks for every watched key; keys that turn out to be used bring more into reach. `None` when
+    /// the tip is not `tip` any more.
+    fn fetch(&self, client: &mut NodeClient, tip: ChainTip) -> Result<Option<Fetched>, SyncError> {
+        let mut fetched = Fetched {
+            account: self.account.clone(),
+            entries: Vec::new(),
+            pending: Vec::new(),
+            keys: BTreeSet::new(),
+            history: self.history.clone(),
+        };
+        if tip == self.history.tip() {
+            fetched.entries.clone_from(&self.entries);
+            fetched.keys.clone_from(&self.synced_keys);
+        }
+        let mut asked = BTreeSet::new();
+        loop {
+            let watched = fetched.account.watched();
+            let open: Vec<OutputKey> = watched.filter(|key| !asked.contains(key)).collect();
+            if open.is_empty() {
+                break;
+            }
+            if asked.len() + open.len() > WATCHED_MAX {
+                return Err(SyncError::TooManyKeys);
+            }
+            for key in open {
+                if !fetched.ask(client, key, tip, &self.network)? {
+                    return Ok(None);
+                }
+                asked.insert(key);
+            }
+        }
+        let owns = |key: &OutputKey| fetched.account.owns(key);
+        let payments: Vec<&Transfer> = self.payments.iter().map(|made| &made.transfer).collect();
+        let entries = fetched.entries.iter().cloned();
+        fetched.history =
+            History::build(&self.network, &owns, tip, entries, &payments, &fetched.pending)?;
+        Ok(Some(fetched))
+    }
+
+    fn adopt(&mut self, fetched: Fetched) -> Changes {
+        let before = std::mem::replace(&mut self.history, fetched.history);
+        self.account = fetched.account;
+        self.entries = fetched.entries;
+        self.pending = fetched.pending;
+        self.synced_keys = fetched.keys;
+        self.refresh_used();
+        let mut changes = changes(&before, &self.history);
+        let conflicted = |history: &History, payment: &SignedPayment| {
+            matches!(history.state(&payment.transfer), PaymentState::Conflicted { .. })
+        };
+        let newly = self
+            .payments
+            .iter()
+            .filter(|payment| conflicted(&self.history, payment) && !conflicted(&before, payment));
+        changes.conflicted = newly.map(|payment| payment.txid).collect();
+        changes
+    }
+
+    fn refresh_pending(&mut self) {
+        let owns = |key: &OutputKey| self.account.owns(key);
+        let payments: Vec<&Transfer> = self.payments.iter().map(|made| &made.transfer).collect();
+        self.history.set_pending(&self.network, &owns, &payments, &self.pending);
+    }
+
+    /// Keys are used that a transaction pays, or that a payment which may still confirm does.
+    fn refresh_used(&mut self) {
+        let mut used = self.history.used_keys();
+        let live = self.payments.iter().filter(|payment| {
+            !matches!(self.history.state(&payment.transfer), PaymentState::Conflicted { .. })
+        });
+        used.extend(live.flat_map(|payment| &payment.transfer.outputs).map(|output| output.key));
+        self.account.set_used(&used);
+    }
+}
+
+/// All that one synchronization brought, before it is adopted as a whole.
+struct Fetched {
+    account: Account,
+    entries: Vec<ConfirmedTransaction>,
+    pending: Vec<Transfer>,
+    keys: BTreeSet<OutputKey>,
+    history: History,
+}
+
+impl Fetched {
+    /// Asks for what touches `key`; false when the node's tip is not `tip` any more.
+    fn ask(
+        &mut self,
+        client: &mut NodeClient,
+        key: OutputKey,
+        tip: ChainTip,
+        network: &Network,
+    ) -> Result<bool, SyncError> {
+        if self.keys.insert(key) {
+            let Some(history) = client.history(key)?.filter(|history| history.tip == tip) else {
+                return Ok(false);
+            };
+            for entry in &history.entries {
+                let entry = verify(entry, network)?;
+                self.mark_used(entry.transaction.outputs());
+                self.entries.push(entry);
+            }
+        }
+        for transfer in client.pending(key)? {
+            self.mark_used(&transfer.outputs);
+            self.pending.push(transfer);
+        }
+        Ok(true)
+    }
+
+    fn mark_used(&mut self, outputs: &[Output]) {
+        outputs.iter().for_each(|output| self.account.mark_used(&output.key));
+    }
+}
+
+fn changes(before: &History, after: &History) -> Changes {
+    let confirmed = |history: &History| -> BTreeMap<Txid, bool> {
+        let movements = history.movements();
+        movements
+            .map(|movement| (movement.txid, movement.state != MovementState::Pending))
+            .collect()
+    };
+    let before = confirmed(before);
+    let mut changes = Changes::default();
+    let after = confirmed(after);
+    for (txid, is_confirmed) in &after {
+        match (before.get(txid), is_confirmed) {
+            (Some(false) | None, true) => changes.confirmed.push(*txid),
+            (Some(true), false) => changes.unconfirmed.push(*txid),
+            (None, false) => changes.arrived.push(*txid),
+            (Some(true), true) | (Some(false), false) => {}
+        }
+    }
+    changes.vanished = before.into_keys().filter(|txid| !after.contains_key(txid)).collect();
+    changes
+}
+
+#[cfg(test)]
+mod tests;

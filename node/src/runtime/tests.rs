@@ -12,7 +12,7 @@ use chain::wire::{ByteString, Message, PROTOCOL_VERSION};
 
 use super::*;
 use crate::machine::mining::MiningPolicy;
-use crate::machine::{Direction, Effect, PeerId};
+use crate::machine::{Direction, Effect, PeerId, Report};
 use crate::samples;
 
 mod connections;

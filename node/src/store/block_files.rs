@@ -129,8 +129,8 @@ impl BlockFiles {
         Ok(Some(block))
     }
 
-    /// Adds a block behind the others; durable when it returns. After an error nothing is known about
-    /// what the disk holds, except for [`StoreError::BlockTooLarge`].
+    /// Adds a block behind the others; durable when it returns. After an error nothing is known
+    /// about what the disk holds, except for [`StoreError::BlockTooLarge`].
     pub(super) fn append(&mut self, block: &CommittedBlock) -> Result<(), StoreError> {
         let encoded = block.block.encode();
         let record = record::record(&encoded)

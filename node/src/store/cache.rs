@@ -23,8 +23,8 @@ pub(super) struct Cache {
 struct CachedCoin {
     /// The coin, or that there is none any more.
     coin: Option<Coin>,
-    /// The database may hold a coin of this name. Where it does not, a coin that goes leaves nothing
-    /// behind: most coins of a long download come and go between two flushes.
+    /// The database may hold a coin of this name. Where it does not, a coin that goes leaves
+    /// nothing behind: most coins of a long download come and go between two flushes.
     in_database: bool,
 }
 

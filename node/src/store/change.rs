@@ -147,8 +147,8 @@ impl Totals {
     ) -> Option<Self> {
         let mut sum = UtxoSum::from_hash(self.utxo_hash);
         for (outpoint, coin) in coins {
-            // Money that a block spends is counted twice until it is taken away, so the sum may pass
-            // MAX_MONEY here, but never twice that.
+            // Money that a block spends is counted twice until it is taken away, so the sum may
+            // pass MAX_MONEY here, but never twice that.
             self.supply = Amount(self.supply.0.checked_add(coin.output.amount.0)?);
             self.coins = self.coins.checked_add(1)?;
             sum.add(outpoint, coin);

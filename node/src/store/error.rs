@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use chain::hash::BlockHash;
 
-/// Why the store could not do what it was asked. It never condemns a block or a peer: the trouble is
-/// the disk's, the directory's or the caller's.
+/// Why the store could not do what it was asked. It never condemns a block or a peer: the trouble
+/// is the disk's, the directory's or the caller's.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another store, in this process or another one, has the directory open.
@@ -66,7 +66,8 @@ pub enum StoreError {
         /// Where the store stands.
         position: BlockHash,
     },
-    /// A block was to be connected before it was appended. The caller's mistake; nothing has changed.
+    /// A block was to be connected before it was appended. The caller's mistake; nothing has
+    /// changed.
     #[error("block {hash} must be appended before it is connected")]
     NotStored {
         /// The block.

@@ -9,13 +9,15 @@ use super::cache::Cache;
 use super::error::StoreError;
 use super::tables::Tables;
 
-/// Bytes of a place in a key's history: the key, then the position in an order that sorts as it rises.
+/// Bytes of a place in a key's history: the key, then the position in an order that sorts as it
+/// rises.
 pub(super) const HISTORY_KEY_BYTES: usize = 32 + 4 + 4;
 
 /// A place in a key's history as its table sorts it.
 pub(super) type HistoryKey = [u8; HISTORY_KEY_BYTES];
 
-/// Places of `key` from `from` on, rising, at most `max`: those of the tables as the cache changed them.
+/// Places of `key` from `from` on, rising, at most `max`: those of the tables as the cache changed
+/// them.
 pub(super) fn places(
     tables: &Tables,
     cache: &Cache,

@@ -43,7 +43,8 @@ impl Home {
     }
 }
 
-/// The lock of a data directory; it is free again when the file is closed, however the process ends.
+/// The lock of a data directory; it is free again when the file is closed, however the process
+/// ends.
 fn lock(dir: &Path) -> Result<File, StoreError> {
     let path = dir.join(LOCK_FILE);
     let file = OpenOptions::new()

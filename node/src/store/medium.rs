@@ -5,8 +5,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-/// Files known by number. A write is durable once its file is synced, a new or removed file once the
-/// directory is synced too.
+/// Files known by number. A write is durable once its file is synced, a new or removed file once
+/// the directory is synced too.
 pub trait BlockMedium: Send {
     /// Numbers of the files there are, rising.
     fn files(&self) -> Vec<u32>;
@@ -163,7 +163,7 @@ impl BlockMedium for DirectoryMedium {
 }
 
 /// Block files that end with the process.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct MemoryMedium {
     files: BTreeMap<u32, Vec<u8>>,
 }

@@ -12,7 +12,8 @@ pub(super) const FILE_HEADER_BYTES: usize = 8 + 4 + 4 + 32 + CHECKSUM_BYTES;
 /// Bytes before a block: its length and checksum.
 pub(super) const RECORD_HEADER_BYTES: usize = 4 + CHECKSUM_BYTES;
 
-/// Most bytes of one block: what any spec allows, which genesis with all its allocations stays below.
+/// Most bytes of one block: what any spec allows, which genesis with all its allocations stays
+/// below.
 pub(super) const RECORD_BYTES_MAX: u32 = BLOCK_BYTES_MAX;
 
 const CHECKSUM_BYTES: usize = 8;

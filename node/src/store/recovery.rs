@@ -22,6 +22,15 @@ pub struct Cut {
     pub bytes: u64,
 }
 
+/// What [`super::Store::rebuild_and_report`] did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rebuilt {
+    /// Blocks that the files hold.
+    pub blocks: u64,
+    /// What had to go, if anything.
+    pub cut: Option<Cut>,
+}
+
 /// A byte between two records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct End {
@@ -146,8 +155,9 @@ impl Reading<'_> {
         }))
     }
 
-    /// Compares what was found with what the last flush says, cuts what may be cut, and makes durable
-    /// what is kept. With no flush there must be no more than an interrupted creation leaves behind.
+    /// Compares what was found with what the last flush says, cuts what may be cut, and makes
+    /// durable what is kept. With no flush there must be no more than an interrupted creation
+    /// leaves behind.
     pub(super) fn settle(
         mut self,
         found: &mut Found,
@@ -191,13 +201,11 @@ impl Reading<'_> {
         tables: &Tables,
     ) -> Result<(), StoreError> {
         let synced = End { file: flushed.synced_file, bytes: flushed.synced_bytes };
-        if let Some(bad) = found.bad.filter(|bad| *bad < synced) {
-            let what = format!("the record at byte {}", bad.bytes);
-            return Err(StoreError::damaged(&self.path(bad.file), what));
-        }
+        // A bad record ends the reading, so one comparison finds it as well as a file cut short.
         if found.end.is_none_or(|end| end < synced) {
-            let what = format!("it ends before byte {}", synced.bytes);
-            return Err(StoreError::damaged(&self.path(synced.file), what));
+            let at = found.bad.or(found.end).unwrap_or(synced);
+            let what = format!("no whole record at byte {}", at.bytes);
+            return Err(StoreError::damaged(&self.path(at.file), what));
         }
         let index = tables.index()?;
         let is_named = index.len() as u64 == flushed.blocks
@@ -213,8 +221,9 @@ impl Reading<'_> {
         self.harden_tail(&found.blocks[index.len()..], synced.file)
     }
 
-    /// Makes the records behind the synced length durable before anything names them. They are written
-    /// anew: a sync that failed in an earlier life may have left pages that no later sync writes.
+    /// Makes the records behind the synced length durable before anything names them. They are
+    /// written anew: a sync that failed in an earlier life may have left pages that no later sync
+    /// writes.
     fn harden_tail(
         &mut self,
         tail: &[(StoredBlock, Place)],
@@ -258,8 +267,8 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// Removes everything from the first bad record on, later files first, so that a crash in between
-    /// leaves no gap. A file without a good record goes altogether.
+    /// Removes everything from the first bad record on, later files first, so that a crash in
+    /// between leaves no gap. A file without a good record goes altogether.
     fn cut(&mut self, found: &mut Found) -> Result<Option<Cut>, StoreError> {
         let Some(bad) = found.bad.take() else {
             return Ok(None);

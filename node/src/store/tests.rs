@@ -2,6 +2,7 @@
 
 mod chains;
 mod damage;
+mod disk;
 mod model;
 
 use chains::{Chain, network};

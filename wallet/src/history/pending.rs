@@ -44,6 +44,14 @@ enum Source {
     Node,
 }
 
+/// A transaction that is said to wait.
+#[derive(Clone, Copy)]
+struct Listed<'a> {
+    txid: Txid,
+    source: Source,
+    transfer: &'a Transfer,
+}
+
 impl PendingCoins {
     /// This wallet's own payments come first: where a node's transactions conflict with them, they count.
     pub fn build(
@@ -56,31 +64,33 @@ impl PendingCoins {
         let mut built = Self::default();
         let own = payments.iter().map(|transfer| (Source::Own, *transfer));
         let foreign = pending.iter().map(|transfer| (Source::Node, transfer));
-        let mut waiting = Waiting::new(own.chain(foreign));
-        while let Some((txid, source, transfer)) = waiting.ready.pop_front() {
-            if built.try_add(source, transfer, confirmed, owns, genesis) {
-                waiting.release_children(txid);
+        // A confirmed parent is nothing to wait for.
+        let listed = own
+            .chain(foreign)
+            .map(|(source, transfer)| Listed { txid: transfer.txid(), source, transfer })
+            .filter(|listed| confirmed.height(&listed.txid).is_none());
+        let mut waiting = Waiting::new(listed);
+        while let Some(listed) = waiting.ready.pop_front() {
+            if built.try_add(listed, confirmed, owns, genesis) {
+                waiting.release_children(listed.txid);
             }
         }
         built
     }
 
-    /// Counts `transfer` if it can be believed now; false when it cannot (yet).
+    /// Counts a transaction if it can be believed; false when it cannot.
     fn try_add(
         &mut self,
-        source: Source,
-        transfer: &Transfer,
+        listed: Listed<'_>,
         confirmed: &ConfirmedCoins,
         owns: &dyn Fn(&OutputKey) -> bool,
         genesis: BlockHash,
     ) -> bool {
-        let txid = transfer.txid();
+        let Listed { txid, source, transfer } = listed;
         let is_spent = |outpoint: &OutPoint| {
             confirmed.spender(outpoint).is_some() || self.spends.contains_key(outpoint)
         };
         if rules::transaction::check_alone(transfer).is_err()
-            || confirmed.height(&txid).is_some()
-            || self.parents.contains_key(&txid)
             || transfer.inputs.iter().any(|input| is_spent(&input.outpoint))
         {
             return false;
@@ -177,30 +187,30 @@ impl PendingCoins {
 /// ever when that is not believed.
 struct Waiting<'a> {
     /// Those that wait for no other.
-    ready: VecDeque<(Txid, Source, &'a Transfer)>,
+    ready: VecDeque<Listed<'a>>,
     /// By parent: those that wait for it.
     children: BTreeMap<Txid, Vec<Txid>>,
     /// How many parents each of the others waits for.
-    blocked: BTreeMap<Txid, (usize, Source, &'a Transfer)>,
+    blocked: BTreeMap<Txid, (usize, Listed<'a>)>,
 }
 
 impl<'a> Waiting<'a> {
-    fn new(listed: impl Iterator<Item = (Source, &'a Transfer)>) -> Self {
+    /// Each is taken once, as it is listed first.
+    fn new(listed: impl Iterator<Item = Listed<'a>>) -> Self {
         let mut seen = BTreeSet::new();
-        let named = listed.map(|(source, transfer)| (transfer.txid(), source, transfer));
-        let named: Vec<_> = named.filter(|(txid, ..)| seen.insert(*txid)).collect();
+        let listed: Vec<_> = listed.filter(|listed| seen.insert(listed.txid)).collect();
         let mut waiting =
             Self { ready: VecDeque::new(), children: BTreeMap::new(), blocked: BTreeMap::new() };
-        for (txid, source, transfer) in named {
-            let parents = transfer.inputs.iter().map(|input| input.outpoint.txid);
+        for listed in listed {
+            let parents = listed.transfer.inputs.iter().map(|input| input.outpoint.txid);
             let parents: BTreeSet<Txid> = parents.filter(|parent| seen.contains(parent)).collect();
             if parents.is_empty() {
-                waiting.ready.push_back((txid, source, transfer));
+                waiting.ready.push_back(listed);
             } else {
-                waiting.blocked.insert(txid, (parents.len(), source, transfer));
+                waiting.blocked.insert(listed.txid, (parents.len(), listed));
             }
             for parent in parents {
-                waiting.children.entry(parent).or_default().push(txid);
+                waiting.children.entry(parent).or_default().push(listed.txid);
             }
         }
         waiting
@@ -208,10 +218,10 @@ impl<'a> Waiting<'a> {
 
     fn release_children(&mut self, parent: Txid) {
         for child in self.children.remove(&parent).unwrap_or_default() {
-            if let Some((parents, source, transfer)) = self.blocked.get_mut(&child) {
+            if let Some((parents, listed)) = self.blocked.get_mut(&child) {
                 *parents -= 1;
                 if *parents == 0 {
-                    self.ready.push_back((child, *source, transfer));
+                    self.ready.push_back(*listed);
                 }
             }
         }

@@ -39,6 +39,11 @@ impl Connection {
         Instant::now() + self.answer
     }
 
+    #[cfg(test)]
+    pub fn set_answer(&mut self, answer: Duration) {
+        self.answer = answer;
+    }
+
     pub fn send(&mut self, message: &Message) -> Result<(), ClientError> {
         let bytes = message.to_frame().to_bytes();
         self.stream.write_all(&bytes).map_err(|error| match error.kind() {

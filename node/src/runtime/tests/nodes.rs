@@ -115,3 +115,59 @@ fn a_node_without_a_miner_has_no_hash_rate_and_one_with_a_miner_has() {
     assert_eq!(miner.hash_rate(), Some(HashRate::default()));
     assert_eq!(Node::start(config()).unwrap().hash_rate(), None);
 }
+
+#[test]
+fn a_node_mines_and_another_follows_its_chain_over_a_real_connection() {
+    let mining = MiningConfig { threads: NonZeroUsize::MIN, kernel: engine::Kernel::portable() };
+    let mut miner = config();
+    miner.mining = Some(mining);
+    miner.machine.mining.enabled = true;
+    let miner = Node::start(miner).unwrap();
+    let mut follower = config();
+    follower.machine.seed = [2; 32];
+    follower.machine.peers = vec![miner.address];
+    let mut follower = Node::start(follower).unwrap();
+    let (mut numbers, mut heights) = (Vec::new(), Vec::new());
+    while heights.len() < 3 {
+        let told = follower.reports.blocking_recv().unwrap();
+        numbers.push(told.number);
+        if let Report::BlockConnected { height, .. } = told.report {
+            heights.push(height);
+        }
+    }
+    assert_eq!(heights, [1, 2, 3]);
+    assert!(numbers.iter().copied().eq(0..numbers.len() as u64), "{numbers:?}");
+    assert!(miner.hash_rate().unwrap().hashes > 0);
+    let mined = miner.handle.ask_blocking(|machine| machine.tip().height).unwrap();
+    assert!(mined >= 3);
+    miner.stop().unwrap();
+    follower.stop().unwrap();
+}
+
+#[test]
+fn a_chain_is_still_there_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let start = |mine: bool| {
+        let mut config = config();
+        config.store = StorePlace::Directory(directory.path().to_owned());
+        config.mining = mine.then(|| MiningConfig {
+            threads: NonZeroUsize::MIN,
+            kernel: engine::Kernel::portable(),
+        });
+        config.machine.mining.enabled = mine;
+        Node::start(config).unwrap()
+    };
+    let mut node = start(true);
+    while !matches!(
+        node.reports.blocking_recv().unwrap().report,
+        Report::BlockConnected { height: 2, .. }
+    ) {}
+    let before = node.handle.ask_blocking(|machine| machine.tip().height).unwrap();
+    node.stop().unwrap();
+    let node = start(false);
+    let after = node.handle.ask_blocking(|machine| (machine.tip().height, machine.totals()));
+    let (height, totals) = after.unwrap();
+    assert!(height >= before);
+    assert!(totals.coins > 2);
+    node.stop().unwrap();
+}

@@ -1,26 +1,37 @@
 //! Torn, flipped, missing and failing: noticed, cut, or refused, and never used.
 
+use std::ffi::OsString;
 use std::fs;
-use std::io;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::OnceLock;
 
+use chain::encoding::Encode;
 use chain::genesis::Network;
 use chain::hash::BlockHash;
 use proptest::prelude::*;
-use redb::backends::InMemoryBackend;
 
 use super::chains::{Chain, network};
-use crate::store::medium::{BlockMedium, MemoryMedium, file_name};
+use super::disk::Disk;
+use crate::store::block_files::Place;
+use crate::store::medium::file_name;
 use crate::store::{Store, StoreError, Totals};
 
 /// A data directory with three flushed blocks and four in the tail, spread over several files.
 struct Directory {
     dir: tempfile::TempDir,
+    made: &'static Made,
+}
+
+/// What every such directory is a copy of: waiting for the disk once is enough.
+struct Made {
+    /// Names and contents.
+    files: Vec<(OsString, Vec<u8>)>,
     network: Network,
+    chain: Chain,
     /// All of them in file order.
     blocks: Vec<BlockHash>,
+    places: Vec<Place>,
     /// State at the flush.
     position: BlockHash,
     totals: Totals,
@@ -29,8 +40,9 @@ struct Directory {
 const FLUSHED: usize = 4;
 const FILE_BYTES_MAX: u64 = 900;
 
-impl Directory {
-    fn new() -> Self {
+fn made() -> &'static Made {
+    static MADE: OnceLock<Made> = OnceLock::new();
+    MADE.get_or_init(|| {
         let dir = tempfile::tempdir().unwrap();
         let mut chain = Chain::new(1);
         let network = chain.network().clone();
@@ -44,9 +56,33 @@ impl Directory {
             }
         }
         let blocks = store.blocks().map(|block| block.hash).collect();
+        let places = store.files.places().to_vec();
         let (position, totals) = (store.position(), store.totals());
         drop(store);
-        Self { dir, network, blocks, position, totals }
+        let files = fs::read_dir(dir.path())
+            .unwrap()
+            .map(|entry| entry.unwrap())
+            .map(|entry| (entry.file_name(), fs::read(entry.path()).unwrap()))
+            .collect();
+        Made { files, network, chain, blocks, places, position, totals }
+    })
+}
+
+impl Deref for Directory {
+    type Target = Made;
+
+    fn deref(&self) -> &Made {
+        self.made
+    }
+}
+
+impl Directory {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, contents) in &made().files {
+            fs::write(dir.path().join(name), contents).unwrap();
+        }
+        Self { dir, made: made() }
     }
 
     fn path(&self) -> &Path {
@@ -59,11 +95,25 @@ impl Directory {
 
     /// Files and the places of all records, `(file, offset, end)`, in order.
     fn records(&self) -> Vec<(PathBuf, u64, u64)> {
-        let store = self.open().unwrap();
-        let places = store.files.places().iter();
-        places
+        self.places
+            .iter()
             .map(|place| (self.path().join(file_name(place.file)), place.offset, place.end()))
             .collect()
+    }
+
+    /// The store stands at one of the flushes, with the coins of that time.
+    fn check_some_flush(&self, store: &Store) {
+        let kept = store.blocks().map(|block| block.hash);
+        assert!(kept.eq(self.blocks.iter().copied()));
+        let at = self.blocks[..FLUSHED].iter().position(|hash| *hash == store.position());
+        let mut chain = self.chain.clone();
+        let all = chain.coins();
+        chain.mined.truncate(at.expect("it is the position of a flush"));
+        let coins = chain.coins();
+        assert_eq!(store.totals().coins, coins.len() as u64);
+        for outpoint in all.keys() {
+            assert_eq!(store.coin(outpoint).unwrap(), coins.get(outpoint).copied());
+        }
     }
 
     fn check_state(&self, store: &Store, blocks: usize) {
@@ -176,20 +226,39 @@ proptest! {
     ) {
         let directory = Directory::new();
         let path = directory.path().join("state.redb");
-        let length = fs::metadata(&path).unwrap().len();
-        flip(&path, byte.index(length as usize) as u64, mask);
+        // Most of a young database is zeros that nothing refers to.
+        let bytes = fs::read(&path).unwrap();
+        let used: Vec<_> = (0..bytes.len()).filter(|at| bytes[*at] != 0).collect();
+        flip(&path, *byte.get(&used) as u64, mask);
         match directory.open() {
-            Ok(store) => {
-                // A flush that does not check gives way to the one before it; what it knew of the
-                // blocks is still in the files.
-                let kept = store.blocks().map(|block| block.hash);
-                prop_assert!(kept.eq(directory.blocks.iter().copied()));
-                prop_assert!(directory.blocks[..FLUSHED].contains(&store.position()));
-            }
+            // A flush that does not check gives way to the one before it; what it knew of the
+            // blocks is still in the files.
+            Ok(store) => directory.check_some_flush(&store),
             Err(StoreError::Damaged { .. }) => {
                 prop_assert_eq!(Store::rebuild(directory.path(), &directory.network).unwrap(), 8);
             }
             Err(other) => prop_assert!(false, "{}", other),
+        }
+    }
+}
+
+#[test]
+fn a_coin_altered_in_the_database_is_never_used() {
+    let coins = made().chain.coins();
+    for (at, coin) in coins.values().enumerate() {
+        let directory = Directory::new();
+        let path = directory.path().join("state.redb");
+        let mut bytes = fs::read(&path).unwrap();
+        let value = coin.encode();
+        let found = bytes.windows(value.len()).enumerate().filter(|(_, part)| *part == value);
+        let places: Vec<_> = found.map(|(place, _)| place).collect();
+        for place in &places {
+            bytes[place + at % value.len()] ^= 1;
+        }
+        fs::write(&path, bytes).unwrap();
+        match directory.open() {
+            Ok(store) => directory.check_some_flush(&store),
+            refused => assert!(is_damage(&refused) && !places.is_empty()),
         }
     }
 }
@@ -209,11 +278,13 @@ fn appends_again(directory: &Directory, kept: usize) {
 }
 
 #[test]
-fn damage_names_the_command_that_repairs_it() {
+fn damage_names_the_place_and_the_command_that_repairs_it() {
     let directory = Directory::new();
     let (path, start, _) = directory.records().swap_remove(1);
     flip(&path, start + 20, 1);
     let message = directory.open().unwrap_err().to_string();
+    let place = format!("{} is damaged: no whole record at byte {start};", path.display());
+    assert!(message.starts_with(&place), "{message}");
     assert!(message.contains("lode verify --reindex"), "{message}");
 }
 
@@ -315,61 +386,51 @@ fn a_rebuild_of_no_directory_makes_none() {
     assert!(!missing.exists());
 }
 
-/// Memory whose syncs fail when told to.
-#[derive(Default)]
-struct FailingMedium {
-    memory: MemoryMedium,
-    fails: Arc<AtomicBool>,
-}
-
-impl BlockMedium for FailingMedium {
-    fn files(&self) -> Vec<u32> {
-        self.memory.files()
-    }
-    fn bytes(&self, file: u32) -> io::Result<u64> {
-        self.memory.bytes(file)
-    }
-    fn read(&self, file: u32, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
-        self.memory.read(file, offset, bytes)
-    }
-    fn create(&mut self, file: u32) -> io::Result<()> {
-        self.memory.create(file)
-    }
-    fn write(&mut self, file: u32, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.memory.write(file, offset, bytes)
-    }
-    fn truncate(&mut self, file: u32, bytes: u64) -> io::Result<()> {
-        self.memory.truncate(file, bytes)
-    }
-    fn remove(&mut self, file: u32) -> io::Result<()> {
-        self.memory.remove(file)
-    }
-    fn sync(&mut self, _file: u32) -> io::Result<()> {
-        if self.fails.load(Ordering::Relaxed) {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
-        Ok(())
-    }
-    fn sync_directory(&mut self) -> io::Result<()> {
-        Ok(())
+#[test]
+fn after_a_failed_write_nothing_is_written_and_the_last_flush_is_there_at_the_next_start() {
+    let mut chain = Chain::new(1);
+    let network = chain.network().clone();
+    let (first, second) = (chain.mine_plain(), chain.mine_plain());
+    for fails_in_flush in [false, true] {
+        let disk = Disk::default();
+        let mut store = disk.open(&network, FILE_BYTES_MAX).unwrap();
+        store.append_block(&first.block).unwrap();
+        store.connect(&first.block, 1, &first.connection).unwrap();
+        disk.fail(true, true);
+        let failed = if fails_in_flush { store.flush() } else { store.append_block(&second.block) };
+        assert!(matches!(failed, Err(StoreError::DiskFull { .. })), "{failed:?}");
+        let image = disk.after_a_crash();
+        disk.fail(false, false);
+        assert!(!store.contains(&second.block.hash));
+        assert!(matches!(store.append_block(&second.block), Err(StoreError::Stopped)));
+        assert!(matches!(store.flush(), Err(StoreError::Stopped)));
+        let mut store = image.open(&network, FILE_BYTES_MAX).unwrap();
+        assert_eq!(store.position(), network.genesis_hash());
+        assert!(store.contains(&first.block.hash));
+        store.connect(&first.block, 1, &first.connection).unwrap();
+        store.flush().unwrap();
     }
 }
 
 #[test]
-fn after_a_failed_sync_nothing_is_written_any_more() {
+fn what_a_failed_sync_left_behind_is_made_durable_before_a_flush_names_it() {
     let mut chain = Chain::new(1);
-    let medium = FailingMedium::default();
-    let fails = Arc::clone(&medium.fails);
-    let backend = InMemoryBackend::new();
-    let mut store = Store::open_on(backend, Box::new(medium), chain.network()).unwrap();
-    let (first, second) = (chain.mine_plain(), chain.mine_plain());
-    store.append_block(&first.block).unwrap();
-    store.connect(&first.block, 1, &first.connection).unwrap();
-    fails.store(true, Ordering::Relaxed);
-    let failed = store.append_block(&second.block);
-    assert!(matches!(failed, Err(StoreError::DiskFull { .. })));
-    fails.store(false, Ordering::Relaxed);
-    assert!(!store.contains(&second.block.hash));
-    assert!(matches!(store.append_block(&second.block), Err(StoreError::Stopped)));
-    assert!(matches!(store.flush(), Err(StoreError::Stopped)));
+    let network = chain.network().clone();
+    let disk = Disk::default();
+    let mut store = disk.open(&network, FILE_BYTES_MAX).unwrap();
+    let mined = [chain.mine_plain(), chain.mine_plain(), chain.mine_plain()];
+    store.append_block(&mined[0].block).unwrap();
+    disk.fail(false, true);
+    assert!(store.append_block(&mined[1].block).is_err());
+    // Written, never synced: the next start finds it whole.
+    let disk = disk.after_a_crash();
+    let mut store = disk.open(&network, FILE_BYTES_MAX).unwrap();
+    assert!(store.contains(&mined[1].block.hash));
+    for mined in &mined[..2] {
+        store.connect(&mined.block, mined.height, &mined.connection).unwrap();
+    }
+    store.flush().unwrap();
+    let disk = disk.after_a_power_cut();
+    let store = disk.open(&network, FILE_BYTES_MAX).unwrap();
+    assert_eq!(store.position(), mined[1].block.hash);
 }

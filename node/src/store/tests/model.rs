@@ -13,7 +13,8 @@ use chain::wire::wallet::HistoryPosition;
 use proptest::prelude::*;
 
 use super::FIRST;
-use super::chains::{Chain, Recipe, keys, recipe};
+use super::chains::{Chain, Mined, Recipe, keys, recipe};
+use super::disk::Disk;
 use crate::store::change::{Change, Undo};
 use crate::store::{Store, Totals};
 
@@ -28,7 +29,11 @@ enum Step {
     ConnectAgain,
     Flush,
     /// End without a flush, start again.
+    Restart,
+    /// The same without closing anything.
     Crash,
+    /// The same with everything lost that was not synced.
+    PowerCut,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -38,7 +43,9 @@ fn step() -> impl Strategy<Value = Step> {
         3 => Just(Step::Disconnect),
         2 => Just(Step::ConnectAgain),
         2 => Just(Step::Flush),
+        1 => Just(Step::Restart),
         1 => Just(Step::Crash),
+        1 => Just(Step::PowerCut),
     ]
 }
 
@@ -50,7 +57,7 @@ struct Model {
     /// Every block appended, in order.
     stored: Vec<CommittedBlock>,
     /// Blocks disconnected since the tip last grew otherwise, last one last.
-    left: Vec<super::chains::Mined>,
+    left: Vec<Mined>,
     /// Every outpoint that ever was.
     outpoints: BTreeSet<OutPoint>,
 }
@@ -103,7 +110,7 @@ impl Model {
                 assert_eq!(store.dirty_coins(), 0);
                 self.flushed = self.chain.clone();
             }
-            Step::Crash => {
+            Step::Restart | Step::Crash | Step::PowerCut => {
                 self.chain = self.flushed.clone();
                 self.left.clear();
             }
@@ -178,17 +185,23 @@ proptest! {
     fn any_steps_lead_to_what_a_replay_from_genesis_gives(
         steps in prop::collection::vec(step(), 1..20),
     ) {
-        let dir = tempfile::tempdir().unwrap();
+        let mut disk = Disk::default();
         let mut model = Model::new();
         let network = model.chain.network().clone();
         // Small files, so that most chains span several.
-        let open = || Store::open_with(dir.path(), &network, 1_000).unwrap();
-        let mut store = open();
+        let mut store = disk.open(&network, 1_000).unwrap();
         for step in &steps {
             model.take(&mut store, step);
-            if matches!(step, Step::Crash) {
+            let next = match step {
+                Step::Restart => Some(disk.clone()),
+                Step::Crash => Some(disk.after_a_crash()),
+                Step::PowerCut => Some(disk.after_a_power_cut()),
+                _ => None,
+            };
+            if let Some(next) = next {
                 drop(store);
-                store = open();
+                disk = next;
+                store = disk.open(&network, 1_000).unwrap();
                 assert_eq!(store.cut(), None);
             }
             model.check(&store);
@@ -232,4 +245,29 @@ proptest! {
             prop_assert_eq!(Vec::from_iter(change.created), mined.connection.created);
         }
     }
+}
+
+#[test]
+fn a_directory_holds_what_memory_holds() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut model = Model::new();
+    let network = model.chain.network().clone();
+    let recipe = |nonce| Recipe {
+        transfers: vec![(vec![1, 7], vec![0, 1, 2]), (vec![9], vec![3])],
+        burned: 5,
+        payout: 1,
+        nonce,
+    };
+    for round in 0..3 {
+        let mut store = Store::open_with(dir.path(), &network, 1_000).unwrap();
+        model.check(&store);
+        model.take(&mut store, &Step::Connect(recipe(round)));
+        model.take(&mut store, &Step::Connect(recipe(round + 10)));
+        model.take(&mut store, &Step::Flush);
+        model.take(&mut store, &Step::Disconnect);
+        model.take(&mut store, &Step::Connect(recipe(round + 20)));
+        model.check(&store);
+        model.take(&mut store, &Step::Restart);
+    }
+    model.check(&Store::open_with(dir.path(), &network, 1_000).unwrap());
 }

@@ -1,0 +1,215 @@
+//! The command line: what may be typed, with bounds. What it does stands in [`crate::commands`].
+
+use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chain::spec::Retarget;
+use clap::{Args, Parser, Subcommand};
+use engine::Kernel;
+
+mod parse;
+
+use parse::{coin, difficulty, kernel, max_wait, pause, retarget, spacing_s};
+
+/// A small proof-of-work network that you can hold in your hand.
+#[derive(Debug, Parser)]
+#[command(name = "lode", version, disable_help_subcommand = true, max_term_width = 100)]
+pub struct Cli {
+    /// What to do; without it, the start help.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// The commands of `lode`.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a whole network on this computer: nodes, miners and wallets that pay each other
+    Devnet(Box<DevnetOptions>),
+    /// Check every block of a data directory from genesis on, with all rules and signatures
+    Verify(VerifyOptions),
+    /// Write the chain of a data directory, one block of hex a line, genesis first
+    Export(ExportOptions),
+    /// Take a header, block or transaction apart and judge it by every rule that needs no chain
+    Explain(ExplainOptions),
+    /// Show the version, and with --verbose the CPU's features and the mining kernels
+    Version(VersionOptions),
+}
+
+/// Name and symbol of a coin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Coin {
+    /// As in [`chain::spec::ChainSpec::coin_name`].
+    pub name: String,
+    /// As in [`chain::spec::ChainSpec::coin_symbol`].
+    pub symbol: String,
+}
+
+/// `None` for `off`. (A name of its own, as clap takes a plain `Option` for a flag that may be left out.)
+pub type MaxWait = Option<Duration>;
+
+/// What `lode devnet` is told.
+#[derive(Debug, Clone, Args)]
+pub struct DevnetOptions {
+    /// Nodes that mine
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=16))]
+    pub miners: u32,
+    /// Wallets that genesis pays [default: 5]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub wallets: Option<u32>,
+    /// Leading zero bits of a block's hash, or hex zeros as in 5x [default: 22]
+    #[arg(long, value_name = "BITS|HEXx", value_parser = difficulty)]
+    pub difficulty: Option<u32>,
+    /// How difficulty follows the hash rate: asert or fixed [default: asert]
+    #[arg(long, value_name = "HOW", value_parser = retarget)]
+    pub retarget: Option<Retarget>,
+    /// Time between blocks that difficulty aims at, in whole seconds [default: 5s]
+    #[arg(long = "spacing", value_name = "TIME", value_parser = spacing_s)]
+    pub spacing_s: Option<u32>,
+    /// Mine once this many transactions are pending; 0 mines always [default: 4]
+    #[arg(long, value_name = "COUNT")]
+    pub min_txs: Option<usize>,
+    /// Mine earlier when a transaction has waited this long; off waits for ever
+    #[arg(long, value_name = "TIME|off", default_value = "10s", value_parser = max_wait)]
+    pub max_wait: MaxWait,
+    /// Between two payments of one wallet
+    #[arg(long, value_name = "TIME..TIME", default_value = "0.3s..2s", value_parser = pause)]
+    pub pause: RangeInclusive<Duration>,
+    /// No payments; the miners mine all the time
+    #[arg(long, conflicts_with = "pause")]
+    pub no_traffic: bool,
+    /// Name and symbol of the coin [default: Lode:LODE]
+    #[arg(long, value_name = "NAME:SYMBOL", value_parser = coin)]
+    pub coin: Option<Coin>,
+    /// Take the network's numbers from this file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["difficulty", "retarget", "spacing_s", "coin"])]
+    pub spec: Option<PathBuf>,
+    /// Makes accounts and genesis: the same seed gives the same ones
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Keep the nodes' data here [default: a temporary directory]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// End once every node has the same block at this height
+    #[arg(long, value_name = "HEIGHT", value_parser = clap::value_parser!(u32).range(1..))]
+    pub until_height: Option<u32>,
+    /// Mining threads of all miners together [default: the physical cores less one]
+    #[arg(long, value_name = "COUNT")]
+    pub threads: Option<NonZeroUsize>,
+    /// How to hash; `lode version --verbose` lists the kernels [default: the fastest here]
+    #[arg(long, value_name = "NAME", value_parser = kernel)]
+    pub kernel: Option<Kernel>,
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `lode verify` is told.
+#[derive(Debug, Clone, Args)]
+pub struct VerifyOptions {
+    /// A node's data directory
+    pub dir: PathBuf,
+    /// Rebuild everything but the blocks first
+    #[arg(long)]
+    pub reindex: bool,
+    /// Print a JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `lode export` is told.
+#[derive(Debug, Clone, Args)]
+pub struct ExportOptions {
+    /// A node's data directory
+    pub dir: PathBuf,
+}
+
+/// What `lode explain` is told.
+#[derive(Debug, Clone, Args)]
+pub struct ExplainOptions {
+    /// A header, block or transaction: hex digits, @FILE with them (or with the bytes), or - for
+    /// standard input
+    #[arg(value_name = "HEX|@FILE|-")]
+    pub what: String,
+    /// The network whose rules to judge by
+    #[arg(long, value_name = "FILE")]
+    pub spec: Option<PathBuf>,
+    /// Print a JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `lode version` is told.
+#[derive(Debug, Clone, Args)]
+pub struct VersionOptions {
+    /// Show the CPU's features and measure the kernels
+    #[arg(long)]
+    pub verbose: bool,
+    /// Print a JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn devnet(arguments: &str) -> Result<DevnetOptions, String> {
+        let words = ["lode", "devnet"].into_iter().chain(arguments.split_whitespace());
+        match Cli::try_parse_from(words).map_err(|error| error.to_string())?.command {
+            Some(Command::Devnet(options)) => Ok(*options),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn devnet_needs_no_flag_at_all() {
+        let options = devnet("").unwrap();
+        assert_eq!(options.miners, 3);
+        assert_eq!(options.max_wait, Some(Duration::from_secs(10)));
+        assert_eq!(options.pause, Duration::from_millis(300)..=Duration::from_secs(2));
+        assert_eq!((options.difficulty, options.min_txs, options.seed), (None, None, 1));
+    }
+
+    #[test]
+    fn devnet_takes_all_its_flags() {
+        let options = devnet(
+            "--miners 2 --wallets 4 --difficulty 5x --retarget fixed --spacing 2s --min-txs 0 \
+             --max-wait off --pause 100ms..1s --coin Gold:AU --seed 9 --data-dir d \
+             --until-height 7 --threads 2 --kernel portable --json",
+        )
+        .unwrap();
+        assert_eq!(options.difficulty, Some(20));
+        assert_eq!(options.retarget, Some(Retarget::Fixed));
+        assert_eq!(options.spacing_s, Some(2));
+        assert_eq!(options.max_wait, None);
+        assert_eq!(options.coin.unwrap().symbol, "AU");
+        assert_eq!(options.kernel, Some(Kernel::portable()));
+        assert_eq!(options.until_height, Some(7));
+    }
+
+    #[test]
+    fn flags_that_contradict_each_other_or_are_out_of_bounds_are_refused() {
+        for arguments in [
+            "--no-traffic --pause 1s..2s",
+            "--spec f --difficulty 20",
+            "--spec f --spacing 5s",
+            "--miners 0",
+            "--miners 17",
+            "--wallets 65",
+            "--until-height 0",
+            "--threads 0",
+            "--difficulty auto",
+        ] {
+            assert!(devnet(arguments).is_err(), "{arguments}");
+        }
+    }
+}

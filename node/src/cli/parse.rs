@@ -1,0 +1,170 @@
+//! Words of the command line to values, with messages that say how to write them.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use chain::spec::Retarget;
+use engine::Kernel;
+
+use super::{Coin, MaxWait};
+
+/// Longest time that any flag takes.
+const TIME_MAX: Duration = Duration::from_secs(86_400);
+
+/// Most leading zero bits, as in [`chain::spec::ChainSpec::check`].
+const BITS_MAX: u32 = 200;
+
+/// `20` for leading zero bits, `5x` for hex zeros.
+pub(super) fn difficulty(text: &str) -> Result<u32, String> {
+    let bits = match text.strip_suffix('x') {
+        Some(zeros) => zeros.parse::<u32>().ok().and_then(|zeros| zeros.checked_mul(4)),
+        None => text.parse::<u32>().ok(),
+    };
+    bits.filter(|bits| (1..=BITS_MAX).contains(bits)).ok_or_else(|| {
+        format!("write leading zero bits like 22 or hex zeros like 5x, up to {BITS_MAX} bits")
+    })
+}
+
+pub(super) fn retarget(text: &str) -> Result<Retarget, String> {
+    match text {
+        "asert" => Ok(Retarget::Asert),
+        "fixed" => Ok(Retarget::Fixed),
+        _ => Err("write asert or fixed".to_owned()),
+    }
+}
+
+/// `5s`, `0.3s`, `300ms`, `2m`, `1h`.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let malformed = || "write a time like 5s, 0.3s, 300ms, 2m or 1h".to_owned();
+    let unit_at = text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(malformed)?;
+    let (number, unit) = text.split_at(unit_at);
+    let unit_ms = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(malformed()),
+    };
+    let ms = thousandths(number)
+        .and_then(|thousandths| thousandths.checked_mul(unit_ms))
+        .filter(|product| product % 1000 == 0)
+        .ok_or_else(malformed)?;
+    let time = Duration::from_millis(ms / 1000);
+    if time > TIME_MAX {
+        return Err("a day at most".to_owned());
+    }
+    Ok(time)
+}
+
+/// A decimal number with at most three digits behind the point, times a thousand.
+fn thousandths(number: &str) -> Option<u64> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(fraction) || fraction.len() > 3 {
+        return None;
+    }
+    let fraction: u64 = format!("{fraction:0<3}").parse().ok()?;
+    whole.parse::<u64>().ok()?.checked_mul(1000)?.checked_add(fraction)
+}
+
+pub(super) fn spacing_s(text: &str) -> Result<u32, String> {
+    let time = duration(text)?;
+    match u32::try_from(time.as_secs()) {
+        Ok(seconds) if seconds > 0 && time.subsec_nanos() == 0 => Ok(seconds),
+        _ => Err("whole seconds from 1s to a day".to_owned()),
+    }
+}
+
+pub(super) fn max_wait(text: &str) -> Result<MaxWait, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    duration(text).map(Some).map_err(|advice| format!("{advice}; or off"))
+}
+
+/// `0.3s..2s`.
+pub(super) fn pause(text: &str) -> Result<RangeInclusive<Duration>, String> {
+    let (from, to) = text.split_once("..").ok_or("write a range like 0.3s..2s")?;
+    let (from, to) = (duration(from)?, duration(to)?);
+    if from > to {
+        return Err("the first time must not be the longer one".to_owned());
+    }
+    Ok(from..=to)
+}
+
+/// `NAME:SYMBOL`, within the spec's bounds.
+pub(super) fn coin(text: &str) -> Result<Coin, String> {
+    let (name, symbol) = text.split_once(':').ok_or("write NAME:SYMBOL like Lode:LODE")?;
+    let letter = |c: char| c.is_ascii_alphanumeric();
+    let name_fits =
+        (1..=32).contains(&name.len()) && name.chars().all(|c| letter(c) || c == ' ' || c == '-');
+    let symbol_fits = (1..=8).contains(&symbol.len())
+        && symbol.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
+    if !name_fits {
+        return Err("a name has 1 to 32 letters, digits, spaces or dashes".to_owned());
+    }
+    if !symbol_fits {
+        return Err("a symbol has 1 to 8 capitals or digits".to_owned());
+    }
+    Ok(Coin { name: name.to_owned(), symbol: symbol.to_owned() })
+}
+
+pub(super) fn kernel(text: &str) -> Result<Kernel, String> {
+    Kernel::by_name(text).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_word_panics(text in ".{0,12}", number in "[0-9.]{0,24}(ms|s|m|h|x|)") {
+            for text in [text, number] {
+                let _ = (difficulty(&text), duration(&text), spacing_s(&text), max_wait(&text));
+                let _ = (pause(&text), coin(&text), retarget(&text));
+            }
+        }
+
+        #[test]
+        fn every_number_of_milliseconds_up_to_a_day_can_be_written(ms in 0u64..=86_400_000) {
+            let time = Duration::from_millis(ms);
+            prop_assert_eq!(duration(&format!("{ms}ms")), Ok(time));
+            prop_assert_eq!(duration(&format!("{}.{:03}s", ms / 1000, ms % 1000)), Ok(time));
+        }
+    }
+
+    #[test]
+    fn times_have_a_unit_and_a_bound() {
+        assert_eq!(duration("1.5m"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("24h"), Ok(TIME_MAX));
+        for wrong in ["5", "s", "", "1d", "-1s", "1.s", ".5s", "0.0001s", "0.5ms", "25h", "5 s"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(spacing_s("2m"), Ok(120));
+        assert!(spacing_s("0s").is_err());
+        assert!(spacing_s("1.5s").is_err());
+    }
+
+    #[test]
+    fn difficulty_is_bits_or_hex_zeros() {
+        assert_eq!(difficulty("22"), Ok(22));
+        assert_eq!(difficulty("5x"), Ok(20));
+        assert_eq!(difficulty("200"), Ok(200));
+        for wrong in ["0", "201", "51x", "x", "auto", "-1", "1073741824x"] {
+            assert!(difficulty(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn ranges_and_coins_say_what_is_wrong() {
+        assert!(pause("2s..1s").is_err());
+        assert!(pause("2s").is_err());
+        assert_eq!(coin("My coin:MC1").unwrap().name, "My coin");
+        for wrong in ["Lode", ":L", "L:", "L:lower", "a\u{e4}:L", "L:TOOLONGSY"] {
+            assert!(coin(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The commands of `lode`: what each does, and how the program ends.
+
+mod explain;
+mod export;
+mod verify;
+mod version;
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use chain::genesis::Network;
+use chain::spec::{ChainSpec, SpecError};
+use clap::Parser;
+
+use crate::cli::{Cli, Command, DevnetOptions};
+use crate::data_directory::PinError;
+use crate::devnet::{self, Ending};
+use crate::machine::MachineError;
+use crate::replay::ReplayError;
+use crate::runtime::{NodeFailure, PANIC_EXIT_CODE, StartError};
+use crate::store::StoreError;
+
+/// What `lode` prints when it is given nothing to do.
+const START_HELP: &str = "\
+Lode: a small proof-of-work network that you can hold in your hand.
+
+  lode devnet                   run a whole network here, with wallets that pay each other
+  lode devnet --difficulty 5x   the same with five leading hex zeros
+  lode verify DIR               check a data directory, every block with every rule
+  lode export DIR               write its chain, one block of hex a line
+  lode explain HEX              take a header, block or transaction apart
+  lode version --verbose        this CPU and how fast it hashes
+
+`lode COMMAND --help` shows every flag of a command.
+";
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// It did what it was asked for.
+    Ok = 0,
+    /// Something else went wrong.
+    Other = 1,
+    /// The command line makes no sense.
+    Usage = 2,
+    /// A rule refused it.
+    Refused = 3,
+    /// Nobody answers.
+    Unreachable = 4,
+    /// The data directory is locked or damaged.
+    Directory = 5,
+    /// Another network was meant.
+    WrongNetwork = 7,
+    /// The program itself is wrong.
+    Panicked = PANIC_EXIT_CODE as isize,
+    /// Ctrl-C.
+    Interrupted = 130,
+}
+
+/// The command line asks for something that cannot be.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UsageError(pub String);
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    // People shall read what to do, not where in the source it happened.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let _ = writeln!(io::stderr(), "lode: failed inside ({place}); please report this bug");
+    }));
+    let exit = run(Cli::parse()).unwrap_or_else(|error| {
+        // Every error of ours names its cause itself. If nobody reads it, the code still tells.
+        let _ = writeln!(io::stderr(), "lode: {error}");
+        exit_of(&error)
+    });
+    ExitCode::from(u8::try_from(exit as i32).unwrap_or(1))
+}
+
+fn run(cli: Cli) -> anyhow::Result<Exit> {
+    match cli.command {
+        None => print(START_HELP).map(|()| Exit::Ok),
+        Some(Command::Devnet(options)) => devnet(&options),
+        Some(Command::Verify(options)) => verify::run(&options),
+        Some(Command::Export(options)) => export::run(&options),
+        Some(Command::Explain(options)) => explain::run(&options),
+        Some(Command::Version(options)) => version::run(&options),
+    }
+}
+
+/// The one place that says which error ends the program how.
+fn exit_of(error: &anyhow::Error) -> Exit {
+    let of_cause = |cause: &(dyn std::error::Error + 'static)| {
+        let of = [
+            cause.downcast_ref().map(exit_of_store),
+            cause.downcast_ref().map(exit_of_pin),
+            cause.downcast_ref().map(exit_of_machine),
+            cause.downcast_ref().map(exit_of_start),
+            cause.downcast_ref().map(exit_of_failure),
+            cause.downcast_ref().map(exit_of_replay),
+            cause.downcast_ref::<SpecError>().map(|_| Exit::Usage),
+            cause.downcast_ref::<UsageError>().map(|_| Exit::Usage),
+        ];
+        of.into_iter().flatten().next()
+    };
+    error.chain().find_map(of_cause).unwrap_or(Exit::Other)
+}
+
+fn exit_of_store(error: &StoreError) -> Exit {
+    match error {
+        StoreError::ForeignNetwork { .. } => Exit::WrongNetwork,
+        _ => Exit::Directory,
+    }
+}
+
+fn exit_of_pin(error: &PinError) -> Exit {
+    match error {
+        PinError::OtherNetwork { .. } => Exit::WrongNetwork,
+        _ => Exit::Directory,
+    }
+}
+
+fn exit_of_machine(error: &MachineError) -> Exit {
+    match error {
+        MachineError::Store(error) => exit_of_store(error),
+    }
+}
+
+fn exit_of_start(error: &StartError) -> Exit {
+    match error {
+        StartError::Store(error) => exit_of_store(error),
+        StartError::Pin(error) => exit_of_pin(error),
+        StartError::Machine(error) => exit_of_machine(error),
+        _ => Exit::Other,
+    }
+}
+
+fn exit_of_failure(error: &NodeFailure) -> Exit {
+    match error {
+        NodeFailure::Machine(error) => exit_of_machine(error),
+        NodeFailure::Panicked(_) => Exit::Panicked,
+    }
+}
+
+fn exit_of_replay(error: &ReplayError) -> Exit {
+    match error {
+        ReplayError::Store(error) => exit_of_store(error),
+        ReplayError::Invalid { .. } | ReplayError::Body { .. } => Exit::Directory,
+    }
+}
+
+/// Writes a result to standard output. A reader that went away is no error.
+fn print(text: &str) -> anyhow::Result<()> {
+    until_nobody_reads(io::stdout().lock().write_all(text.as_bytes()))
+}
+
+fn until_nobody_reads(written: io::Result<()>) -> anyhow::Result<()> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(anyhow::anyhow!("cannot write to standard output: {error}")),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Writes progress and warnings, which are no results.
+fn note(text: &str) {
+    // Without a standard error there is nobody to tell.
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// The network of a spec file.
+fn network_of(path: &Path) -> anyhow::Result<Network> {
+    let text = fs::read_to_string(path)
+        .map_err(|error| UsageError(format!("cannot read {}: {error}", path.display())))?;
+    let network = ChainSpec::from_toml(&text).and_then(Network::new);
+    network.map_err(|error| UsageError(format!("{}: {error}", path.display())).into())
+}
+
+fn devnet(options: &DevnetOptions) -> anyhow::Result<Exit> {
+    Ok(match devnet::run(options)? {
+        Ending::Good => Exit::Ok,
+        Ending::Interrupted => Exit::Interrupted,
+        Ending::Bad => Exit::Other,
+    })
+}

@@ -1,0 +1,26 @@
+//! `lode export`: the chain of a data directory as hex, for programs that share no code with us.
+
+use std::io::{self, BufWriter, Write};
+
+use chain::hash::to_hex;
+
+use super::{Exit, until_nobody_reads};
+use crate::cli::ExportOptions;
+use crate::data_directory::pinned_network;
+use crate::replay::BlockIndex;
+use crate::store::{Store, StoreError};
+
+/// Writes the chain that the node had connected last, which is its best valid one.
+pub(super) fn run(options: &ExportOptions) -> anyhow::Result<Exit> {
+    let network = pinned_network(&options.dir)?;
+    let store = Store::open(&options.dir, &network)?;
+    let mut output = BufWriter::new(io::stdout().lock());
+    for hash in BlockIndex::new(&store).path_to(store.position()) {
+        let gone = || StoreError::Damaged { what: format!("block {hash} is missing") };
+        let block = store.read_block(&hash)?.ok_or_else(gone)?;
+        if let Err(error) = writeln!(output, "{}", to_hex(&block)) {
+            return until_nobody_reads(Err(error)).map(|()| Exit::Ok);
+        }
+    }
+    until_nobody_reads(output.flush()).map(|()| Exit::Ok)
+}

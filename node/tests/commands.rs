@@ -1,0 +1,204 @@
+//! The program as its users see it: what it prints, where, and how it ends.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests stop at the first surprise")]
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+
+use assert_cmd::Command;
+use chain::amount::Amount;
+use chain::genesis::Network;
+use chain::key::OutputKey;
+use chain::spec::{ChainSpec, Retarget};
+use node::machine::mining::MiningPolicy;
+use node::machine::{MachineConfig, Report};
+use node::runtime::{MiningConfig, Node, NodeConfig, PanicPolicy, StorePlace};
+use serde_json::Value;
+
+fn lode(arguments: &[&str]) -> (i32, String, String) {
+    let output = Command::cargo_bin("lode").unwrap().args(arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+fn network() -> Network {
+    Network::new(ChainSpec {
+        coin_name: "Sample".to_owned(),
+        coin_symbol: "SMP".to_owned(),
+        address_prefix: "slode".to_owned(),
+        starting_bits: 8,
+        easiest_bits: 8,
+        spacing_s: 5,
+        retarget: Retarget::Asert,
+        half_life_s: 600,
+        subsidy: Amount::from_coins(50).unwrap(),
+        halving_interval: 1000,
+        maturity: 2,
+        block_bytes_max: 1_000_000,
+        genesis_time: 1_700_000_000,
+        allocations: vec![chain::spec::Allocation {
+            key: OutputKey([1; 32]),
+            amount: Amount::from_coins(100).unwrap(),
+        }],
+    })
+    .unwrap()
+}
+
+fn start(directory: &Path, mines: bool) -> Node {
+    Node::start(NodeConfig {
+        machine: MachineConfig {
+            name: "test".to_owned(),
+            listen_port: 0,
+            peers: Vec::new(),
+            mining: MiningPolicy {
+                enabled: mines,
+                min_txs: 0,
+                max_wait: None,
+                payout: OutputKey([1; 32]),
+            },
+            seed: [1; 32],
+            directory: false,
+        },
+        network: Arc::new(network()),
+        store: StorePlace::Directory(directory.to_owned()),
+        listen: "127.0.0.1:0".parse().unwrap(),
+        mining: mines.then(|| MiningConfig {
+            threads: NonZeroUsize::MIN,
+            kernel: engine::Kernel::portable(),
+        }),
+        verify_threads: NonZeroUsize::MIN,
+        on_panic: PanicPolicy::Surface,
+    })
+    .unwrap()
+}
+
+/// A directory with a chain of some blocks, and what its node said of it last.
+fn mined() -> (tempfile::TempDir, u32, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let mut node = start(directory.path(), true);
+    while !matches!(
+        node.reports.blocking_recv().unwrap().report,
+        Report::BlockConnected { height: 5, .. }
+    ) {}
+    node.stop().unwrap();
+    let node = start(directory.path(), false);
+    let state = node
+        .handle
+        .ask_blocking(|machine| (machine.tip().height, machine.totals().utxo_hash.to_string()));
+    node.stop().unwrap();
+    let (height, utxo_hash) = state.unwrap();
+    (directory, height, utxo_hash)
+}
+
+#[test]
+fn lode_alone_prints_ten_lines_that_help_to_start() {
+    let (code, out, err) = lode(&[]);
+    assert_eq!(code, 0);
+    assert_eq!(err, "");
+    assert_eq!(out.lines().count(), 10, "{out}");
+    let (code, ..) = lode(&["no-such-command"]);
+    assert_eq!(code, 2);
+}
+
+#[test]
+fn version_names_the_kernels_and_the_chosen_one() {
+    let (code, out, _) = lode(&["version", "--verbose", "--json"]);
+    assert_eq!(code, 0);
+    let object: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(object["v"], 1);
+    let kernels = object["kernels"].as_array().unwrap();
+    assert!(kernels.iter().any(|kernel| kernel["name"] == object["chosen"]), "{out}");
+    let (_, out, _) = lode(&["version", "--verbose"]);
+    assert!(out.contains("chosen"), "{out}");
+    let (_, out, _) = lode(&["version"]);
+    assert_eq!(out, format!("lode {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn explain_refuses_what_is_nothing_with_advice() {
+    let (code, out, err) = lode(&["explain", "zz"]);
+    assert_eq!((code, out.as_str()), (2, ""));
+    assert!(err.starts_with("lode: expected hex digits"), "{err}");
+    let header = "00".repeat(80);
+    let (code, out, _) = lode(&["explain", &header, "--json"]);
+    assert_eq!(code, 0);
+    assert_eq!(serde_json::from_str::<Value>(&out).unwrap()["kind"], "header");
+    let stdin =
+        Command::cargo_bin("lode").unwrap().args(["explain", "-"]).write_stdin(header).output();
+    assert!(stdin.unwrap().status.success());
+}
+
+#[test]
+fn verify_and_export_agree_with_the_node_that_wrote_the_directory() {
+    let (directory, height, utxo_hash) = mined();
+    let dir = directory.path().to_str().unwrap();
+    for arguments in [vec!["verify", dir, "--json"], vec!["verify", dir, "--reindex", "--json"]] {
+        let (code, out, err) = lode(&arguments);
+        assert_eq!(code, 0, "{out}{err}");
+        let verified: Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(verified["ok"], true);
+        assert_eq!(verified["height"], height);
+        assert_eq!(verified["utxo_hash"], utxo_hash.as_str());
+        let supply = 100 + 50 * u64::from(height);
+        assert_eq!(verified["supply"], format!("{supply}.00000000"));
+    }
+    let (code, out, _) = lode(&["export", dir]);
+    assert_eq!(code, 0);
+    assert_eq!(out.lines().count(), height as usize + 1);
+    let (code, explained, err) = lode(&["explain", out.lines().last().unwrap(), "--json"]);
+    assert_eq!(code, 0, "{err}");
+    let (_, out, _) = lode(&["verify", dir, "--json"]);
+    let verified: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&explained).unwrap()["hash"], verified["tip"]);
+}
+
+#[test]
+fn a_directory_in_use_is_refused_with_its_own_exit_code() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = start(directory.path(), false);
+    let dir = directory.path().to_str().unwrap();
+    for command in ["verify", "export"] {
+        let (code, out, err) = lode(&[command, dir]);
+        assert_eq!((code, out.as_str()), (5, ""));
+        assert!(err.contains("in use"), "{err}");
+        assert_eq!(err.lines().count(), 1, "{err}");
+    }
+    node.stop().unwrap();
+    let (code, ..) = lode(&["verify", dir]);
+    assert_eq!(code, 0);
+}
+
+#[test]
+fn a_flipped_byte_is_noticed_and_a_directory_of_nothing_is_named() {
+    let (directory, ..) = mined();
+    let dir = directory.path().to_str().unwrap();
+    let blocks = block_file(directory.path());
+    let mut bytes = std::fs::read(&blocks).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&blocks, bytes).unwrap();
+    let (code, _, err) = lode(&["verify", dir]);
+    assert_eq!(code, 5, "{err}");
+    assert!(err.contains("--reindex"), "{err}");
+    let empty = tempfile::tempdir().unwrap();
+    let (code, _, err) = lode(&["verify", empty.path().to_str().unwrap()]);
+    assert_eq!(code, 5);
+    assert!(err.contains("spec.toml"), "{err}");
+}
+
+/// The first file below `directory` that holds blocks.
+fn block_file(directory: &Path) -> std::path::PathBuf {
+    let mut folders = vec![directory.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.to_string_lossy().contains("block") {
+                return path;
+            }
+        }
+    }
+    panic!("no block file");
+}

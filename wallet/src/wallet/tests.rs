@@ -1,0 +1,251 @@
+//! Tests of `Wallet` with a node on a real socket: from the first payment to reorganizations and lies.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use chain::amount::COIN;
+use chain::encoding::{Decode, Encode};
+use rand::SeedableRng;
+use rand::rngs::ChaCha8Rng;
+
+use super::*;
+use crate::node_client::Timeouts;
+use crate::test_chain::{TestChain, network};
+use crate::test_node::{SharedState, start};
+
+static ADAM: LazyLock<Seed> = LazyLock::new(|| Seed::devnet(1, "Adam"));
+static BOB: LazyLock<OutputKey> =
+    LazyLock::new(|| Account::new(&Seed::devnet(1, "Bob")).receive_key(0));
+static NETWORK: LazyLock<Arc<Network>> =
+    LazyLock::new(|| network(&[Account::new(&ADAM).receive_key(0), *BOB]));
+
+fn fee() -> Fee {
+    Fee::Fixed(Amount(COIN / 100))
+}
+
+fn rng() -> ChaCha8Rng {
+    ChaCha8Rng::seed_from_u64(1)
+}
+
+fn wallet() -> Wallet {
+    Wallet::new(&ADAM, Arc::clone(&NETWORK)).unwrap()
+}
+
+fn node() -> (SharedState, impl Fn() -> NodeClient) {
+    let (address, state) = start(TestChain::new(Arc::clone(&NETWORK)));
+    let timeouts = Timeouts { connect: Duration::from_secs(20), answer: Duration::from_secs(20) };
+    (state, move || NodeClient::connect(address, &NETWORK, timeouts).unwrap())
+}
+
+fn pay(wallet: &mut Wallet, coins: u64) -> SignedPayment {
+    wallet.pay(*BOB, Amount(coins * COIN), fee(), &mut rng()).unwrap()
+}
+
+fn mine(state: &SharedState) {
+    state.lock().unwrap().chain.mine_pending(*BOB);
+}
+
+fn total(wallet: &Wallet) -> u64 {
+    let balance = wallet.balance();
+    balance.confirmed.0 + balance.immature.0 + balance.pending_in.0 - balance.pending_out.0
+}
+
+#[test]
+fn genesis_money_is_known_and_paid_before_any_block() {
+    let mut wallet = wallet();
+    assert_eq!(wallet.balance().confirmed, Amount(100 * COIN));
+    let (state, connect) = node();
+    let mut client = connect();
+    wallet.sync(&mut client).unwrap();
+    assert_eq!(wallet.balance().confirmed, Amount(100 * COIN));
+    assert_eq!(wallet.fee_rate_min(), 1000);
+    // Three payments in a row out of one coin: change that waits is spent in need.
+    let mut change_keys = BTreeSet::new();
+    for _ in 0..3 {
+        let payment = pay(&mut wallet, 5);
+        let change = payment.transfer.outputs.iter().find(|output| output.key != *BOB).unwrap();
+        assert!(change_keys.insert(change.key), "change goes to a fresh key");
+        client.submit(&payment.transaction()).unwrap();
+    }
+    assert_eq!(total(&wallet), 85 * COIN - 3 * COIN / 100);
+    assert_eq!(wallet.available().0, total(&wallet));
+    mine(&state);
+    let changes = wallet.sync(&mut client).unwrap();
+    assert_eq!(changes.confirmed.len(), 3);
+    assert_eq!(wallet.balance().confirmed.0, 85 * COIN - 3 * COIN / 100);
+    assert!(wallet.payments().all(|(_, state)| state == PaymentState::Confirmed { height: 1 }));
+}
+
+#[test]
+fn a_restore_from_words_finds_the_same_money_behind_twenty_used_keys() {
+    let mut wallet = wallet();
+    let (state, connect) = node();
+    let mut client = connect();
+    wallet.sync(&mut client).unwrap();
+    for round in 0..26 {
+        let payment = pay(&mut wallet, 1);
+        client.submit(&payment.transaction()).unwrap();
+        if round % 5 == 4 {
+            mine(&state);
+            wallet.sync(&mut client).unwrap();
+        }
+    }
+    let words = ADAM.words();
+    let mut restored =
+        Wallet::new(&Seed::from_words(&words).unwrap(), Arc::clone(&NETWORK)).unwrap();
+    restored.sync(&mut client).unwrap();
+    assert_eq!(restored.balance(), wallet.balance());
+    assert_eq!(restored.address(), wallet.address());
+    assert!(restored.history().movements().eq(wallet.history().movements()));
+}
+
+#[test]
+fn an_address_stays_until_it_is_paid() {
+    let mut wallet = wallet();
+    let (state, connect) = node();
+    let mut client = connect();
+    wallet.sync(&mut client).unwrap();
+    let address = wallet.address();
+    assert_eq!(address.key, wallet.account().receive_key(1), "genesis used the first");
+    assert_eq!(wallet.address(), address);
+    state.lock().unwrap().chain.mine(address.key, vec![]);
+    wallet.sync(&mut client).unwrap();
+    assert_eq!(wallet.balance().immature, Amount(50 * COIN));
+    assert_eq!(wallet.address().key, wallet.account().receive_key(2));
+}
+
+#[test]
+fn a_payment_is_never_made_twice() {
+    let mut wallet = wallet();
+    let (state, connect) = node();
+    wallet.sync(&mut connect()).unwrap();
+    let payment = pay(&mut wallet, 60);
+    let written_down = payment.encode();
+    // The node takes it and dies before it answers.
+    state.lock().unwrap().dies_on_submit = true;
+    let mut client = connect();
+    assert!(matches!(client.submit(&payment.transaction()), Err(ClientError::Closed)));
+    // Its coins stay reserved, so a second payment of that size cannot come about.
+    let again = wallet.pay(*BOB, Amount(60 * COIN), fee(), &mut rng());
+    assert!(matches!(again, Err(PaymentError::Selection(_))));
+    wallet.resend(&mut connect()).unwrap();
+    // Killed and started again: the same bytes once more.
+    let mut reborn = self::wallet();
+    reborn.restore(SignedPayment::decode(&written_down).unwrap());
+    reborn.sync(&mut connect()).unwrap();
+    assert!(reborn.pay(*BOB, Amount(60 * COIN), fee(), &mut rng()).is_err());
+    let outcomes = reborn.resend(&mut connect()).unwrap();
+    assert_eq!(outcomes, vec![(payment.txid, SubmitOutcome::AlreadyKnown(payment.txid))]);
+    let submitted = state.lock().unwrap().submitted.clone();
+    assert_eq!(submitted, vec![payment.transaction().encode(); 3]);
+    mine(&state);
+    reborn.sync(&mut connect()).unwrap();
+    assert_eq!(reborn.balance().confirmed.0, 40 * COIN - COIN / 100);
+    assert!(reborn.resend(&mut connect()).unwrap().is_empty(), "confirmed is done");
+}
+
+#[test]
+fn a_reorganization_while_the_wallet_was_off_is_told_and_the_balance_exact() {
+    let mut wallet = wallet();
+    let (state, connect) = node();
+    let mut client = connect();
+    wallet.sync(&mut client).unwrap();
+    let payment = pay(&mut wallet, 5);
+    client.submit(&payment.transaction()).unwrap();
+    mine(&state);
+    let orphan = wallet.address().key;
+    state.lock().unwrap().chain.mine(orphan, vec![]);
+    wallet.sync(&mut client).unwrap();
+    assert_eq!(total(&wallet), 145 * COIN - COIN / 100);
+    // A better branch has neither the payment nor the coinbase.
+    {
+        let chain = &mut state.lock().unwrap().chain;
+        chain.rewind(0);
+        (0..3).for_each(|_| chain.mine(*BOB, vec![]));
+    }
+    let changes = wallet.sync(&mut client).unwrap();
+    assert_eq!(changes.unconfirmed, vec![payment.txid]);
+    assert_eq!(changes.vanished.len(), 1);
+    assert_eq!(total(&wallet), 95 * COIN - COIN / 100);
+    assert_eq!(wallet.resend(&mut client).unwrap().len(), 1);
+    mine(&state);
+    assert_eq!(wallet.sync(&mut client).unwrap().confirmed, vec![payment.txid]);
+    assert_eq!(wallet.balance().confirmed.0, 95 * COIN - COIN / 100);
+}
+
+#[test]
+fn a_conflict_that_confirms_frees_the_rest_and_is_told() {
+    let (state, connect) = node();
+    let mut client = connect();
+    // The same words in two places.
+    let (mut here, mut there) = (wallet(), wallet());
+    here.sync(&mut client).unwrap();
+    there.sync(&mut client).unwrap();
+    let ours = pay(&mut here, 5);
+    let theirs = pay(&mut there, 7);
+    state.lock().unwrap().chain.mine(*BOB, vec![theirs.transfer.clone()]);
+    let changes = here.sync(&mut client).unwrap();
+    assert_eq!(changes.conflicted, vec![ours.txid]);
+    assert_eq!(changes.confirmed, vec![theirs.txid]);
+    assert_eq!(here.balance().confirmed.0, 93 * COIN - COIN / 100);
+    assert_eq!(here.available(), here.balance().confirmed);
+    assert!(here.resend(&mut client).unwrap().is_empty());
+}
+
+#[test]
+fn a_node_that_lies_changes_nothing() {
+    let mut wallet = wallet();
+    let (state, connect) = node();
+    let mut client = connect();
+    state.lock().unwrap().chain.mine(wallet.address().key, vec![]);
+    wallet.sync(&mut client).unwrap();
+    let before = wallet.balance();
+    state.lock().unwrap().chain.mine(*BOB, vec![]);
+    state.lock().unwrap().lie = |entry| {
+        if let Some(byte) = entry.transaction.0.get_mut(40) {
+            *byte ^= 1;
+        }
+    };
+    assert!(matches!(wallet.sync(&mut client), Err(SyncError::Entry(_))));
+    assert_eq!(wallet.balance(), before);
+}
+
+#[test]
+fn a_tip_that_moves_while_the_history_is_read_is_waited_out() {
+    let mut wallet = wallet();
+    let (state, connect) = node();
+    let mut client = connect();
+    state.lock().unwrap().mines_meanwhile = 3;
+    wallet.sync(&mut client).unwrap();
+    assert_eq!(wallet.history().tip(), state.lock().unwrap().chain.tip());
+    state.lock().unwrap().mines_meanwhile = u32::MAX;
+    mine(&state);
+    assert!(matches!(wallet.sync(&mut client), Err(SyncError::TipMoves)));
+}
+
+#[test]
+fn a_fee_that_no_node_takes_is_refused_before_anything_is_reserved() {
+    let mut wallet = wallet();
+    let (_state, connect) = node();
+    wallet.sync(&mut connect()).unwrap();
+    let refused = wallet.pay(*BOB, Amount(COIN), Fee::Fixed(Amount(186)), &mut rng());
+    let expected = PaymentError::FeeTooLow { fee: Amount(186), least: Amount(187) };
+    assert_eq!(refused, Err(expected));
+    assert_eq!(wallet.available(), Amount(100 * COIN));
+    let floor = Fee::Rate(wallet.fee_rate_min());
+    let payment = wallet.pay(*BOB, Amount(COIN), floor, &mut rng()).unwrap();
+    assert_eq!(payment.fee, Amount(187));
+    wallet.discard_unsent(payment.txid);
+    assert_eq!(wallet.available(), Amount(100 * COIN));
+    assert_eq!(wallet.payments().count(), 0);
+}
+
+#[test]
+fn a_devnet_seed_is_refused_elsewhere() {
+    let mut spec = NETWORK.spec.clone();
+    spec.address_prefix = "lode".to_owned();
+    let main = Arc::new(Network::new(spec).unwrap());
+    let refused = Wallet::new(&ADAM, Arc::clone(&main)).unwrap_err();
+    assert_eq!(refused, DevnetSeedRefused { prefix: "lode".to_owned() });
+    assert!(Wallet::new(&Seed::from_entropy([1; 16]), main).is_ok());
+}
