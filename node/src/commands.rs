@@ -16,7 +16,7 @@ use clap::Parser;
 
 use crate::cli::{Cli, Command, DevnetOptions};
 use crate::data_directory::PinError;
-use crate::devnet::{self, Ending};
+use crate::devnet::{self, Ending, PlanError};
 use crate::machine::MachineError;
 use crate::replay::ReplayError;
 use crate::runtime::{NodeFailure, PANIC_EXIT_CODE, StartError};
@@ -100,6 +100,7 @@ fn exit_of(error: &anyhow::Error) -> Exit {
             cause.downcast_ref().map(exit_of_start),
             cause.downcast_ref().map(exit_of_failure),
             cause.downcast_ref().map(exit_of_replay),
+            cause.downcast_ref().and_then(exit_of_plan),
             cause.downcast_ref::<SpecError>().map(|_| Exit::Usage),
             cause.downcast_ref::<UsageError>().map(|_| Exit::Usage),
         ];
@@ -149,6 +150,11 @@ fn exit_of_replay(error: &ReplayError) -> Exit {
         ReplayError::Store(error) => exit_of_store(error),
         ReplayError::Invalid { .. } | ReplayError::Body { .. } => Exit::Directory,
     }
+}
+
+/// A plan's trouble with the directory is told by its cause.
+fn exit_of_plan(error: &PlanError) -> Option<Exit> {
+    (!matches!(error, PlanError::Pin(_))).then_some(Exit::Usage)
 }
 
 /// Writes a result to standard output. A reader that went away is no error.

@@ -1,27 +1,334 @@
-//! STAND-IN for the devnet: compiles, and says that it is not there.
+//! A whole network in one process: a bootstrap node, miners and wallets over real sockets.
+//!
+//! [`run`] works out the [`plan`], starts the [`network`], lets the wallets make [`traffic`], prints
+//! what happens ([`show`], [`report`], [`terminal`]), and when it is time brings all nodes to one tip
+//! ([`agreement`]) and tells what they left on disk ([`audit`]).
+
+mod agreement;
+mod audit;
+mod interrupt;
+mod network;
+mod plan;
+mod report;
+mod show;
+mod terminal;
+mod traffic;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::cli::DevnetOptions;
+use crate::store::StoreError;
+use agreement::{Agreement, Progress};
+use audit::Audit;
+use interrupt::Interrupt;
+use network::RunningNetwork;
+use plan::Plan;
+use report::{Invariants, Line, Ready, ReadyNode, Reason, Summary, SummaryNode};
+use show::Show;
+use terminal::Style;
+use traffic::Payers;
+
+pub use network::{NodeEndedError, NodeStartError};
+pub use plan::PlanError;
+pub use traffic::TrafficError;
+
+/// How often signals and the nodes' tips are looked at.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// How often people are told how it goes.
+const STATUS_INTERVAL: Duration = Duration::from_secs(15);
+
+/// After a signal the nodes get this long to come to one tip.
+const SETTLE_MAX: Duration = Duration::from_secs(5);
 
 /// How a devnet ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// All nodes agree.
+    /// The height was reached (or the system asked for the end), all nodes agree, all invariants hold.
     Good,
-    /// Ctrl-C.
+    /// Ctrl-C; the summary is printed.
     Interrupted,
-    /// They disagree.
+    /// The nodes disagree or an invariant is broken.
     Bad,
 }
 
-/// Why a devnet did not start.
+/// Why a devnet did not start or could not go on.
 #[derive(Debug, thiserror::Error)]
-#[error("not yet")]
-pub struct DevnetError;
+pub enum DevnetError {
+    /// The command line makes no sense, or contradicts the directory.
+    #[error("{0}")]
+    Plan(#[from] PlanError),
+    /// A node did not start.
+    #[error("{0}")]
+    Start(#[from] NodeStartError),
+    /// A node ended by itself.
+    #[error("{0}")]
+    Ended(#[from] NodeEndedError),
+    /// The wallets could not begin.
+    #[error("{0}")]
+    Traffic(#[from] TrafficError),
+    /// A directory could not be read back.
+    #[error("{name}: {source}")]
+    Audit {
+        /// Whose.
+        name: String,
+        /// Why.
+        source: StoreError,
+    },
+    /// The operating system refused something.
+    #[error("cannot {action}: {source}")]
+    System {
+        /// What was tried.
+        action: &'static str,
+        /// What it says.
+        source: io::Error,
+    },
+}
 
 /// Runs a devnet to its end.
 ///
 /// # Errors
-/// Always.
-pub fn run(_options: &DevnetOptions) -> Result<Ending, DevnetError> {
-    Err(DevnetError)
+/// [`DevnetError`].
+pub fn run(options: &DevnetOptions) -> Result<Ending, DevnetError> {
+    let interrupt = Interrupt::listen().map_err(system("listen for signals"))?;
+    let home = Home::new(options.data_dir.as_deref())?;
+    let plan = Plan::new(options, home.path())?;
+    let mut network = RunningNetwork::start(&plan, home.path())?;
+    let payers = Payers::connect(&plan, &network.miner_addresses())?;
+    let ready = ready(&plan, &network, &payers, &home);
+    let style = Style::of_stdout(options.json);
+    let mut show = Show::of(&mut network, style).map_err(system("start a thread"))?;
+    show.line(&Line::Ready(&ready));
+    let begun = Instant::now();
+    let next_status = (style != Style::Json).then(|| begun + STATUS_INTERVAL);
+    let payers = Some(payers);
+    Devnet { plan, network, payers, show, interrupt, begun, next_status }.run()
+}
+
+/// Where everything is kept: a directory of the user's, or one that goes away.
+enum Home {
+    Kept(PathBuf),
+    Temporary(tempfile::TempDir),
+}
+
+/// A devnet that runs.
+struct Devnet {
+    plan: Plan,
+    network: RunningNetwork,
+    payers: Option<Payers>,
+    show: Show,
+    interrupt: Interrupt,
+    begun: Instant,
+    /// When the status is told next; never with `--json`.
+    next_status: Option<Instant>,
+}
+
+impl Devnet {
+    fn run(mut self) -> Result<Ending, DevnetError> {
+        let goal = self.plan.until_height;
+        // See `agreement`: the block at the goal comes from one miner alone.
+        let others = goal.map_or(u32::MAX, |goal| goal.saturating_sub(1));
+        self.network.mine_up_to(others, goal.unwrap_or(u32::MAX));
+        if let Some(payers) = &mut self.payers {
+            payers.start()?;
+        }
+        let reason = self.watch(goal)?;
+        if reason != Reason::UntilHeight {
+            self.settle()?;
+        }
+        self.finish(reason)
+    }
+
+    /// Prints until it is time to end, and says why.
+    fn watch(&mut self, goal: Option<u32>) -> Result<Reason, DevnetError> {
+        let mut agreement = goal.map(Agreement::at);
+        loop {
+            self.show.events_for(LOOK_INTERVAL);
+            self.tell_status();
+            if self.show.closed() {
+                return Ok(Reason::OutputClosed);
+            }
+            if let Some(reason) = self.interrupt.reason() {
+                return Ok(reason);
+            }
+            self.fail_if_ended()?;
+            if let Some(agreement) = &mut agreement
+                && self.look(agreement)
+            {
+                return Ok(Reason::UntilHeight);
+            }
+        }
+    }
+
+    /// Lets the miners rest and the nodes come to one tip, as far as that is possible in a short time.
+    fn settle(&mut self) -> Result<(), DevnetError> {
+        self.network.mine_up_to(0, 0);
+        let mut agreement = Agreement::at(0);
+        let end = Instant::now() + SETTLE_MAX;
+        while Instant::now() < end && !self.look(&mut agreement) {
+            self.show.events_for(LOOK_INTERVAL);
+            self.fail_if_ended()?;
+        }
+        Ok(())
+    }
+
+    /// Looks at all nodes; true when they agree. Breaks a tie that would last.
+    fn look(&self, agreement: &mut Agreement) -> bool {
+        let Some(standings) = self.network.standings() else {
+            return false;
+        };
+        match agreement.look(standings, self.begun.elapsed()) {
+            Progress::Agreed(_) => true,
+            Progress::Waiting => false,
+            Progress::BreakTie(height) => {
+                self.network.mine_up_to(0, height);
+                false
+            }
+        }
+    }
+
+    fn tell_status(&mut self) {
+        let now = Instant::now();
+        if self.next_status.is_some_and(|due| due <= now) {
+            self.next_status = Some(now + STATUS_INTERVAL);
+            if let Some(status) = self.network.status() {
+                // Without a standard error there is nobody to tell.
+                let _ = writeln!(io::stderr(), "{status}");
+            }
+        }
+    }
+
+    fn fail_if_ended(&mut self) -> Result<(), DevnetError> {
+        if !self.network.has_ended() {
+            return Ok(());
+        }
+        let network = std::mem::replace(&mut self.network, RunningNetwork { nodes: Vec::new() });
+        network.stop()?;
+        Ok(())
+    }
+
+    /// Ends everything and tells what is on disk.
+    fn finish(mut self, reason: Reason) -> Result<Ending, DevnetError> {
+        let elapsed = self.begun.elapsed();
+        let hashes = self.network.hashes();
+        if let Some(payers) = &self.payers {
+            payers.stop();
+        }
+        let stopped = self.network.stop()?;
+        if let Some(payers) = self.payers.take() {
+            payers.join();
+        }
+        self.show.rest();
+        let summary = summary(&self.plan, &stopped, reason, (hashes, elapsed))?;
+        self.show.line(&Line::Summary(&summary));
+        Ok(if reason == Reason::Interrupted {
+            Ending::Interrupted
+        } else if summary.agreed && summary.invariants.hold() {
+            Ending::Good
+        } else {
+            Ending::Bad
+        })
+    }
+}
+
+impl Home {
+    fn new(directory: Option<&Path>) -> Result<Self, DevnetError> {
+        match directory {
+            Some(directory) => {
+                std::fs::create_dir_all(directory).map_err(system("make the data directory"))?;
+                Ok(Self::Kept(directory.to_owned()))
+            }
+            None => {
+                let made = tempfile::Builder::new().prefix("lode-devnet-").tempdir();
+                made.map(Self::Temporary).map_err(system("make a temporary directory"))
+            }
+        }
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Kept(directory) => directory,
+            Self::Temporary(directory) => directory.path(),
+        }
+    }
+}
+
+fn ready(plan: &Plan, network: &RunningNetwork, payers: &Payers, home: &Home) -> Ready {
+    let spec = &plan.network.spec;
+    let heights = network.standings().unwrap_or_default();
+    Ready {
+        bootstrap: network.bootstrap(),
+        genesis: plan.network.genesis_hash().to_string(),
+        coin: spec.coin_name.clone(),
+        symbol: spec.coin_symbol.clone(),
+        difficulty: spec.starting_bits,
+        retarget: plan::retarget_name(spec.retarget),
+        spacing_s: spec.spacing_s,
+        min_txs: plan.min_txs,
+        height: heights.iter().map(|standing| standing.tip.height).max().unwrap_or(0),
+        seed: plan.seed,
+        kernel: plan.kernel.name(),
+        directory: home.path().to_owned(),
+        kept: matches!(home, Home::Kept(_)),
+        nodes: network
+            .nodes
+            .iter()
+            .map(|node| ReadyNode {
+                name: node.name.clone(),
+                address: node.node.address,
+                directory: node.directory.clone(),
+                threads: node.threads,
+            })
+            .collect(),
+        wallets: payers.accounts(),
+    }
+}
+
+fn summary(
+    plan: &Plan,
+    stopped: &[(String, PathBuf)],
+    reason: Reason,
+    (hashes, elapsed): (u64, Duration),
+) -> Result<Summary, DevnetError> {
+    let mut audits = Vec::new();
+    for (name, directory) in stopped {
+        let audit = Audit::of(directory, &plan.network);
+        audits.push(audit.map_err(|source| DevnetError::Audit { name: name.clone(), source })?);
+    }
+    let first = audits[0].clone();
+    let invariants = Invariants {
+        same_tip: audits.iter().all(|audit| audit.tip == first.tip),
+        same_coins: audits.iter().all(|audit| audit.totals == first.totals),
+        supply_adds_up: audits.iter().all(|audit| audit.supply_adds_up),
+    };
+    let nodes = stopped.iter().zip(&audits).map(|((name, directory), audit)| SummaryNode {
+        name: name.clone(),
+        height: audit.height,
+        tip: audit.tip.to_string(),
+        utxo_hash: audit.totals.utxo_hash.to_string(),
+        supply: audit.totals.supply.to_string(),
+        directory: directory.clone(),
+    });
+    Ok(Summary {
+        reason,
+        height: first.height,
+        tip: first.tip.to_string(),
+        supply: first.totals.supply.to_string(),
+        burned: first.totals.burned.to_string(),
+        transactions: first.transfers,
+        blocks: first.height,
+        agreed: invariants.same_tip && invariants.same_coins,
+        invariants,
+        hashes,
+        hash_rate: u64::try_from(u128::from(hashes) * 1000 / elapsed.as_millis().max(1))
+            .unwrap_or(u64::MAX),
+        seconds: elapsed.as_secs(),
+        nodes: nodes.collect(),
+    })
+}
+
+fn system(action: &'static str) -> impl Fn(io::Error) -> DevnetError {
+    move |source| DevnetError::System { action, source }
 }

@@ -15,6 +15,7 @@ mod listener;
 mod miner;
 mod outbound;
 mod outside;
+mod rate_meter;
 mod signatures;
 #[cfg(test)]
 mod tests;
@@ -25,12 +26,11 @@ use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use chain::genesis::Network;
-use engine::{Meter, RateWindow};
 use tokio::runtime::Runtime;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
@@ -42,6 +42,7 @@ use clock::Clock;
 use connection::Sockets;
 use lanes::{Lanes, Work};
 use outside::Outside;
+use rate_meter::RateMeter;
 
 pub use handle::{AskError, Handle};
 pub use miner::{HashRate, MinerError, MiningConfig};
@@ -56,9 +57,6 @@ const REPORTS_MAX: usize = 4096;
 
 /// Threads that move bytes between sockets and queues.
 const SOCKET_THREADS: usize = 2;
-
-/// How often the hash-rate windows are fed.
-const METER_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long connections may take to end when the node stops: what they write last, and a margin.
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
@@ -162,11 +160,6 @@ struct Parts {
     tokio: Runtime,
 }
 
-struct RateMeter {
-    meter: Arc<Meter>,
-    window: Mutex<RateWindow>,
-}
-
 impl Node {
     /// Binds the address, opens the store, and starts everything. Blocks while the store recovers.
     ///
@@ -175,7 +168,22 @@ impl Node {
     ///
     /// # Panics
     /// When it is called from an async function.
-    pub fn start(mut config: NodeConfig) -> Result<Self, StartError> {
+    pub fn start(config: NodeConfig) -> Result<Self, StartError> {
+        Self::start_limited(config, None)
+    }
+
+    /// The same, but the miner searches no block until [`Node::mine_up_to`] lets it.
+    ///
+    /// # Errors
+    /// As [`Node::start`].
+    ///
+    /// # Panics
+    /// As [`Node::start`].
+    pub fn start_resting(config: NodeConfig) -> Result<Self, StartError> {
+        Self::start_limited(config, Some(0))
+    }
+
+    fn start_limited(mut config: NodeConfig, height_max: Option<u32>) -> Result<Self, StartError> {
         let clock = Clock::start();
         let (listener, address) = listen(config.listen)?;
         config.machine.listen_port = address.port();
@@ -195,6 +203,9 @@ impl Node {
             Some(mining) => Some(miner::MiningThread::start(mining, Arc::clone(&lanes), clock)?),
             None => None,
         };
+        if let (Some(miner), Some(height_max)) = (&miner, height_max) {
+            miner.slot.limit(height_max);
+        }
         let rates = miner.as_ref().map(|miner| RateMeter::start(&miner.meter, clock, &tokio));
         let (tell, reports) = broadcast::channel(REPORTS_MAX);
         let slot = miner.as_ref().map(|miner| Arc::clone(&miner.slot));
@@ -218,6 +229,14 @@ impl Node {
     /// How fast it mines; `None` on a node that never does.
     pub fn hash_rate(&self) -> Option<HashRate> {
         self.rates.as_ref().map(|rates| rates.read(self.clock))
+    }
+
+    /// Searches no block above `height` from now on; zero lets the miner rest. A block that was found
+    /// already is not taken back.
+    pub fn mine_up_to(&self, height: u32) {
+        if let Some(miner) = self.parts.as_ref().and_then(|parts| parts.miner.as_ref()) {
+            miner.slot.limit(height);
+        }
     }
 
     /// Flushes the store, says the last words on every connection, and ends everything.
@@ -328,28 +347,6 @@ impl MachineThread {
         let effects = self.machine.handle(now, event)?;
         self.outside.carry_out(now, effects);
         Ok(())
-    }
-}
-
-impl RateMeter {
-    fn start(meter: &Arc<Meter>, clock: Clock, tokio: &Runtime) -> Arc<Self> {
-        let rates = Arc::new(Self { meter: Arc::clone(meter), window: Mutex::default() });
-        let fed = Arc::clone(&rates);
-        tokio.spawn(async move {
-            let mut ticks = tokio::time::interval(METER_INTERVAL);
-            loop {
-                ticks.tick().await;
-                fed.read(clock);
-            }
-        });
-        rates
-    }
-
-    fn read(&self, clock: Clock) -> HashRate {
-        let hashes = self.meter.snapshot().total;
-        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
-        window.feed(clock.monotonic(), hashes);
-        HashRate { hashes, rates: window.rates() }
     }
 }
 

@@ -42,6 +42,11 @@ pub(super) struct TemplateSlot {
 
 #[derive(Default)]
 struct Current {
+    /// What the machine wants searched.
+    offered: Option<Arc<Template>>,
+    /// Templates above this height are not searched; `None` searches all.
+    height_max: Option<u32>,
+    /// What is searched: the offered one, unless it is above the limit.
     template: Option<Arc<Template>>,
     /// Counts the templates, so that one that was solved is not searched again.
     generation: u64,
@@ -82,11 +87,20 @@ impl TemplateSlot {
     /// within a batch.
     pub fn set(&self, template: Option<Arc<Template>>) {
         let mut current = self.lock();
-        current.cancel.cancel();
-        current.cancel = Cancel::new();
-        current.generation += 1;
-        current.template = template;
+        current.offered = template;
+        current.search_offered();
         self.changed.notify_one();
+    }
+
+    /// Searches no template above `height_max` from now on. A search that is still allowed goes on
+    /// undisturbed.
+    pub fn limit(&self, height_max: u32) {
+        let mut current = self.lock();
+        current.height_max = Some(height_max);
+        if current.allowed().is_some() != current.template.is_some() {
+            current.search_offered();
+            self.changed.notify_one();
+        }
     }
 
     /// Ends the thread.
@@ -119,6 +133,21 @@ impl TemplateSlot {
 
     fn lock(&self) -> MutexGuard<'_, Current> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Current {
+    fn allowed(&self) -> Option<&Arc<Template>> {
+        let is_allowed = |height| self.height_max.is_none_or(|max| height <= max);
+        self.offered.as_ref().filter(|template| is_allowed(template.height))
+    }
+
+    /// Stops what is being searched and begins anew with what is offered.
+    fn search_offered(&mut self) {
+        self.cancel.cancel();
+        self.cancel = Cancel::new();
+        self.generation += 1;
+        self.template = self.allowed().cloned();
     }
 }
 

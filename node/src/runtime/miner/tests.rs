@@ -134,3 +134,39 @@ fn a_hopeless_search_gives_way_to_a_new_template_and_to_the_end() {
     miner.slot.set(Some(Arc::new(template(100, 200))));
     assert!(miner.stop());
 }
+
+#[test]
+fn a_template_above_the_limit_waits_until_the_limit_rises() {
+    let (thread, lanes, clock) = start(1);
+    let mut above = template(1, 1);
+    above.height = 6;
+    thread.slot.limit(5);
+    thread.slot.set(Some(Arc::new(above)));
+    // The thread has nothing to search: a search of so easy a template would be over at once.
+    assert!(thread.slot.lock().template.is_none());
+    let mut below = template(2, 1);
+    below.height = 5;
+    thread.slot.set(Some(Arc::new(below)));
+    assert_eq!(next_mined(&lanes, &clock).0, TemplateId(2));
+    let mut above = template(3, 1);
+    above.height = 6;
+    thread.slot.set(Some(Arc::new(above)));
+    assert!(thread.slot.lock().template.is_none());
+    thread.slot.limit(6);
+    assert_eq!(next_mined(&lanes, &clock).0, TemplateId(3));
+    assert!(thread.stop());
+}
+
+#[test]
+fn a_new_limit_stops_only_the_search_that_it_forbids() {
+    let (thread, _lanes, _clock) = start(1);
+    thread.slot.set(Some(Arc::new(template(1, 255))));
+    let generation = |thread: &MiningThread| thread.slot.lock().generation;
+    let searched = generation(&thread);
+    thread.slot.limit(1);
+    assert_eq!(generation(&thread), searched);
+    let cancel = thread.slot.lock().cancel.clone();
+    thread.slot.limit(0);
+    assert!(cancel.is_cancelled());
+    assert!(thread.stop());
+}

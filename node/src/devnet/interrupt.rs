@@ -1,0 +1,93 @@
+//! `Interrupt`: Ctrl-C and SIGTERM, noticed once; a second one ends the process at once.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::thread::Builder;
+
+use super::report::Reason;
+
+/// What a shell reports for a program that Ctrl-C ended.
+const INTERRUPTED_EXIT_CODE: i32 = 130;
+
+const NOTHING: u8 = 0;
+const INTERRUPTED: u8 = 1;
+const TERMINATED: u8 = 2;
+
+/// Whether somebody wants devnet to end.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Interrupt(Arc<AtomicU8>);
+
+impl Interrupt {
+    /// Listens for signals from now on.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub(super) fn listen() -> io::Result<Self> {
+        let interrupt = Self::default();
+        let seen = interrupt.clone();
+        let tokio = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+        let mut signals = {
+            let _inside = tokio.enter();
+            Signals::new()?
+        };
+        Builder::new().name("signals".to_owned()).spawn(move || {
+            tokio.block_on(async {
+                let first = signals.next().await;
+                seen.0.store(first, Ordering::Relaxed);
+                signals.next().await;
+                std::process::exit(INTERRUPTED_EXIT_CODE);
+            });
+        })?;
+        Ok(interrupt)
+    }
+
+    /// Why devnet shall end; `None` to go on.
+    pub(super) fn reason(&self) -> Option<Reason> {
+        match self.0.load(Ordering::Relaxed) {
+            NOTHING => None,
+            INTERRUPTED => Some(Reason::Interrupted),
+            _ => Some(Reason::Terminated),
+        }
+    }
+}
+
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let interrupt = signal(SignalKind::interrupt())?;
+        Ok(Self { interrupt, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) -> u8 {
+        tokio::select! {
+            _ = self.interrupt.recv() => INTERRUPTED,
+            _ = self.terminate.recv() => TERMINATED,
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) -> u8 {
+        // A system without Ctrl-C can only end the process.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        INTERRUPTED
+    }
+}

@@ -1,0 +1,176 @@
+//! `RunningNetwork`: the bootstrap node and the miners of a devnet, each with its own store.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use chain::key::OutputKey;
+
+use super::agreement::Standing;
+use super::plan::{MinerPlan, Plan};
+use crate::machine::mining::MiningPolicy;
+use crate::machine::{Machine, MachineConfig};
+use crate::runtime::{
+    MiningConfig, Node, NodeConfig, NodeFailure, PanicPolicy, StartError, StorePlace,
+};
+
+/// Name of the node that hands out the spec and mines nothing.
+pub(super) const BOOTSTRAP: &str = "bootstrap";
+
+/// A node of the devnet.
+pub(super) struct RunningNode {
+    /// Its name, and that of its directory.
+    pub name: String,
+    /// Where it keeps its chain.
+    pub directory: PathBuf,
+    /// Threads that mine; zero on the bootstrap node.
+    pub threads: usize,
+    /// The node itself.
+    pub node: Node,
+}
+
+/// All nodes, the bootstrap node first.
+pub(super) struct RunningNetwork {
+    /// In the order of their start.
+    pub nodes: Vec<RunningNode>,
+}
+
+/// A node of the devnet did not start.
+#[derive(Debug, thiserror::Error)]
+#[error("{name}: {source}")]
+pub struct NodeStartError {
+    /// Which.
+    pub name: String,
+    /// Why.
+    pub source: StartError,
+}
+
+/// A node of the devnet ended by itself.
+#[derive(Debug, thiserror::Error)]
+#[error("{name}: {source}")]
+pub struct NodeEndedError {
+    /// Which.
+    pub name: String,
+    /// Why.
+    pub source: NodeFailure,
+}
+
+impl RunningNetwork {
+    /// Starts all nodes under `root`. The miners rest until [`RunningNetwork::mine_up_to`].
+    ///
+    /// # Errors
+    /// [`NodeStartError`]; nothing is left running then.
+    pub(super) fn start(plan: &Plan, root: &Path) -> Result<Self, NodeStartError> {
+        let mut nodes = vec![start_node(plan, root, None, &[])?];
+        for miner in &plan.miners {
+            let earlier: Vec<SocketAddr> = nodes.iter().map(|node| node.node.address).collect();
+            nodes.push(start_node(plan, root, Some(miner), &earlier)?);
+        }
+        Ok(Self { nodes })
+    }
+
+    /// Where the bootstrap node accepts connections.
+    pub(super) fn bootstrap(&self) -> SocketAddr {
+        self.nodes[0].node.address
+    }
+
+    /// Where the miners accept connections.
+    pub(super) fn miner_addresses(&self) -> Vec<SocketAddr> {
+        self.nodes.iter().skip(1).map(|miner| miner.node.address).collect()
+    }
+
+    /// The last miner, the *closer*, mines up to height `closer`, all others up to `others`.
+    pub(super) fn mine_up_to(&self, others: u32, closer: u32) {
+        if let Some((last, first)) = self.nodes.split_last() {
+            for node in first {
+                node.node.mine_up_to(others);
+            }
+            last.node.mine_up_to(closer);
+        }
+    }
+
+    /// Where every node is; `None` when one of them has no time to say.
+    pub(super) fn standings(&self) -> Option<Vec<Standing>> {
+        self.nodes.iter().map(|node| node.node.handle.ask_blocking(standing).ok()).collect()
+    }
+
+    /// Whether a node has ended by itself.
+    pub(super) fn has_ended(&self) -> bool {
+        self.nodes.iter().any(|node| node.node.ended.is_cancelled())
+    }
+
+    /// Header attempts of all miners so far.
+    pub(super) fn hashes(&self) -> u64 {
+        self.nodes.iter().filter_map(|node| node.node.hash_rate()).map(|rate| rate.hashes).sum()
+    }
+
+    /// How it goes, in a line; `None` when the bootstrap node has no time to say.
+    pub(super) fn status(&self) -> Option<String> {
+        let look = |machine: &Machine| (machine.tip().height, machine.mempool().len());
+        let (height, pending) = self.nodes[0].node.handle.ask_blocking(look).ok()?;
+        let rates = self.nodes.iter().filter_map(|node| node.node.hash_rate()?.rates.ten_s);
+        let kilohashes = rates.sum::<u64>() / 1000;
+        let (whole, tenths) = (kilohashes / 1000, kilohashes % 1000 / 100);
+        Some(format!("at height {height}, {pending} pending, {whole}.{tenths} MH/s over 10 s"))
+    }
+
+    /// Flushes and ends every node; returns names and directories.
+    ///
+    /// # Errors
+    /// [`NodeEndedError`]: the first node that had ended by itself or could not flush.
+    pub(super) fn stop(self) -> Result<Vec<(String, PathBuf)>, NodeEndedError> {
+        let mut stopped = Vec::new();
+        let mut failure = None;
+        for RunningNode { name, directory, node, .. } in self.nodes {
+            if let Err(source) = node.stop() {
+                failure.get_or_insert(NodeEndedError { name: name.clone(), source });
+            }
+            stopped.push((name, directory));
+        }
+        failure.map_or(Ok(stopped), Err)
+    }
+}
+
+/// Where `machine` is. It is settled when its coins are those of its tip and nothing better is known.
+fn standing(machine: &Machine) -> Standing {
+    let ledger = machine.ledger();
+    let settled = ledger.is_settled() && machine.tree().best_complete() == ledger.cursor();
+    Standing { tip: machine.tip(), settled }
+}
+
+/// Starts the bootstrap node, or a miner that dials the nodes started `earlier`.
+fn start_node(
+    plan: &Plan,
+    root: &Path,
+    miner: Option<&MinerPlan>,
+    earlier: &[SocketAddr],
+) -> Result<RunningNode, NodeStartError> {
+    let name = miner.map_or(BOOTSTRAP, |miner| &miner.name).to_owned();
+    let directory = root.join(&name);
+    let refused = |source| NodeStartError { name: name.clone(), source };
+    let config = NodeConfig {
+        machine: MachineConfig {
+            name: name.clone(),
+            listen_port: 0,
+            peers: earlier.to_vec(),
+            mining: MiningPolicy {
+                enabled: miner.is_some(),
+                min_txs: plan.min_txs,
+                max_wait: plan.max_wait,
+                payout: miner.map_or(OutputKey([0; 32]), |miner| miner.payout),
+            },
+            seed: rand::random(),
+            directory: miner.is_none(),
+        },
+        network: Arc::clone(&plan.network),
+        store: StorePlace::Directory(directory.clone()),
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        mining: miner.map(|miner| MiningConfig { threads: miner.threads, kernel: plan.kernel }),
+        verify_threads: NonZeroUsize::MIN,
+        on_panic: PanicPolicy::Surface,
+    };
+    let node = Node::start_resting(config).map_err(refused)?;
+    let threads = miner.map_or(0, |miner| miner.threads.get());
+    Ok(RunningNode { name, directory, threads, node })
+}

@@ -1,0 +1,329 @@
+//! `Plan`: what a devnet will be, worked out from the command line before anything is started.
+
+use std::fs;
+use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chain::amount::{Amount, COIN};
+use chain::genesis::Network;
+use chain::key::OutputKey;
+use chain::spec::{Allocation, ChainSpec, Retarget, SpecError};
+use chain::wire::hello::SpecFields;
+use engine::Kernel;
+use wallet::accounts::Account;
+use wallet::seed::{DEVNET_PREFIX, Seed};
+
+use crate::cli::DevnetOptions;
+use crate::data_directory::{PinError, pin, pinned_network};
+
+/// Leading zero bits of the starting target, which is also the easiest: about a million attempts, less
+/// than a second of work for two slow cores. ASERT climbs from there to what the machine can do.
+pub(super) const DIFFICULTY_DEFAULT: u32 = 20;
+
+/// Genesis is always of this second (2026-01-01), so that a seed names one genesis. The chain is late
+/// from its first block on, and ASERT forgets that at its floor.
+const GENESIS_TIME: u32 = 1_767_225_600;
+
+/// Seconds between blocks.
+const SPACING_S: u32 = 5;
+
+/// Spacings that double the target when the chain is late by them.
+const HALF_LIFE_SPACINGS: u32 = 120;
+
+/// Coins that a block of the first years pays.
+const SUBSIDY_COINS: u64 = 50;
+
+/// Blocks between halvings, as in Bitcoin.
+const HALVING_INTERVAL: u32 = 210_000;
+
+/// Blocks until a miner can spend its coinbase: under a minute at the usual spacing.
+const MATURITY: u32 = 10;
+
+/// Most bytes of a block.
+const BLOCK_BYTES_MAX: u32 = 1_000_000;
+
+/// Coins of every wallet in genesis.
+const WALLET_COINS: u64 = 100;
+
+/// Each wallet has a thread and a connection.
+const WALLETS_MAX: usize = 64;
+
+/// The first wallets have the names of the original system's.
+const WALLET_NAMES: [&str; 5] = ["Adam", "Bob", "Conor", "David", "Evan"];
+
+/// Wallets of a new devnet.
+const WALLETS: usize = 5;
+
+/// Pending transactions that make a block worth mining, where wallets make them.
+const MIN_TXS: usize = 4;
+
+/// A miner that will be started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct MinerPlan {
+    /// Its name.
+    pub name: String,
+    /// Who its blocks pay.
+    pub payout: OutputKey,
+    /// Threads that mine.
+    pub threads: NonZeroUsize,
+}
+
+/// A wallet that is funded in genesis.
+#[derive(Debug, Clone)]
+pub(super) struct WalletPlan {
+    /// Its name.
+    pub name: String,
+    /// Its keys.
+    pub seed: Seed,
+}
+
+/// Everything that is decided before anything is started.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// The spec with its genesis.
+    pub network: Arc<Network>,
+    /// The miners.
+    pub miners: Vec<MinerPlan>,
+    /// The wallets.
+    pub wallets: Vec<WalletPlan>,
+    /// How the miners hash.
+    pub kernel: Kernel,
+    /// Pending transactions that make a block worth mining.
+    pub min_txs: usize,
+    /// A transaction that waited this long is mined alone.
+    pub max_wait: Option<Duration>,
+    /// Pause of a wallet between two payments; `None` makes no payments.
+    pub pause: Option<RangeInclusive<Duration>>,
+    /// The seed of all accounts.
+    pub seed: u64,
+    /// Where to stop.
+    pub until_height: Option<u32>,
+}
+
+/// Why a command line makes no devnet.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// One wallet that shall pay.
+    #[error("--wallets: one wallet has nobody to pay; give 2 or more, or --no-traffic")]
+    LonelyWallet,
+    /// The flags make a spec that breaks a bound.
+    #[error("these flags make no network: {0}")]
+    Spec(#[from] SpecError),
+    /// The spec file cannot be read, or a field of it is out of bounds.
+    #[error("{}: {problem}", path.display())]
+    SpecFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The directory holds another network.
+    #[error(
+        "{} holds a devnet with {field} {kept}, not {wanted}: leave {flag} away or give another \
+         --data-dir",
+        directory.display()
+    )]
+    Contradiction {
+        /// The directory.
+        directory: PathBuf,
+        /// The spec's field that differs.
+        field: &'static str,
+        /// The flag that it comes from.
+        flag: &'static str,
+        /// Its value in the directory.
+        kept: String,
+        /// Its value by the flags.
+        wanted: String,
+    },
+    /// The directory holds a network that pays others.
+    #[error(
+        "{} holds a devnet with allocations for other wallets: give the --seed and --wallets that it \
+         was made with, or another --data-dir",
+        directory.display()
+    )]
+    OtherWallets {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// The spec in the directory cannot be read or written.
+    #[error("{0}")]
+    Pin(#[from] PinError),
+}
+
+impl Plan {
+    /// The devnet that `options` ask for; the one in `root`, if there is one already.
+    ///
+    /// # Errors
+    /// [`PlanError`] names the flag or the field that is wrong.
+    pub(super) fn new(options: &DevnetOptions, root: &Path) -> Result<Self, PlanError> {
+        let given = options.spec.as_deref().map(given_spec).transpose()?;
+        let kept = match pinned_network(root) {
+            Ok(network) => Some(network.spec),
+            Err(PinError::Missing { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let wallets = wallets(options, kept.as_ref());
+        if wallets.len() == 1 && !options.no_traffic {
+            return Err(PlanError::LonelyWallet);
+        }
+        let base = given.or_else(|| kept.clone()).unwrap_or_else(default_spec);
+        let spec = spec(options, base, &wallets);
+        if let Some(kept) = &kept {
+            refuse_contradiction(options, kept, &spec, root)?;
+        }
+        let network = Arc::new(Network::new(spec)?);
+        pin(root, &network)?;
+        Ok(Self {
+            network,
+            miners: miners(options),
+            wallets,
+            kernel: options.kernel.unwrap_or_else(Kernel::best),
+            min_txs: options.min_txs.unwrap_or(if options.no_traffic { 0 } else { MIN_TXS }),
+            max_wait: options.max_wait,
+            pause: (!options.no_traffic).then(|| options.pause.clone()),
+            seed: options.seed,
+            until_height: options.until_height,
+        })
+    }
+}
+
+/// The retarget as the spec file names it.
+pub(super) fn retarget_name(retarget: Retarget) -> &'static str {
+    match retarget {
+        Retarget::Asert => "asert",
+        Retarget::Fixed => "fixed",
+    }
+}
+
+/// The wallets; as many as genesis pays, where there is one already.
+fn wallets(options: &DevnetOptions, kept: Option<&ChainSpec>) -> Vec<WalletPlan> {
+    let all = (0..WALLETS_MAX).map(|index| wallet(options.seed, index));
+    let paid = |spec: &ChainSpec| {
+        let matches = all.clone().zip(&spec.allocations);
+        matches.take_while(|(wallet, paid)| *paid == &allocation(wallet)).count()
+    };
+    let wanted = options.wallets.map(|count| count as usize);
+    let count = wanted.or_else(|| kept.map(paid).filter(|paid| *paid > 0)).unwrap_or(WALLETS);
+    all.clone().take(count).collect()
+}
+
+fn wallet(seed: u64, index: usize) -> WalletPlan {
+    let known = WALLET_NAMES.get(index).copied();
+    let name = known.map_or_else(|| format!("Wallet{}", index + 1), str::to_owned);
+    WalletPlan { seed: Seed::devnet(seed, &name), name }
+}
+
+/// What genesis pays a wallet.
+fn allocation(wallet: &WalletPlan) -> Allocation {
+    let key = Account::new(&wallet.seed).receive_key(0);
+    Allocation { key, amount: Amount(WALLET_COINS * COIN) }
+}
+
+/// The miners, which share the threads that this computer has for mining.
+fn miners(options: &DevnetOptions) -> Vec<MinerPlan> {
+    let threads = options.threads.unwrap_or_else(engine::default_threads).get();
+    let miners = options.miners as usize;
+    let plan = |index: usize| {
+        let name = format!("miner{}", index + 1);
+        // The first ones take what cannot be divided.
+        let share = threads / miners + usize::from(index < threads % miners);
+        let payout = Account::new(&Seed::devnet(options.seed, &name)).receive_key(0);
+        let threads = NonZeroUsize::new(share).unwrap_or(NonZeroUsize::MIN);
+        MinerPlan { name, payout, threads }
+    };
+    (0..miners).map(plan).collect()
+}
+
+/// The numbers in the file that `--spec` names.
+fn given_spec(path: &Path) -> Result<ChainSpec, PlanError> {
+    let wrong = |problem: String| PlanError::SpecFile { path: path.to_owned(), problem };
+    let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let spec = ChainSpec::from_toml(&text).map_err(|error| wrong(error.to_string()))?;
+    if spec.address_prefix != DEVNET_PREFIX {
+        let got = &spec.address_prefix;
+        let problem = format!("address_prefix: got {got}, a devnet's is {DEVNET_PREFIX}");
+        return Err(wrong(problem));
+    }
+    Ok(spec)
+}
+
+/// The spec that the flags describe; what no flag says is as in `spec`. The wallets come first in
+/// genesis, and whoever else `spec` pays after them.
+fn spec(options: &DevnetOptions, mut spec: ChainSpec, wallets: &[WalletPlan]) -> ChainSpec {
+    if let Some(coin) = &options.coin {
+        (spec.coin_name, spec.coin_symbol) = (coin.name.clone(), coin.symbol.clone());
+    }
+    if let Some(bits) = options.difficulty {
+        (spec.starting_bits, spec.easiest_bits) = (bits, bits);
+    }
+    if let Some(retarget) = options.retarget {
+        spec.retarget = retarget;
+    }
+    if let Some(spacing_s) = options.spacing_s {
+        spec.spacing_s = spacing_s;
+        spec.half_life_s = spacing_s.saturating_mul(HALF_LIFE_SPACINGS);
+    }
+    let funded: Vec<Allocation> = wallets.iter().map(allocation).collect();
+    let others = spec.allocations.iter().filter(|entry| !funded.contains(entry)).copied();
+    let others: Vec<Allocation> = others.collect();
+    spec.allocations = funded.into_iter().chain(others).collect();
+    spec
+}
+
+fn default_spec() -> ChainSpec {
+    ChainSpec {
+        coin_name: "Lode".to_owned(),
+        coin_symbol: "LODE".to_owned(),
+        address_prefix: DEVNET_PREFIX.to_owned(),
+        starting_bits: DIFFICULTY_DEFAULT,
+        easiest_bits: DIFFICULTY_DEFAULT,
+        spacing_s: SPACING_S,
+        retarget: Retarget::Asert,
+        half_life_s: SPACING_S * HALF_LIFE_SPACINGS,
+        subsidy: Amount(SUBSIDY_COINS * COIN),
+        halving_interval: HALVING_INTERVAL,
+        maturity: MATURITY,
+        block_bytes_max: BLOCK_BYTES_MAX,
+        genesis_time: GENESIS_TIME,
+        allocations: Vec::new(),
+    }
+}
+
+/// Names the first field in which the network of `directory` is another than the one asked for.
+fn refuse_contradiction(
+    options: &DevnetOptions,
+    kept: &ChainSpec,
+    wanted: &ChainSpec,
+    directory: &Path,
+) -> Result<(), PlanError> {
+    let Some((field, kept, wanted)) = difference(kept, wanted) else {
+        let same = kept.allocations == wanted.allocations;
+        let directory = directory.to_owned();
+        return if same { Ok(()) } else { Err(PlanError::OtherWallets { directory }) };
+    };
+    let flag = match field {
+        _ if options.spec.is_some() => "--spec",
+        "coin_name" | "coin_symbol" => "--coin",
+        "starting_bits" | "easiest_bits" => "--difficulty",
+        "retarget" => "--retarget",
+        _ => "--spacing",
+    };
+    let directory = directory.to_owned();
+    Err(PlanError::Contradiction { directory, field, flag, kept, wanted })
+}
+
+/// The first field besides the allocations, with both values.
+fn difference(kept: &ChainSpec, wanted: &ChainSpec) -> Option<(&'static str, String, String)> {
+    let names = [
+        ("coin_name", &kept.coin_name, &wanted.coin_name),
+        ("coin_symbol", &kept.coin_symbol, &wanted.coin_symbol),
+    ];
+    let name = names.into_iter().find(|(_, kept, wanted)| kept != wanted);
+    if let Some((field, kept, wanted)) = name {
+        return Some((field, kept.clone(), wanted.clone()));
+    }
+    SpecFields::of(kept).difference(&SpecFields::of(wanted))
+}

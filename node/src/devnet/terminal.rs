@@ -1,0 +1,238 @@
+//! What people see: the accounts and ports at the start, a compact line per event, a table at the end.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write};
+
+use super::network::BOOTSTRAP;
+use super::report::{Line, Ready, Summary};
+
+/// Transactions that are remembered as shown, so that each appears once and not once a node.
+const SHOWN_MAX: usize = 1000;
+
+/// Characters of a hash that are shown: enough to tell blocks apart by eye.
+const HASH_SHOWN: usize = 10;
+
+/// How lines become text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Style {
+    /// One JSON object a line.
+    Json,
+    /// For people, with colors or without.
+    Text {
+        /// Whether escape codes are wanted.
+        colors: bool,
+    },
+}
+
+/// Where lines go.
+pub(super) struct Terminal<W> {
+    out: W,
+    style: Style,
+    shown: VecDeque<String>,
+}
+
+#[derive(Clone, Copy)]
+enum Color {
+    Plain,
+    Bold,
+    Dim,
+    Red,
+    Green,
+    Yellow,
+    Cyan,
+}
+
+impl Style {
+    /// JSON when it is asked for; colors only on a terminal, and never with `NO_COLOR`.
+    pub(super) fn of_stdout(json: bool) -> Self {
+        if json {
+            return Self::Json;
+        }
+        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self::Text { colors: io::stdout().is_terminal() && !no_color }
+    }
+}
+
+impl<W: Write> Terminal<W> {
+    /// Writes to `out`.
+    pub(super) fn new(out: W, style: Style) -> Self {
+        Self { out, style, shown: VecDeque::new() }
+    }
+
+    /// Writes one line (the first and the last are several, for people).
+    ///
+    /// # Errors
+    /// Mostly that nobody reads any more.
+    pub(super) fn line(&mut self, line: &Line<'_>) -> io::Result<()> {
+        let text = match self.style {
+            Style::Json => line.to_json(),
+            Style::Text { .. } => match self.text(line) {
+                Some(text) => text,
+                None => return Ok(()),
+            },
+        };
+        writeln!(self.out, "{text}")?;
+        self.out.flush()
+    }
+
+    /// The text for people; none for what would only be noise.
+    fn text(&mut self, line: &Line<'_>) -> Option<String> {
+        let (color, text) = match line {
+            Line::Ready(ready) => (Color::Plain, self.welcome(ready)),
+            Line::Summary(summary) => (Color::Plain, self.farewell(summary)),
+            Line::BlockFound { node, hash, height, .. } => {
+                (Color::Green, format!("{node:<9} found block {height} {}", short(hash)))
+            }
+            // One node's view is enough; the bootstrap node is nobody's rival.
+            Line::BlockConnected {
+                node,
+                hash,
+                height,
+                transactions,
+                fees,
+                target_zero_bits,
+                ..
+            } if *node == BOOTSTRAP => {
+                let text = format!(
+                    "{node:<9} block {height} {} {} payments, fees {}, {target_zero_bits} bits",
+                    short(hash),
+                    transactions.saturating_sub(1),
+                    coins(fees)
+                );
+                (Color::Cyan, text)
+            }
+            Line::Reorganized { node, to, height, disconnected, connected, .. } => {
+                let text = format!(
+                    "{node:<9} reorganized to {height} {}: {disconnected} off, {connected} on",
+                    short(to)
+                );
+                (Color::Yellow, text)
+            }
+            Line::BlockRefused { node, hash, reason, .. } => {
+                (Color::Red, format!("{node:<9} refused block {}: {reason}", short(hash)))
+            }
+            Line::TxAccepted { node, txid, fee, pending, .. } if self.is_new(txid) => {
+                let text =
+                    format!("{node:<9} tx {} fee {}, {pending} pending", short(txid), coins(fee));
+                (Color::Dim, text)
+            }
+            Line::TxRefused { node, txid, reason, .. } => {
+                (Color::Red, format!("{node:<9} refused tx {}: {reason}", short(txid)))
+            }
+            Line::Missed { node, count } => {
+                (Color::Yellow, format!("{node:<9} {count} events were not shown in time"))
+            }
+            Line::BlockConnected { .. }
+            | Line::TxAccepted { .. }
+            | Line::PeerReady { .. }
+            | Line::PeerLost { .. } => return None,
+        };
+        Some(self.paint(color, &text))
+    }
+
+    fn is_new(&mut self, txid: &str) -> bool {
+        if self.shown.iter().any(|shown| shown == txid) {
+            return false;
+        }
+        self.shown.push_back(txid.to_owned());
+        if self.shown.len() > SHOWN_MAX {
+            self.shown.pop_front();
+        }
+        true
+    }
+
+    fn welcome(&self, ready: &Ready) -> String {
+        let mut text = format!(
+            "{} devnet: {} bits, a block every {} s, kernel {}\ngenesis {}\n",
+            self.paint(Color::Bold, &ready.coin),
+            ready.difficulty,
+            ready.spacing_s,
+            ready.kernel,
+            ready.genesis
+        );
+        let _ = writeln!(text, "\n{}", self.paint(Color::Bold, "Accounts"));
+        for wallet in &ready.wallets {
+            let (name, symbol) = (&wallet.name, &ready.symbol);
+            let _ = writeln!(text, "  {name:<8} {} {} {symbol}", wallet.address, wallet.balance);
+            let _ = writeln!(text, "  {:<8} {}", "", self.paint(Color::Dim, &wallet.words));
+        }
+        let _ = writeln!(text, "\n{}", self.paint(Color::Bold, "Nodes"));
+        for node in &ready.nodes {
+            let threads = match node.threads {
+                0 => "does not mine".to_owned(),
+                1 => "1 thread".to_owned(),
+                threads => format!("{threads} threads"),
+            };
+            let _ = writeln!(text, "  {:<9} {} {threads}", node.name, node.address);
+        }
+        let _ = write!(text, "\nPress Ctrl-C to stop.");
+        if ready.kept {
+            let directory = ready.directory.display();
+            let _ = writeln!(text, " The chain stays in {directory}; look at it afterwards with");
+            let _ = writeln!(text, "  lode verify {directory}/{BOOTSTRAP}");
+            let _ = writeln!(text, "  lode export {directory}/{BOOTSTRAP}");
+        } else {
+            let _ = writeln!(text, " The chain is gone then; --data-dir DIR keeps it.");
+        }
+        text
+    }
+
+    fn farewell(&self, summary: &Summary) -> String {
+        let mut text = format!("\n{}\n", self.paint(Color::Bold, "Summary"));
+        for node in &summary.nodes {
+            let _ = writeln!(
+                text,
+                "  {:<9} height {} tip {} coins {} supply {}",
+                node.name,
+                node.height,
+                short(&node.tip),
+                short(&node.utxo_hash),
+                coins(&node.supply)
+            );
+        }
+        let _ = writeln!(
+            text,
+            "  {} blocks, {} transactions, {} hashes at {}/s, {} s",
+            summary.blocks,
+            summary.transactions,
+            summary.hashes,
+            summary.hash_rate,
+            summary.seconds
+        );
+        let verdict = if summary.agreed && summary.invariants.hold() {
+            self.paint(Color::Green, "all nodes agree, and every invariant holds")
+        } else {
+            self.paint(Color::Red, "the nodes do not agree, or an invariant is broken")
+        };
+        let _ = write!(text, "  {verdict}");
+        text
+    }
+
+    fn paint(&self, color: Color, text: &str) -> String {
+        if self.style != (Style::Text { colors: true }) {
+            return text.to_owned();
+        }
+        let code = match color {
+            Color::Plain => return text.to_owned(),
+            Color::Bold => "1",
+            Color::Dim => "2",
+            Color::Red => "31",
+            Color::Green => "32",
+            Color::Yellow => "33",
+            Color::Cyan => "36",
+        };
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    }
+}
+
+/// The beginning of a hash. Work makes block hashes begin with zeros, so those tell nothing.
+fn short(hash: &str) -> &str {
+    let digits = hash.trim_start_matches('0');
+    digits.get(..HASH_SHOWN).unwrap_or(digits)
+}
+
+/// An amount without the zeros at its end.
+fn coins(amount: &str) -> &str {
+    amount.trim_end_matches('0').trim_end_matches('.')
+}
