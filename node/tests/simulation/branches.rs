@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chain::block::Block;
+use chain::difficulty::Work;
 use chain::encoding::Encode;
 use chain::genesis::Network;
 use chain::hash::BlockHash;
@@ -62,7 +63,7 @@ impl Quarry {
         let mut block = Block { header, transactions };
         header.merkle_root = block.merkle_root().unwrap();
         block.header = grind(&header).unwrap();
-        let id = self.tree.insert(&block.header).unwrap();
+        let id = self.tree.insert(&block.header, Work::ZERO).unwrap();
         self.blocks.insert(block.header.hash(), block);
         id
     }
