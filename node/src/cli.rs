@@ -46,7 +46,8 @@ pub struct Coin {
     pub symbol: String,
 }
 
-/// `None` for `off`. (A name of its own, as clap takes a plain `Option` for a flag that may be left out.)
+/// `None` for `off`. (A name of its own, as clap takes a plain `Option` for a flag that may be left
+/// out.)
 pub type MaxWait = Option<Duration>;
 
 /// What `lode devnet` is told.
@@ -83,7 +84,8 @@ pub struct DevnetOptions {
     #[arg(long, value_name = "NAME:SYMBOL", value_parser = coin)]
     pub coin: Option<Coin>,
     /// Take the network's numbers from this file
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["difficulty", "retarget", "spacing_s", "coin"])]
+    #[arg(long, value_name = "FILE")]
+    #[arg(conflicts_with_all = ["difficulty", "retarget", "spacing_s", "coin"])]
     pub spec: Option<PathBuf>,
     /// Makes accounts and genesis: the same seed gives the same ones
     #[arg(long, default_value_t = 1)]

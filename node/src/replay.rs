@@ -1,6 +1,7 @@
 //! A chain replayed from genesis with every rule and signature, from the stored blocks alone.
 //!
-//! It shares the rules with the node, and nothing else: neither its coins nor its choice of a chain.
+//! It shares the rules with the node, and nothing else: neither its coins nor its choice of a
+//! chain.
 
 use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;

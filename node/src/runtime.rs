@@ -1,8 +1,8 @@
 //! The real body of a node: sockets, timers, threads and the disk around one machine.
 //!
 //! One thread owns the machine ([`lanes`] are its inbox, [`outside`] its hands). On a small tokio
-//! runtime run the [`listener`], the [`dialer`] and two tasks for each [`connection`]; the [`miner`]
-//! has a thread and a rayon pool, [`signatures`] are verified on another pool.
+//! runtime run the [`listener`], the [`dialer`] and two tasks for each [`connection`]; the
+//! [`miner`] has a thread and a rayon pool, [`signatures`] are verified on another pool.
 
 mod clock;
 mod codec;
@@ -319,8 +319,8 @@ impl MachineThread {
             .map_err(|error| StartError::Threads(error.to_string()))
     }
 
-    /// Serves the lanes until the node stops or the machine has trouble of its own. After such trouble
-    /// nothing is flushed: the next start recovers.
+    /// Serves the lanes until the node stops or the machine has trouble of its own. After such
+    /// trouble nothing is flushed: the next start recovers.
     fn run(mut self) -> Result<(), NodeFailure> {
         self.handle(Event::Wakeup)?;
         loop {

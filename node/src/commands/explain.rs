@@ -60,8 +60,8 @@ fn explain(subject: &Subject, network: Option<&Network>, json: bool) -> String {
     format!("{}{}", object.to_text(), rules::to_text(&verdicts))
 }
 
-/// The bytes behind an argument: hex digits in it, in a file, or in standard input; a file and standard
-/// input may also hold the bytes themselves.
+/// The bytes behind an argument: hex digits in it, in a file, or in standard input; a file and
+/// standard input may also hold the bytes themselves.
 fn read(what: &str) -> anyhow::Result<Vec<u8>> {
     let (bytes, place) = if what == "-" {
         (limited(io::stdin().lock()), "standard input")

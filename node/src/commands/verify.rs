@@ -159,7 +159,8 @@ fn problem(store: &Store, replayed: Option<Sums>) -> Option<String> {
     };
     (replayed != stored).then(|| {
         format!(
-            "the stored coins (supply {}, hash {}) are not those of the blocks (supply {}, hash {}); \
+            "the stored coins (supply {}, hash {}) are not those of the blocks \
+             (supply {}, hash {}); \
              run `lode verify --reindex`",
             stored.supply, stored.utxo_hash, replayed.supply, replayed.utxo_hash
         )

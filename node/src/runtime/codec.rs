@@ -27,8 +27,8 @@ pub(super) enum CodecError {
     Wire(#[from] WireError),
 }
 
-/// Finds frames in the bytes of one connection. It reserves nothing: the buffer grows with the bytes
-/// that arrive, never with the length that a frame claims.
+/// Finds frames in the bytes of one connection. It reserves nothing: the buffer grows with the
+/// bytes that arrive, never with the length that a frame claims.
 #[derive(Debug)]
 pub(super) struct FrameDecoder {
     phase: Phase,

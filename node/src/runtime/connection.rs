@@ -76,10 +76,12 @@ impl Sockets {
         }
     }
 
-    /// Serves a connection until it ends; the machine hears of its beginning, its messages and its end.
+    /// Serves a connection until it ends; the machine hears of its beginning, its messages and its
+    /// end.
     pub async fn serve(&self, stream: TcpStream, address: SocketAddr, direction: Direction) {
         let peer = PeerId(self.next_peer.fetch_add(1, Ordering::Relaxed));
-        // Without it a small answer waits for the acknowledgement of the one before; no harm if refused.
+        // Without it a small answer waits for the acknowledgement of the one before; no harm if
+        // refused.
         let _ = stream.set_nodelay(true);
         let outbound = Arc::new(Outbound::new(self.stop.child_token()));
         let (mut incoming, outgoing) = stream.into_split();

@@ -33,8 +33,8 @@ impl Handle {
         Self { lanes }
     }
 
-    /// Runs `question` between two events, on one consistent state. It should be quick: the node does
-    /// nothing else meanwhile.
+    /// Runs `question` between two events, on one consistent state. It should be quick: the node
+    /// does nothing else meanwhile.
     ///
     /// # Errors
     /// [`AskError`].

@@ -14,8 +14,8 @@ pub(super) const GUARANTEED_BYTES: usize = 64 * 1024;
 /// Bytes that all connections together may hold beyond that.
 pub(super) const SHARED_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// What all connections of a node hold beyond their guarantee. When it runs out, the connection that
-/// holds most (the one that holds it longest among equals) is dropped.
+/// What all connections of a node hold beyond their guarantee. When it runs out, the connection
+/// that holds most (the one that holds it longest among equals) is dropped.
 pub(super) struct InboundMemory {
     max: usize,
     shared: Mutex<Shared>,

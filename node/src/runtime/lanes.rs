@@ -129,8 +129,8 @@ impl Lanes {
         Ok(())
     }
 
-    /// Lets [`Lanes::next`] say [`Work::Stop`] for ever. What waits is dropped, so that whoever waits
-    /// for an answer hears of it.
+    /// Lets [`Lanes::next`] say [`Work::Stop`] for ever. What waits is dropped, so that whoever
+    /// waits for an answer hears of it.
     pub fn close(&self) {
         let dropped = {
             let mut waiting = self.lock();

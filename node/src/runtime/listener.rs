@@ -10,8 +10,8 @@ use tokio::time::sleep;
 use super::connection::Sockets;
 use crate::machine::Direction;
 
-/// Inbound connections at once: the 64 peers, 128 wallets and 16 directory calls that a machine admits
-/// once it knows what they are, and room for as many that have not said so yet.
+/// Inbound connections at once: the 64 peers, 128 wallets and 16 directory calls that a machine
+/// admits once it knows what they are, and room for as many that have not said so yet.
 const INBOUND_MAX: usize = 416;
 
 /// Pause after the operating system refused to accept (mostly for want of file descriptors).

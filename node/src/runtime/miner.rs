@@ -83,8 +83,8 @@ pub enum MinerError {
 }
 
 impl TemplateSlot {
-    /// Search `template` from now on and no other; rest without one. Whatever is being searched stops
-    /// within a batch.
+    /// Search `template` from now on and no other; rest without one. Whatever is being searched
+    /// stops within a batch.
     pub fn set(&self, template: Option<Arc<Template>>) {
         let mut current = self.lock();
         current.offered = template;
@@ -152,8 +152,8 @@ impl Current {
 }
 
 impl MiningThread {
-    /// Starts the engine's pool and the thread that gives it its jobs. Both yield to everything else
-    /// that runs on the computer.
+    /// Starts the engine's pool and the thread that gives it its jobs. Both yield to everything
+    /// else that runs on the computer.
     pub fn start(
         config: MiningConfig,
         lanes: Arc<Lanes>,
@@ -235,8 +235,8 @@ struct Space {
 }
 
 impl Space {
-    /// Everything that a header has. A part is some seconds of work for one thread, so that the time in
-    /// the header stays close to the clock.
+    /// Everything that a header has. A part is some seconds of work for one thread, so that the
+    /// time in the header stays close to the clock.
     const WHOLE: Self =
         Self { groups: ROLLING_GROUPS, nonce_max: u32::MAX, nonces_at_once: 1 << 24 };
 }

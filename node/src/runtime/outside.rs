@@ -57,8 +57,15 @@ impl Outside {
         if matches!(work.event, Event::Disconnected { .. }) {
             return self.connections.remove(&peer).is_some();
         }
-        matches!(work.event, Event::Connected { .. })
-            || self.connections.get(&peer).is_some_and(|outbound| outbound.is_open())
+        if matches!(work.event, Event::Connected { .. }) {
+            return true;
+        }
+        let Some(outbound) = self.connections.get(&peer).filter(|outbound| outbound.is_open())
+        else {
+            return false;
+        };
+        // The queue may have filled since this was on its way; then it is told again later.
+        !matches!(work.event, Event::Drained { .. }) || outbound.is_drained_or_will_tell()
     }
 
     /// Carries out `effects` in their order.

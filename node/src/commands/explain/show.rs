@@ -212,7 +212,8 @@ fn hex_zeros(bits: u32) -> String {
     format!("{}{quarters}", bits / 4)
 }
 
-/// Seconds since 1970 as a date and a time of day, by the civil calendar that repeats every 400 years.
+/// Seconds since 1970 as a date and a time of day, by the civil calendar that repeats every 400
+/// years.
 fn utc(time: u32) -> String {
     let (days, second) = (time / 86_400, time % 86_400);
     // Days since 1 March of the year 0, so that the leap day is a year's last.

@@ -87,7 +87,10 @@ proptest! {
     }
 
     #[test]
-    fn a_payload_cut_short_or_with_one_byte_more_is_refused(message in any_message(), cut: prop::sample::Index) {
+    fn a_payload_cut_short_or_with_one_byte_more_is_refused(
+        message in any_message(),
+        cut: prop::sample::Index,
+    ) {
         let whole = message.to_frame();
         let is_hello = whole.command == command::HELLO;
         let mut longer = whole.clone();

@@ -1,6 +1,6 @@
 //! Connections, with a test in the machine's place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 
@@ -91,23 +91,26 @@ fn polite(event: &Event) -> Vec<Effect> {
     }
 }
 
-/// Says hello on connections of either direction, then sends `count` blocks, each when the queue has
-/// room for it.
+/// Exchanges hellos on connections of either direction, then sends `count` blocks, each when the
+/// queue has room for it. It asks for room twice as often as it needs to.
 fn sends_blocks(count: usize, bytes: usize) -> impl FnMut(&Event) -> Vec<Effect> + Send {
     let mut left: BTreeMap<PeerId, usize> = BTreeMap::new();
+    let mut dialed: BTreeSet<PeerId> = BTreeSet::new();
+    let ask = |peer: PeerId| [Effect::NotifyDrained { peer }, Effect::NotifyDrained { peer }];
     move |event| match event {
         Event::Connected { peer, direction: Direction::Outbound, .. } => {
+            dialed.insert(*peer);
             vec![send(*peer, &hello())]
         }
         Event::Message { peer, message } if matches!(**message, Message::Hello(_)) => {
-            // The one who was dialled has not said hello yet; a second one does no harm here.
             left.insert(*peer, count);
-            vec![send(*peer, &hello()), Effect::NotifyDrained { peer: *peer }]
+            let answer = (!dialed.contains(peer)).then(|| send(*peer, &hello()));
+            answer.into_iter().chain(ask(*peer)).collect()
         }
         Event::Drained { peer } => match left.get_mut(peer) {
             Some(left) if *left > 0 => {
                 *left -= 1;
-                vec![send(*peer, &block(bytes)), Effect::NotifyDrained { peer: *peer }]
+                [send(*peer, &block(bytes))].into_iter().chain(ask(*peer)).collect()
             }
             _ => vec![],
         },

@@ -85,7 +85,9 @@ fn a_stopped_node_frees_its_port_closes_its_connections_and_answers_no_more() {
     let mut client = Client::connect(address);
     node.stop().unwrap();
     assert!(ended.is_cancelled());
-    assert!(client.is_closed());
+    // The node may have stopped before it took the connection up, which makes the end a reset.
+    let end = client.stream.read(&mut [0; 1]).map_err(|error| error.kind());
+    assert!(matches!(end, Ok(0) | Err(io::ErrorKind::ConnectionReset)), "{end:?}");
     assert_eq!(handle.ask_blocking(|_| ()), Err(AskError::Stopped));
     let mut again = config();
     again.listen = address;
