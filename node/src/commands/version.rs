@@ -26,13 +26,13 @@ fn people(trials: &[Trial], chosen: Kernel) -> String {
     let features =
         if features.is_empty() { "none that a kernel uses".to_owned() } else { features.join(" ") };
     let mut line = |name: &str, value: &str| {
-        writeln!(text, "{name:<14}{value}").expect("writing to a String cannot fail");
+        writeln!(text, "{name:<17}{value}").expect("writing to a String cannot fail");
     };
     line("cpu", &format!("{} {features}", std::env::consts::ARCH));
     line("threads", &format!("{} for mining unless told otherwise", engine::default_threads()));
     for trial in trials {
         let name = format!("kernel {}", trial.kernel.name());
-        line(&name, &format!(" {}", verdict(trial)));
+        line(&name, &verdict(trial));
     }
     line("chosen", &format!("{}: {}", chosen.name(), reason(trials, chosen)));
     text
