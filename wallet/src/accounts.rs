@@ -1,8 +1,8 @@
 //! `Account`: the keys of a wallet by BIP 32, and which of them are fresh.
 //!
-//! Keys lie at `m/86'/1'/0'/branch/index`, branch 0 for receiving and 1 for change. 86' is the purpose
-//! of BIP 86 (one x-only key an output), though outputs pay the key itself, without BIP 341's tweak;
-//! 1' is SLIP 44's coin type of every network that has none of its own.
+//! Keys lie at `m/86'/1'/0'/branch/index`, branch 0 for receiving and 1 for change. 86' is the
+//! purpose of BIP 86 (one x-only key an output), though outputs pay the key itself, without BIP
+//! 341's tweak; 1' is SLIP 44's coin type of every network that has none of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -13,7 +13,8 @@ use zeroize::Zeroizing;
 
 use crate::seed::Seed;
 
-/// Unused keys behind the last used one that are still watched: a restore finds whatever lies within.
+/// Unused keys behind the last used one that are still watched: a restore finds whatever lies
+/// within.
 pub const GAP_LIMIT: u32 = 20;
 
 const PURPOSE: u32 = 86 | ChildNumber::HARDENED_FLAG;
@@ -81,8 +82,8 @@ impl Account {
         self.change.fresh()
     }
 
-    /// Every key whose history belongs to the wallet: up to [`GAP_LIMIT`] behind the last used one of
-    /// each branch.
+    /// Every key whose history belongs to the wallet: up to [`GAP_LIMIT`] behind the last used one
+    /// of each branch.
     pub fn watched(&self) -> impl Iterator<Item = OutputKey> + '_ {
         let keys = self.receive.derived.iter().chain(&self.change.derived);
         keys.copied()
@@ -116,8 +117,8 @@ impl Account {
         }
     }
 
-    /// From now on exactly `keys` are used. Keys of payments that will never confirm become fresh again,
-    /// so that they leave no gap that a restore could not see across.
+    /// From now on exactly `keys` are used. Keys of payments that will never confirm become fresh
+    /// again, so that they leave no gap that a restore could not see across.
     pub fn set_used(&mut self, keys: &BTreeSet<OutputKey>) {
         self.receive.used.clear();
         self.change.used.clear();

@@ -1,8 +1,8 @@
 //! Coin selection: which coins a payment spends. Integers only, no clock, no state.
 //!
 //! Three methods each propose a set of coins and the proposal with the least *waste* wins: the fee
-//! that is really paid, plus what it will cost to spend the change one day. Coins that cost more than
-//! they bring are never used.
+//! that is really paid, plus what it will cost to spend the change one day. Coins that cost more
+//! than they bring are never used.
 
 use std::cmp::Reverse;
 
@@ -202,8 +202,8 @@ impl Terms {
         u128::from(self.target.0) + u128::from(self.fee(inputs, outputs).0)
     }
 
-    /// The largest rest of `inputs` coins that is better left to the miner than taken as change. A fixed
-    /// fee is meant exactly, so nothing is ever left then.
+    /// The largest rest of `inputs` coins that is better left to the miner than taken as change. A
+    /// fixed fee is meant exactly, so nothing is ever left then.
     fn droppable(&self, inputs: usize) -> u128 {
         let output_cost = self.needed(inputs, 2) - self.needed(inputs, 1);
         output_cost + u128::from(self.spending_cost().0)

@@ -1,7 +1,8 @@
-//! `History`: the coins, the balance and the movements that follow from proven and pending transactions.
+//! `History`: the coins, the balance and the movements that follow from proven and pending
+//! transactions.
 //!
-//! It is a value, built anew from everything known, so a reorganization needs no undoing: what is not
-//! on the node's best chain any more is simply not among what it is built from.
+//! It is a value, built anew from everything known, so a reorganization needs no undoing: what is
+//! not on the node's best chain any more is simply not among what it is built from.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,8 +22,8 @@ mod confirmed;
 mod pending;
 pub mod proof;
 
-/// Most unconfirmed transactions that may hang together, so that nodes take them: the coin's own and
-/// those before it must leave room for the one that spends it.
+/// Most unconfirmed transactions that may hang together, so that nodes take them: the coin's own
+/// and those before it must leave room for the one that spends it.
 const PENDING_CHAIN_MAX: usize = 25;
 
 /// The end of a node's best chain.
@@ -172,9 +173,10 @@ pub struct History {
 }
 
 impl History {
-    /// Builds it from proven entries (in any order, repeated where several keys have them), from this
-    /// wallet's own payments and from what a node has pending. Entries and pending transactions that
-    /// do not touch a key that `owns` knows change nothing. Genesis is always known.
+    /// Builds it from proven entries (in any order, repeated where several keys have them), from
+    /// this wallet's own payments and from what a node has pending. Entries and pending
+    /// transactions that do not touch a key that `owns` knows change nothing. Genesis is always
+    /// known.
     ///
     /// # Errors
     /// [`HistoryError`] when the entries contradict each other.
@@ -276,7 +278,8 @@ impl History {
         balance
     }
 
-    /// Every transaction that touches the wallet: confirmed ones in the chain's order, then pending ones.
+    /// Every transaction that touches the wallet: confirmed ones in the chain's order, then pending
+    /// ones.
     pub fn movements(&self) -> impl Iterator<Item = &Movement> {
         self.confirmed.movements().iter().chain(self.pending.movements())
     }
@@ -302,14 +305,14 @@ impl History {
     }
 }
 
-/// Adds to a sum that is bounded elsewhere: confirmed coins by the check in `ConfirmedCoins`, pending
-/// ones by the check in `PendingCoins`.
+/// Adds to a sum that is bounded elsewhere: confirmed coins by the check in `ConfirmedCoins`,
+/// pending ones by the check in `PendingCoins`.
 fn add(sum: &mut Amount, amount: Amount) {
     *sum = Amount(sum.0.saturating_add(amount.0));
 }
 
-/// The movement that `transaction` is; `None` when it does not touch the wallet. `spent` says what an
-/// input spends of this wallet.
+/// The movement that `transaction` is; `None` when it does not touch the wallet. `spent` says what
+/// an input spends of this wallet.
 fn movement(
     transaction: &Transaction,
     state: MovementState,

@@ -1,7 +1,7 @@
 //! Keys, coin selection, payments and history: everything a wallet does that needs no screen.
 //!
-//! Blocking sockets, one thread. The wallet believes no amount that is not in a block with work behind
-//! it, and sends a payment only in the bytes it was signed in.
+//! Blocking sockets, one thread. The wallet believes no amount that is not in a block with work
+//! behind it, and sends a payment only in the bytes it was signed in.
 
 pub mod accounts;
 pub mod coin_selection;

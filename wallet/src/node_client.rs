@@ -4,7 +4,7 @@
 //! outbound queue fill up. Pings that arrive meanwhile are answered.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 use std::{io, str};
 
 use chain::encoding::{Decode, Encode};
@@ -21,16 +21,16 @@ use chain::wire::wallet::{
 use chain::wire::{ByteString, Message, PROTOCOL_VERSION};
 
 use crate::history::ChainTip;
-use connection::Connection;
+use connection::{Connection, deadline};
 
 mod connection;
 
-/// Most entries of one key's history that are taken from one node: enough for years of payments, and
-/// a bound on what a node can make a wallet hold.
+/// Most entries of one key's history that are taken from one node: enough for years of payments,
+/// and a bound on what a node can make a wallet hold.
 pub const HISTORY_ENTRIES_MAX: usize = 100_000;
 
-/// Messages that may come instead of the answer before the node is given up (unknown commands, answers
-/// to questions that timed out).
+/// Messages that may come instead of the answer before the node is given up (unknown commands,
+/// answers to questions that timed out).
 const STRAYS_MAX: u32 = 64;
 
 /// How long to wait for a node.
@@ -43,8 +43,8 @@ pub struct Timeouts {
 }
 
 impl Default for Timeouts {
-    /// Five seconds to connect, as nodes give for a handshake, and thirty for an answer, as they give
-    /// for a frame.
+    /// Five seconds to connect, as nodes give for a handshake, and thirty for an answer, as they
+    /// give for a frame.
     fn default() -> Self {
         Self { connect: Duration::from_secs(5), answer: Duration::from_secs(30) }
     }
@@ -147,8 +147,8 @@ impl NodeClient {
     /// Hands a payment to the node. The same transaction may be handed over any number of times.
     ///
     /// # Errors
-    /// [`ClientError`]; after [`ClientError::TimedOut`] or [`ClientError::Closed`] the node may have
-    /// it or not.
+    /// [`ClientError`]; after [`ClientError::TimedOut`] or [`ClientError::Closed`] the node may
+    /// have it or not.
     pub fn submit(&mut self, transaction: &Transaction) -> Result<SubmitOutcome, ClientError> {
         let request = self.next_request();
         let bytes = ByteString(transaction.encode());
@@ -255,13 +255,13 @@ impl NodeClient {
         })
     }
 
-    /// Answers the node's pings for as long as `duration`; call it when there is nothing else to ask,
-    /// or the node takes the connection for dead after three minutes.
+    /// Answers the node's pings for as long as `duration`; call it when there is nothing else to
+    /// ask, or the node takes the connection for dead after three minutes.
     ///
     /// # Errors
     /// [`ClientError`], but never [`ClientError::TimedOut`].
     pub fn stay(&mut self, duration: Duration) -> Result<(), ClientError> {
-        let until = Instant::now() + duration;
+        let until = deadline(duration);
         loop {
             match self.connection.receive(until) {
                 Ok(Some(Message::Ping(number))) => self.connection.send(&Message::Pong(number))?,
@@ -306,8 +306,8 @@ impl NodeClient {
 /// Asks the bootstrap node at `address` for the spec of its network, which the caller then pins.
 ///
 /// # Errors
-/// [`ClientError`], also for a spec that does not pass its own checks or is not the network's that the
-/// node says it is on.
+/// [`ClientError`], also for a spec that does not pass its own checks or is not the network's that
+/// the node says it is on.
 pub fn fetch_spec(address: SocketAddr, timeouts: Timeouts) -> Result<ChainSpec, ClientError> {
     let mut client = NodeClient::greet(address, Role::Directory, None, timeouts)?;
     let question = Message::Directory(DirectoryMessage::GetSpec(()));

@@ -81,8 +81,8 @@ impl Seed {
         Ok(Self { entropy, devnet: false })
     }
 
-    /// The seed of the devnet wallet `name` under the devnet's `seed`. Anybody can compute it, so it is
-    /// worthless outside devnets, and [`crate::Wallet::new`] refuses it there.
+    /// The seed of the devnet wallet `name` under the devnet's `seed`. Anybody can compute it, so
+    /// it is worthless outside devnets, and [`crate::Wallet::new`] refuses it there.
     pub fn devnet(seed: u64, name: &str) -> Self {
         let hash = tagged_hash("lode/devnet-seed", &[&seed.to_le_bytes(), name.as_bytes()]);
         let mut entropy = Zeroizing::new([0; ENTROPY_BYTES]);
@@ -177,7 +177,8 @@ mod tests {
             "5eb00bbddcf069084889a8ab9155568165f5c453ccb85e70811aaed6f6da5fc1\
              9a5ac40b389cd370d086206dec8aa6c43daea6690f20ad3d8d48b2d2ce9e38e4"
         );
-        // The official vectors stretch with a passphrase, so the library is held against one of them.
+        // The official vectors stretch with a passphrase, so the library is held against one of
+        // them.
         assert_eq!(
             to_hex(&seed.mnemonic().to_seed_normalized("TREZOR")),
             "c55257c360c07c72029aebc1b53c05ed0362ada38ead3e3e9efa3708e5349553\

@@ -31,6 +31,8 @@ pub(crate) struct NodeState {
     pub lie: fn(&mut HistoryEntry),
     /// Mines a block after the next answer to a history question, so many times.
     pub mines_meanwhile: u32,
+    /// Mines what is pending right before the next question for it is answered.
+    pub mines_when_asked_for_pending: bool,
 }
 
 pub(crate) type SharedState = Arc<Mutex<NodeState>>;
@@ -44,6 +46,7 @@ pub(crate) fn start(chain: TestChain) -> (SocketAddr, SharedState) {
         dies_on_submit: false,
         lie: |_| {},
         mines_meanwhile: 0,
+        mines_when_asked_for_pending: false,
     }));
     let shared = Arc::clone(&state);
     let address = serve(move |stream| converse(stream, &shared));
@@ -156,6 +159,9 @@ fn answer(question: WalletMessage, state: &mut NodeState) -> Option<WalletMessag
             WalletMessage::History(History { request, tip, tip_height, entries, more })
         }
         WalletMessage::GetPending(question) => {
+            if std::mem::take(&mut state.mines_when_asked_for_pending) {
+                state.chain.mine_pending(question.key);
+            }
             let pending = state.chain.pending_of(&question.key);
             let transactions = pending.iter().map(|pending| ByteString(pending.encode()));
             let request = question.request;

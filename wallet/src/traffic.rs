@@ -36,15 +36,15 @@ impl<R: Rng> Traffic<R> {
         Self { pause_ms, fee_min: fee_min.max(Amount(1)), rng }
     }
 
-    /// How long to wait before the next payment. Uniform, so payments come at a steady rate, not in the
-    /// bursts that independent arrivals would make.
+    /// How long to wait before the next payment. Uniform, so payments come at a steady rate, not in
+    /// the bursts that independent arrivals would make.
     pub fn next_pause(&mut self) -> Duration {
         let end = (*self.pause_ms.end()).max(*self.pause_ms.start());
         Duration::from_millis(self.rng.random_range(*self.pause_ms.start()..=end))
     }
 
-    /// A payment between two of the wallets, which have `available` to spend: the payer is any that can
-    /// afford one, the receiver any other. `None` when nobody can, or nobody else is there.
+    /// A payment between two of the wallets, which have `available` to spend: the payer is any that
+    /// can afford one, the receiver any other. `None` when nobody can, or nobody else is there.
     pub fn next_payment(&mut self, available: &[Amount]) -> Option<PlannedPayment> {
         let can_pay = |funds: &Amount| self.affordable_fee_max(*funds) >= Some(self.fee_min);
         let payers: Vec<usize> =
@@ -56,9 +56,9 @@ impl<R: Rng> Traffic<R> {
         self.next_payment_by(payer, available[payer], available.len())
     }
 
-    /// A payment by one of `wallets` wallets, which has `available` to spend: an amount of up to a tenth
-    /// of it (so nobody is soon broke), but at least the fee. `None` when it cannot afford one, or
-    /// nobody else is there.
+    /// A payment by one of `wallets` wallets, which has `available` to spend: an amount of up to a
+    /// tenth of it (so nobody is soon broke), but at least the fee. `None` when it cannot afford
+    /// one, or nobody else is there.
     pub fn next_payment_by(
         &mut self,
         payer: usize,

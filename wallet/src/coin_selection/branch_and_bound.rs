@@ -8,8 +8,8 @@ const TRIES_MAX: u32 = 100_000;
 /// The set of `coins` (sorted, largest first) with the least waste among those that need no change;
 /// `None` when there is none, or none was found in time.
 ///
-/// Every set is reached by taking or leaving the coins in order. A branch is cut as soon as all that is
-/// left cannot suffice, or what is taken costs more than the best set so far.
+/// Every set is reached by taking or leaving the coins in order. A branch is cut as soon as all
+/// that is left cannot suffice, or what is taken costs more than the best set so far.
 pub(super) fn branch_and_bound(coins: &[Candidate], terms: &Terms) -> Option<Proposal> {
     let mut search = Search {
         coins,
@@ -58,8 +58,8 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Notes the set that is taken when it is the best so far; false when taking more, from position
-    /// `next` on, leads nowhere.
+    /// Notes the set that is taken when it is the best so far; false when taking more, from
+    /// position `next` on, leads nowhere.
     fn goes_on(&mut self, next: usize) -> bool {
         let count = self.taken.len();
         if self.best.as_ref().is_some_and(|(best, _)| self.spent >= *best) {

@@ -84,8 +84,8 @@ proptest! {
                 let mine = selection.attempts.iter().find(|one| one.method == selection.method);
                 prop_assert_eq!(mine.unwrap().proposal.as_ref(), Some(&selection.chosen));
             }
-            // Largest first takes the fewest coins, so it fails only where all fail, or where its sum
-            // is more than all money, which the coins of one chain never reach.
+            // Largest first takes the fewest coins, so it fails only where all fail, or where its
+            // sum is more than all money, which the coins of one chain never reach.
             Err(SelectionError::Impossible) => {
                 let huge = total(&useful) > u128::from(MAX_MONEY.0);
                 prop_assert!(huge || !possible || !terms.fee(1, 1).is_possible());

@@ -1,8 +1,8 @@
 //! Pending coins: what waiting transactions will do to the wallet, as far as that can be believed.
 //!
-//! A node may say anything about what waits. So a transaction that spends this wallet's coins counts
-//! only when all of its inputs are this wallet's and every signature holds: nobody else could have made
-//! it. One that pays this wallet counts as promised, and is never spent from.
+//! A node may say anything about what waits. So a transaction that spends this wallet's coins
+//! counts only when all of its inputs are this wallet's and every signature holds: nobody else
+//! could have made it. One that pays this wallet counts as promised, and is never spent from.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -53,7 +53,8 @@ struct Listed<'a> {
 }
 
 impl PendingCoins {
-    /// This wallet's own payments come first: where a node's transactions conflict with them, they count.
+    /// This wallet's own payments come first: where a node's transactions conflict with them, they
+    /// count.
     pub fn build(
         confirmed: &ConfirmedCoins,
         owns: &dyn Fn(&OutputKey) -> bool,
@@ -182,9 +183,9 @@ impl PendingCoins {
     }
 }
 
-/// Transactions in an order that has parents first. A child may be listed before its parent; without
-/// the parent's coins it would be misread as a promise of others. So it waits for its parent, and for
-/// ever when that is not believed.
+/// Transactions in an order that has parents first. A child may be listed before its parent;
+/// without the parent's coins it would be misread as a promise of others. So it waits for its
+/// parent, and for ever when that is not believed.
 struct Waiting<'a> {
     /// Those that wait for no other.
     ready: VecDeque<Listed<'a>>,

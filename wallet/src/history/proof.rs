@@ -1,8 +1,10 @@
-//! Proofs: what a node says about a confirmed transaction, believed only as far as work stands behind it.
+//! Proofs: what a node says about a confirmed transaction, believed only as far as work stands
+//! behind it.
 //!
-//! An entry is believed when its transaction hashes up to the merkle root of a header that meets its own
-//! target, and that target is no easier than the network's easiest. A node can still withhold entries,
-//! or name a height or block that is not on the best chain: only a chain of headers could show that.
+//! An entry is believed when its transaction hashes up to the merkle root of a header that meets
+//! its own target, and that target is no easier than the network's easiest. A node can still
+//! withhold entries, or name a height or block that is not on the best chain: only a chain of
+//! headers could show that.
 
 use chain::encoding::{Decode, DecodeError};
 use chain::genesis::Network;

@@ -10,8 +10,15 @@ use chain::wire::hello::Hello;
 
 use super::{ClientError, Timeouts};
 
-/// Bytes that are asked of the socket at once: memory grows with what arrives, not with what is claimed.
+/// Bytes that are asked of the socket at once: memory grows with what arrives, not with what is
+/// claimed.
 const READ_BYTES: usize = 16 * 1024;
+
+/// The moment `wait` from now; never so far away that a clock could not name it.
+pub(super) fn deadline(wait: Duration) -> Instant {
+    const WAIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+    Instant::now() + wait.min(WAIT_MAX)
+}
 
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -36,7 +43,7 @@ impl Connection {
 
     /// When an answer to a question that is asked now must be there.
     pub fn answer_deadline(&self) -> Instant {
-        Instant::now() + self.answer
+        deadline(self.answer)
     }
 
     #[cfg(test)]

@@ -1,4 +1,5 @@
-//! Tests of `Wallet` with a node on a real socket: from the first payment to reorganizations and lies.
+//! Tests of `Wallet` with a node on a real socket: from the first payment to reorganizations and
+//! lies.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -221,6 +222,21 @@ fn a_tip_that_moves_while_the_history_is_read_is_waited_out() {
     state.lock().unwrap().mines_meanwhile = u32::MAX;
     mine(&state);
     assert!(matches!(wallet.sync(&mut client), Err(SyncError::TipMoves)));
+}
+
+#[test]
+fn a_payment_that_confirms_while_pending_ones_are_read_is_not_lost() {
+    let mut wallet = wallet();
+    let (state, connect) = node();
+    let mut client = connect();
+    let payment = pay(&mut wallet, 5);
+    client.submit(&payment.transaction()).unwrap();
+    let mut watching = self::wallet();
+    watching.sync(&mut client).unwrap();
+    assert_eq!(watching.balance().pending_out, Amount(5 * COIN + COIN / 100));
+    state.lock().unwrap().mines_when_asked_for_pending = true;
+    assert_eq!(watching.sync(&mut client).unwrap().confirmed[0], payment.txid);
+    assert_eq!(watching.balance().pending_out, Amount::ZERO);
 }
 
 #[test]
