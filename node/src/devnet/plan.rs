@@ -224,17 +224,20 @@ fn allocation(wallet: &WalletPlan) -> Allocation {
 
 /// The miners, which share the threads that this computer has for mining.
 fn miners(options: &DevnetOptions) -> Vec<MinerPlan> {
-    let threads = options.threads.unwrap_or_else(engine::default_threads).get();
-    let miners = options.miners as usize;
-    let plan = |index: usize| {
-        let name = format!("miner{}", index + 1);
-        // The first ones take what cannot be divided.
-        let share = threads / miners + usize::from(index < threads % miners);
+    let threads = options.threads.unwrap_or_else(engine::default_threads);
+    let plan = |(number, threads)| {
+        let name = format!("miner{number}");
         let payout = Account::new(&Seed::devnet(options.seed, &name)).receive_key(0);
-        let threads = NonZeroUsize::new(share).unwrap_or(NonZeroUsize::MIN);
         MinerPlan { name, payout, threads }
     };
-    (0..miners).map(plan).collect()
+    (1..).zip(shares(threads, options.miners as usize)).map(plan).collect()
+}
+
+/// `threads` in even shares, one at least; the first ones take what cannot be divided.
+fn shares(threads: NonZeroUsize, miners: usize) -> impl Iterator<Item = NonZeroUsize> {
+    let (each, rest) = (threads.get() / miners, threads.get() % miners);
+    let share = move |index| each + usize::from(index < rest);
+    (0..miners).map(move |index| NonZeroUsize::new(share(index)).unwrap_or(NonZeroUsize::MIN))
 }
 
 /// The numbers in the file that `--spec` names.
@@ -326,4 +329,85 @@ fn difference(kept: &ChainSpec, wanted: &ChainSpec) -> Option<(&'static str, Str
         return Some((field, kept.clone(), wanted.clone()));
     }
     SpecFields::of(kept).difference(&SpecFields::of(wanted))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn options(arguments: &str) -> DevnetOptions {
+        let words = ["lode", "devnet"].into_iter().chain(arguments.split_whitespace());
+        match Cli::parse_from(words).command {
+            Some(Command::Devnet(options)) => *options,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn plan(arguments: &str, root: &Path) -> Result<Plan, PlanError> {
+        Plan::new(&options(arguments), root)
+    }
+
+    #[test]
+    fn a_difficulty_is_where_the_chain_starts_and_the_easiest_there_is() {
+        let root = tempfile::tempdir().unwrap();
+        let spec = plan("--difficulty 5x", root.path()).unwrap().network.spec.clone();
+        assert_eq!((spec.starting_bits, spec.easiest_bits), (20, 20));
+    }
+
+    #[test]
+    fn without_traffic_the_miners_do_not_wait_for_payments() {
+        let min_txs = |arguments| {
+            let root = tempfile::tempdir().unwrap();
+            plan(arguments, root.path()).unwrap().min_txs
+        };
+        assert_eq!(min_txs("--no-traffic"), 0);
+        assert_eq!(min_txs("--no-traffic --min-txs 2"), 2);
+        assert_eq!(min_txs(""), 4);
+    }
+
+    #[test]
+    fn a_kept_network_is_taken_up_with_what_no_flag_says() {
+        let root = tempfile::tempdir().unwrap();
+        let first = plan("--wallets 3 --spacing 9s --coin Gold:AU", root.path()).unwrap();
+        let again = plan("", root.path()).unwrap();
+        assert_eq!(first.network, again.network);
+        assert_eq!(again.wallets.len(), 3);
+        // Some of the wallets may rest; none can be added.
+        assert_eq!(plan("--wallets 2", root.path()).unwrap().wallets.len(), 2);
+        assert!(matches!(plan("--wallets 4", root.path()), Err(PlanError::OtherWallets { .. })));
+    }
+
+    #[test]
+    fn the_spec_file_of_a_devnet_makes_the_same_network_elsewhere() {
+        let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let first = plan("--difficulty 9", here.path()).unwrap();
+        let file = here.path().join("spec.toml");
+        let second = plan(&format!("--spec {}", file.display()), there.path()).unwrap();
+        assert_eq!(first.network, second.network);
+    }
+
+    #[test]
+    fn a_spec_file_of_another_kind_of_network_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("other.toml");
+        fs::write(&file, crate::samples::network(8).spec.to_toml()).unwrap();
+        let refused = plan(&format!("--spec {}", file.display()), root.path());
+        let said = refused.unwrap_err().to_string();
+        assert!(said.contains("address_prefix"), "{said}");
+    }
+
+    proptest! {
+        #[test]
+        fn the_miners_share_all_threads_and_each_has_one(miners in 1usize..=16, threads in 1usize..64) {
+            let shares: Vec<usize> =
+                shares(NonZeroUsize::new(threads).unwrap(), miners).map(NonZeroUsize::get).collect();
+            prop_assert_eq!(shares.len(), miners);
+            prop_assert_eq!(shares.iter().sum::<usize>(), threads.max(miners));
+            prop_assert!(shares[0] - shares[miners - 1] <= 1);
+        }
+    }
 }

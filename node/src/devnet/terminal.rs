@@ -236,3 +236,48 @@ fn short(hash: &str) -> &str {
 fn coins(amount: &str) -> &str {
     amount.trim_end_matches('0').trim_end_matches('.')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepted<'a>(node: &'a str, txid: &str) -> Line<'a> {
+        let (txid, fee) = (txid.to_owned(), "0.10000000".to_owned());
+        Line::TxAccepted { node, number: 0, txid, fee, bytes: 200, pending: 3 }
+    }
+
+    fn shown(style: Style, lines: &[Line<'_>]) -> String {
+        let mut out = Vec::new();
+        let mut terminal = Terminal::new(&mut out, style);
+        lines.iter().for_each(|line| terminal.line(line).unwrap());
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn people_see_a_transaction_once_and_programs_once_for_each_node() {
+        let lines = [accepted("miner1", "aa"), accepted("miner2", "aa"), accepted("miner2", "bb")];
+        let people = shown(Style::Text { colors: false }, &lines);
+        assert_eq!(
+            people,
+            "miner1    tx aa fee 0.1, 3 pending\nminer2    tx bb fee 0.1, 3 pending\n"
+        );
+        assert_eq!(shown(Style::Json, &lines).lines().count(), 3);
+    }
+
+    #[test]
+    fn colors_are_there_when_they_are_wanted() {
+        let lines = [accepted("miner1", "aa")];
+        let colored = shown(Style::Text { colors: true }, &lines);
+        assert!(
+            colored.starts_with("\u{1b}[2m") && colored.ends_with("\u{1b}[0m\n"),
+            "{colored:?}"
+        );
+    }
+
+    #[test]
+    fn amounts_lose_the_zeros_behind_the_point_alone() {
+        assert_eq!(coins("100.00000000"), "100");
+        assert_eq!(coins("0.00010000"), "0.0001");
+        assert_eq!(coins("0.00000000"), "0");
+    }
+}
