@@ -86,7 +86,10 @@ mod tests {
         }
 
         #[test]
-        fn every_single_character_error_is_caught(bytes: [u8; 32], position in any::<prop::sample::Index>()) {
+        fn every_single_character_error_is_caught(
+            bytes: [u8; 32],
+            position in any::<prop::sample::Index>(),
+        ) {
             let text = address(bytes).to_string();
             let position = position.index(text.len());
             for replacement in "qpzry9x8gf2tvdw0s3jn54khce6mua7l1b".chars() {

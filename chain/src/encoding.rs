@@ -178,8 +178,8 @@ impl<'a> Reader<'a> {
         Ok(size)
     }
 
-    /// A list whose entries take at least `entry_bytes_min` bytes each: a count that the rest of the
-    /// bytes cannot hold is refused before anything is allocated for it.
+    /// A list whose entries take at least `entry_bytes_min` bytes each: a count that the rest of
+    /// the bytes cannot hold is refused before anything is allocated for it.
     ///
     /// # Errors
     /// [`DecodeError::ImpossibleCount`], or whatever an entry reports.
@@ -217,7 +217,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_compact_size_reads_back(size in prop_oneof![0..0x200u64, 0xff00..0x1_0100u64, any::<u64>()]) {
+        fn a_compact_size_reads_back(
+            size in prop_oneof![0..0x200u64, 0xff00..0x1_0100u64, any::<u64>()],
+        ) {
             let mut bytes = Vec::new();
             write_compact_size(size, &mut bytes);
             let mut reader = Reader::new(&bytes);

@@ -1,4 +1,5 @@
-//! The hashes of the protocol: SHA-256d, BIP 340's tagged hash, and a type for every meaning of 32 bytes.
+//! The hashes of the protocol: SHA-256d, BIP 340's tagged hash, and a type for every meaning of 32
+//! bytes.
 
 use std::fmt;
 use std::str::FromStr;
@@ -110,7 +111,8 @@ macro_rules! hash_type {
 }
 
 hash_type!(
-    /// SHA-256d of a header's 80 bytes; shown byte-reversed, as Bitcoin does, so work reads as leading zeros.
+    /// SHA-256d of a header's 80 bytes; shown byte-reversed, as Bitcoin does, so work reads as
+    /// leading zeros.
     BlockHash, reversed: true
 );
 hash_type!(
@@ -118,7 +120,8 @@ hash_type!(
     Txid, reversed: true
 );
 hash_type!(
-    /// SHA-256d of a whole transaction: what blocks commit to and relay keys on. Shown byte-reversed.
+    /// SHA-256d of a whole transaction: what blocks commit to and relay keys on. Shown
+    /// byte-reversed.
     Wtxid, reversed: true
 );
 hash_type!(

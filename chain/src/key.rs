@@ -13,7 +13,8 @@ use crate::hash::to_hex;
 pub struct OutputKey(pub [u8; 32]);
 
 impl OutputKey {
-    /// Whether the bytes are a point of the curve, so that somebody could ever spend what is paid to it.
+    /// Whether the bytes are a point of the curve, so that somebody could ever spend what is paid
+    /// to it.
     pub fn is_spendable(&self) -> bool {
         secp256k1::XOnlyPublicKey::from_byte_array(self.0).is_ok()
     }
@@ -65,7 +66,8 @@ impl SecretKey {
         OutputKey(self.keypair().x_only_public_key().0.to_byte_array())
     }
 
-    /// A BIP 340 signature of `message`; `aux` is fresh randomness, or zeros for a deterministic one.
+    /// A BIP 340 signature of `message`; `aux` is fresh randomness, or zeros for a deterministic
+    /// one.
     pub fn sign(&self, message: &[u8; 32], aux: &[u8; 32]) -> Signature {
         let signature = secp256k1::schnorr::sign_with_aux_rand(message, &self.keypair(), aux);
         Signature(signature.to_byte_array())

@@ -1,8 +1,8 @@
 //! What every participant must agree on: data, rules, messages.
 //!
-//! Admission rule: *if two programs may differ on it without splitting the network, it does not belong
-//! here.* Pure functions and values only: no I/O, no clock, no threads, no floats. Time and state come
-//! in as arguments; expensive checks go out as a list of [`key::SignatureCheck`].
+//! Admission rule: *if two programs may differ on it without splitting the network, it does not
+//! belong here.* Pure functions and values only: no I/O, no clock, no threads, no floats. Time and
+//! state come in as arguments; expensive checks go out as a list of [`key::SignatureCheck`].
 
 pub mod address;
 pub mod amount;

@@ -1,8 +1,8 @@
 //! Merkle trees over wtxids: roots, and proofs that one transaction is among them.
 //!
 //! Nodes are SHA-256d of their two children; an odd last node is promoted, never duplicated, so no
-//! two lists of transactions share a root (a node could only pass for a leaf if a transaction had 64
-//! bytes). The leftmost path pairs exactly as in Bitcoin.
+//! two lists of transactions share a root (a node could only pass for a leaf if a transaction had
+//! 64 bytes). The leftmost path pairs exactly as in Bitcoin.
 
 use crate::hash::{MerkleRoot, Wtxid, sha256d};
 
@@ -49,8 +49,8 @@ pub fn proof(leaves: &[Wtxid], index: usize) -> Option<Vec<[u8; 32]>> {
     Some(siblings)
 }
 
-/// The root that `siblings` prove for `leaf` at `index` of `count` leaves; `None` when the number of
-/// siblings does not fit that place. The caller compares with the header's root.
+/// The root that `siblings` prove for `leaf` at `index` of `count` leaves; `None` when the number
+/// of siblings does not fit that place. The caller compares with the header's root.
 pub fn proven_root(
     leaf: Wtxid,
     index: u32,

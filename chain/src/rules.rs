@@ -12,7 +12,8 @@ use crate::hash::BlockHash;
 use crate::key::SignatureCheck;
 use crate::transaction::OutPoint;
 
-/// A rule that is broken, with what was found and what was expected. It condemns what broke it, for ever.
+/// A rule that is broken, with what was found and what was expected. It condemns what broke it, for
+/// ever.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RuleError {
     // Headers alone.
@@ -99,7 +100,11 @@ pub enum RuleError {
     CoinbaseMisplaced,
     // Transactions in the context of the coins.
     /// An input names no unspent coin.
-    #[error("input {input} spends {}:{}, which does not exist or is spent", outpoint.txid, outpoint.index)]
+    #[error(
+        "input {input} spends {}:{}, which does not exist or is spent",
+        outpoint.txid,
+        outpoint.index
+    )]
     MissingCoin {
         /// Position of the input.
         input: u32,

@@ -15,7 +15,8 @@ use crate::key::OutputKey;
 use crate::subsidy;
 use crate::transaction::Output;
 
-/// Version of the rules that the spec's numbers are meant for; the first word of its consensus bytes.
+/// Version of the rules that the spec's numbers are meant for; the first word of its consensus
+/// bytes.
 pub const RULES_VERSION: u32 = 1;
 
 /// Most genesis allocations.
@@ -40,7 +41,8 @@ pub struct Allocation {
     pub amount: Amount,
 }
 
-/// The numbers that make a network. Any value can be held; [`ChainSpec::check`] says which may be used.
+/// The numbers that make a network. Any value can be held; [`ChainSpec::check`] says which may be
+/// used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainSpec {
     /// Name of the coin, 1 to 32 letters, digits, spaces or dashes.
@@ -127,7 +129,8 @@ impl ChainSpec {
         SpecHash(sha256d(&self.encode()))
     }
 
-    /// SHA-256d over the allocations alone, so that two specs can be told apart without sending them.
+    /// SHA-256d over the allocations alone, so that two specs can be told apart without sending
+    /// them.
     pub fn allocations_hash(&self) -> [u8; 32] {
         let mut bytes = Vec::new();
         write_list(&self.allocations, &mut bytes);

@@ -3,8 +3,8 @@
 use crate::amount::Amount;
 use crate::spec::ChainSpec;
 
-/// What the coinbase at `height` may claim besides the fees: the spec's subsidy, halved once for every
-/// halving interval. Genesis pays none. `spec` must have passed [`ChainSpec::check`].
+/// What the coinbase at `height` may claim besides the fees: the spec's subsidy, halved once for
+/// every halving interval. Genesis pays none. `spec` must have passed [`ChainSpec::check`].
 pub fn subsidy(spec: &ChainSpec, height: u32) -> Amount {
     if height == 0 {
         return Amount::ZERO;

@@ -229,8 +229,8 @@ impl Transaction {
 
 /// The parts of a signed message that all inputs of a transfer share, hashed once.
 ///
-/// Every message names the network, everything spent with its amounts and keys, and everything paid:
-/// a signature is good on one network, and nobody can lie to a signer about an amount.
+/// Every message names the network, everything spent with its amounts and keys, and everything
+/// paid: a signature is good on one network, and nobody can lie to a signer about an amount.
 #[derive(Debug, Clone)]
 pub struct SighashContext {
     genesis: BlockHash,

@@ -39,8 +39,9 @@ impl Decode for Coin {
     }
 }
 
-/// The sum modulo 2^256 of SHA-256(outpoint, amount, key, height, coinbase mark) over a set of coins.
-/// It does not depend on the order in which coins came and went. A diagnostic, not a commitment.
+/// The sum modulo 2^256 of SHA-256(outpoint, amount, key, height, coinbase mark) over a set of
+/// coins. It does not depend on the order in which coins came and went. A diagnostic, not a
+/// commitment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct UtxoSum(U256);
 

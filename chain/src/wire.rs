@@ -1,8 +1,8 @@
 //! Messages as values, and the frames that carry them; no socket in sight.
 //!
-//! A frame is `magic "LODE" | command u16 | length u32 | payload`, little-endian. The payload is the
-//! postcard form of one message, with no bytes left over. Consensus data (headers, transactions,
-//! blocks) travels inside as byte strings in [`crate::encoding`] form.
+//! A frame is `magic "LODE" | command u16 | length u32 | payload`, little-endian. The payload is
+//! the postcard form of one message, with no bytes left over. Consensus data (headers,
+//! transactions, blocks) travels inside as byte strings in [`crate::encoding`] form.
 
 pub mod directory;
 pub mod frame;
@@ -24,8 +24,8 @@ use wallet::WalletMessage;
 /// Version of the messages; two sides must agree.
 pub const PROTOCOL_VERSION: u16 = 1;
 
-/// Largest payload of a command that this version does not know: it is skipped, so that the protocol
-/// can grow by new commands.
+/// Largest payload of a command that this version does not know: it is skipped, so that the
+/// protocol can grow by new commands.
 pub const UNKNOWN_PAYLOAD_BYTES_MAX: u32 = 64 * 1024;
 
 /// Bytes that a message may have beyond the one block it carries.
@@ -168,7 +168,10 @@ pub struct ByteString(#[serde(with = "serde_bytes")] pub Vec<u8>);
 /// Makes the enum of one conversation: its messages with their command numbers, payload limits and,
 /// where those do not say it all, a check of what was decoded.
 macro_rules! conversation {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $command:literal $variant:ident($payload:ty) <= $max:expr $(, if $check:ident)?;)* }) => {
+    ($(#[$doc:meta])* $name:ident { $(
+        $(#[$variant_doc:meta])*
+        $command:literal $variant:ident($payload:ty) <= $max:expr $(, if $check:ident)?;
+    )* }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum $name {

@@ -233,7 +233,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_header_is_searched_twice(header: [u8; 76], first: u32, nonces in 1_u32..40, group in 0..8191_u32) {
+        fn no_header_is_searched_twice(
+            header: [u8; 76],
+            first: u32,
+            nonces in 1_u32..40,
+            group in 0..8191_u32,
+        ) {
             let mut whole = [0; 80];
             whole[..76].copy_from_slice(&header);
             let range = first..=first.saturating_add(nonces);

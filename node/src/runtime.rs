@@ -231,8 +231,8 @@ impl Node {
         self.rates.as_ref().map(|rates| rates.read(self.clock))
     }
 
-    /// Searches no block above `height` from now on; zero lets the miner rest. A block that was found
-    /// already is not taken back.
+    /// Searches no block above `height` from now on; zero lets the miner rest. A block that was
+    /// found already is not taken back.
     pub fn mine_up_to(&self, height: u32) {
         if let Some(miner) = self.parts.as_ref().and_then(|parts| parts.miner.as_ref()) {
             miner.slot.limit(height);

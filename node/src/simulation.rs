@@ -4,8 +4,8 @@
 //! Nothing here knows a rule of consensus, relay or the memory pool: the [`World`] calls
 //! [`Machine::handle`](crate::machine::Machine::handle) and
 //! [`next_wakeup`](crate::machine::Machine::next_wakeup) and carries out the effects. Blocks are
-//! found at drawn times and then really ground, so every rule of a real network is in force. The same
-//! scenario with the same seed gives the same trace, byte for byte.
+//! found at drawn times and then really ground, so every rule of a real network is in force. The
+//! same scenario with the same seed gives the same trace, byte for byte.
 
 mod guest;
 mod invariants;

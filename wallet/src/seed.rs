@@ -188,7 +188,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_seed_reads_back_from_its_words_in_any_case_and_spacing(bytes: [u8; ENTROPY_BYTES]) {
+        fn every_seed_reads_back_from_its_words_in_any_case_and_spacing(
+            bytes: [u8; ENTROPY_BYTES],
+        ) {
             let seed = Seed::from_entropy(bytes);
             let shouted = format!("  {}\n", seed.words().to_uppercase().replace(' ', " \t "));
             prop_assert_eq!(Seed::from_words(&shouted), Ok(seed));

@@ -124,7 +124,8 @@ mod tests {
             start: u64, length: u64, seed: u64,
         ) {
             let end = start.saturating_add(length);
-            let (mut one, mut same) = (traffic(start..=end, 1, seed), traffic(start..=end, 1, seed));
+            let mut one = traffic(start..=end, 1, seed);
+            let mut same = traffic(start..=end, 1, seed);
             for _ in 0..8 {
                 let pause = one.next_pause();
                 prop_assert_eq!(pause, same.next_pause());

@@ -1,7 +1,7 @@
 //! ASERT against its published vectors and against a model that counts single bits; compact targets
 //! and work.
 
-mod model;
+mod independent;
 
 use proptest::prelude::*;
 
@@ -207,7 +207,7 @@ fn asert_gives_the_published_bits() {
 fn the_model_gives_the_published_bits_too() {
     for (from, rows) in PUBLISHED {
         for (height, time, bits) in *rows {
-            let got = model::asert(&anchor(*from), *height, *time, &published_pace());
+            let got = independent::asert(&anchor(*from), *height, *time, &published_pace());
             assert_eq!(got, *bits, "height {height} time {time} from {from:?}");
         }
     }
@@ -218,7 +218,7 @@ fn no_fraction_overflows_the_factor_and_it_never_falls() {
     let mut last = 0;
     for fraction in 0..1 << 16 {
         let factor = asert_factor(fraction);
-        assert_eq!(factor, model::factor(fraction));
+        assert_eq!(factor, independent::factor(fraction));
         assert!(last <= factor && (1 << 16..=1 << 17).contains(&factor));
         last = factor;
     }
@@ -255,7 +255,7 @@ proptest! {
         time: i64,
         pace in any_pace(),
     ) {
-        let expected = CompactTarget(model::asert(&anchor, height, time, &pace));
+        let expected = CompactTarget(independent::asert(&anchor, height, time, &pace));
         prop_assert_eq!(asert(&anchor, height, time, &pace), expected);
     }
 
@@ -274,7 +274,7 @@ proptest! {
         let height = anchor.height + blocks;
         let schedule_s = i64::from(pace.spacing_s) * i64::try_from(blocks + 1).unwrap();
         let time = anchor.parent_time + schedule_s + behind_s;
-        let expected = CompactTarget(model::asert(&anchor, height, time, &pace));
+        let expected = CompactTarget(independent::asert(&anchor, height, time, &pace));
         prop_assert_eq!(asert(&anchor, height, time, &pace), expected);
     }
 
@@ -299,7 +299,7 @@ proptest! {
             let height = u32::try_from(chain.len() - 1).unwrap();
             let (_, time) = chain[chain.len() - 1];
             let bits = next_bits(&spec, &anchor, height, time);
-            prop_assert_eq!(bits, CompactTarget(model::next_bits(&spec, &chain)));
+            prop_assert_eq!(bits, CompactTarget(independent::next_bits(&spec, &chain)));
             // Mostly on schedule, now and then an idle half-life.
             let idle_s = if leap == 0 { i64::from(spec.half_life_s) } else { 0 };
             let step_s = i64::from(spacing_s) * percent / 100 + idle_s;

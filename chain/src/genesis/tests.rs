@@ -1,5 +1,5 @@
-//! Genesis follows from the spec and from nothing else; a second implementation, in Python, made the
-//! numbers that are pinned here.
+//! Genesis follows from the spec and from nothing else; a second implementation, in Python, made
+//! the numbers that are pinned here.
 
 use super::*;
 use crate::amount::Amount;

@@ -41,7 +41,8 @@ impl<E> From<InvalidBlock> for ConnectError<E> {
     }
 }
 
-/// A block and its transactions without any context but their own height. Genesis is not judged here.
+/// A block and its transactions without any context but their own height. Genesis is not judged
+/// here.
 ///
 /// # Errors
 /// The rule that it breaks.

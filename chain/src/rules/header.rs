@@ -80,8 +80,8 @@ pub fn check_time(header: &Header, spec: &ChainSpec, wall_s: u64) -> Result<(), 
     Ok(())
 }
 
-/// Median of the times of the last [`MEDIAN_TIME_HEADERS`] headers (or all of a shorter chain), in any
-/// order: `sorted[n / 2]`. Zero for none.
+/// Median of the times of the last [`MEDIAN_TIME_HEADERS`] headers (or all of a shorter chain), in
+/// any order: `sorted[n / 2]`. Zero for none.
 pub fn median_time(times: &mut [u32]) -> u32 {
     times.sort_unstable();
     times.get(times.len() / 2).copied().unwrap_or(0)

@@ -46,8 +46,8 @@ pub fn check_outputs(outputs: &[Output]) -> Result<Amount, RuleError> {
     Ok(sum)
 }
 
-/// A transfer in a block of `height`, against the coins that its inputs name (`None` where there is no
-/// such coin), in the inputs' order. Returns the fee. Signatures are checked apart.
+/// A transfer in a block of `height`, against the coins that its inputs name (`None` where there is
+/// no such coin), in the inputs' order. Returns the fee. Signatures are checked apart.
 ///
 /// # Errors
 /// The rule that it breaks.

@@ -57,7 +57,8 @@ impl ChainSpec {
             genesis_time: file.genesis_time,
             allocations: Vec::new(),
         };
-        // A wrong prefix is named as what it is before every address is found to be another network's.
+        // A wrong prefix is named as what it is before every address is found to be another
+        // network's.
         spec.check_names()?;
         spec.allocations = file
             .allocations

@@ -1,4 +1,5 @@
-//! Encodings read back and nothing else does; txid, wtxid and signed messages cover what they should.
+//! Encodings read back and nothing else does; txid, wtxid and signed messages cover what they
+//! should.
 
 use proptest::prelude::*;
 

@@ -67,8 +67,8 @@ pub enum FrameError {
 }
 
 impl FrameHeader {
-    /// Reads the fixed part, and refuses a length that the phase and the command do not allow before
-    /// a byte of payload is read.
+    /// Reads the fixed part, and refuses a length that the phase and the command do not allow
+    /// before a byte of payload is read.
     ///
     /// # Errors
     /// [`FrameError`].

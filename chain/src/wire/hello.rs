@@ -115,15 +115,16 @@ impl NetworkIdentity {
     }
 }
 
-/// The first message of both sides. The version comes first and stays first for ever; later versions
-/// may append fields, so only here are extra bytes at the end allowed.
+/// The first message of both sides. The version comes first and stays first for ever; later
+/// versions may append fields, so only here are extra bytes at the end allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
     /// [`PROTOCOL_VERSION`] of the sender.
     pub protocol: u16,
     /// What the sender is.
     pub role: Role,
-    /// The network it means; none when it still has to ask for the spec, which is then all it may do.
+    /// The network it means; none when it still has to ask for the spec, which is then all it may
+    /// do.
     pub network: Option<NetworkIdentity>,
     /// Drawn at random once per process: who reads his own talks to himself.
     pub nonce: u64,

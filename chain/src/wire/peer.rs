@@ -17,8 +17,8 @@ pub const ANNOUNCED_MAX: usize = 5000;
 pub const REQUESTED_MAX: usize = 1000;
 /// Most addresses in a [`PeerMessage::Addresses`].
 pub const ADDRESSES_MAX: usize = 256;
-/// More transactions than any block can hold: no block's average is below the shortest coinbase's 78
-/// bytes.
+/// More transactions than any block can hold: no block's average is below the shortest coinbase's
+/// 78 bytes.
 pub const BLOCK_TRANSACTIONS_MAX: usize = BLOCK_BYTES_MAX as usize / 78;
 
 /// Bytes of a short transaction id.
@@ -67,8 +67,8 @@ conversation! {
     PeerMessage {
         /// Asks for the headers behind the newest hash that the receiver knows; newest first.
         16 GetHeaders(Vec<BlockHash>) <= LOCATOR_MAX as u32 * 32 + HASHES_OVERHEAD_BYTES;
-        /// Headers of one chain in rising order, 80 bytes each; fewer than [`HEADERS_MAX`] means that
-        /// these were the last.
+        /// Headers of one chain in rising order, 80 bytes each; fewer than [`HEADERS_MAX`] means
+        /// that these were the last.
         17 Headers(ByteString) <= HEADERS_MAX as u32 * 80 + HASHES_OVERHEAD_BYTES;
         /// Asks for whole blocks.
         18 GetBlocks(Vec<BlockHash>) <= REQUESTED_MAX as u32 * 32 + HASHES_OVERHEAD_BYTES;

@@ -3,8 +3,8 @@
 mod documented;
 mod limits;
 
+use core::net::{Ipv6Addr, SocketAddr};
 use std::collections::BTreeSet;
-use std::net::{Ipv6Addr, SocketAddr};
 
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -68,7 +68,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn batches_cover_every_nonce_once_and_are_aligned(nonces in 0_u64..100_000, full in 1_u32..5000) {
+        fn batches_cover_every_nonce_once_and_are_aligned(
+            nonces in 0_u64..100_000,
+            full in 1_u32..5000,
+        ) {
             let batches = Batches::new(nonces, full);
             let mut covered = 0;
             for number in 0.. {

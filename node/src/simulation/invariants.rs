@@ -143,8 +143,8 @@ impl Watch {
 /// What all these nodes have in common: one tip and one set of coins.
 ///
 /// # Errors
-/// [`Violation::Disagreement`] names the first that differs, [`Violation::Unsettled`] when there is none
-/// or one is between two chains.
+/// [`Violation::Disagreement`] names the first that differs, [`Violation::Unsettled`] when there is
+/// none or one is between two chains.
 pub fn agreement<'a>(
     machines: impl IntoIterator<Item = &'a Machine>,
 ) -> Result<Agreement, Violation> {

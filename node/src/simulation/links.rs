@@ -1,7 +1,7 @@
 //! Links: connections in virtual time, with latency, loss and partitions.
 //!
-//! Frames of one direction arrive in the order they were sent. A lost frame is a broken connection, as
-//! it is over TCP: both sides learn of the end, and nothing that was on its way arrives.
+//! Frames of one direction arrive in the order they were sent. A lost frame is a broken connection,
+//! as it is over TCP: both sides learn of the end, and nothing that was on its way arrives.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -165,8 +165,8 @@ impl Links {
         id
     }
 
-    /// Divides the nodes; an empty list makes them one network again. Returns the connections that now
-    /// lead across.
+    /// Divides the nodes; an empty list makes them one network again. Returns the connections that
+    /// now lead across.
     pub(super) fn partition(&mut self, groups: &[Vec<usize>]) -> Vec<PeerId> {
         self.groups = (0..)
             .zip(groups)

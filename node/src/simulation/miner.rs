@@ -5,16 +5,18 @@ use chain::header::Header;
 use engine::{Cancel, Job, Kernel, Outcome};
 use rand::Rng;
 
-/// Above this many leading zero bits the fixed point below loses precision (and grinding takes hours).
+/// Above this many leading zero bits the fixed point below loses precision (and grinding takes
+/// hours).
 const TARGET_ZERO_BITS_MAX: u32 = 32;
 
-/// How many hashes it takes until one meets `target`: a geometric number, drawn with integers only, so
-/// that every platform draws the same.
+/// How many hashes it takes until one meets `target`: a geometric number, drawn with integers only,
+/// so that every platform draws the same.
 ///
-/// Attempts are taken in blocks of 2^J. A block fails altogether with probability q^(2^J), where q is
-/// the chance that one attempt fails; the powers q^(2^j) come from repeated squaring in 64-bit fixed
-/// point. In the block that succeeds, halving finds the attempt: given that a stretch of 2^(j+1) holds
-/// the first success, it lies in the second half with probability q^(2^j) / (1 + q^(2^j)).
+/// Attempts are taken in blocks of 2^J. A block fails altogether with probability q^(2^J), where q
+/// is the chance that one attempt fails; the powers q^(2^j) come from repeated squaring in 64-bit
+/// fixed point. In the block that succeeds, halving finds the attempt: given that a stretch of
+/// 2^(j+1) holds the first success, it lies in the second half with probability q^(2^j) / (1 +
+/// q^(2^j)).
 pub fn attempts(target: &Target, rng: &mut impl Rng) -> u64 {
     let success = (target.0 >> 192usize).to::<u64>().checked_add(1);
     let Some(success) = success else {
@@ -40,14 +42,15 @@ pub fn attempts(target: &Target, rng: &mut impl Rng) -> u64 {
     failed.saturating_add(1)
 }
 
-/// Nanoseconds that `attempts` hashes take at `hash_rate` hashes a second; `None` when nothing hashes.
+/// Nanoseconds that `attempts` hashes take at `hash_rate` hashes a second; `None` when nothing
+/// hashes.
 pub(super) fn search_ns(attempts: u64, hash_rate: u64) -> Option<u64> {
     let ns = (u128::from(attempts) * 1_000_000_000).checked_div(u128::from(hash_rate))?;
     u64::try_from(ns).ok()
 }
 
-/// `header` with the lowest nonce that meets its target; `None` when no nonce does or its bits are no
-/// target. The answer does not depend on the kernel.
+/// `header` with the lowest nonce that meets its target; `None` when no nonce does or its bits are
+/// no target. The answer does not depend on the kernel.
 pub fn grind(header: &Header) -> Option<Header> {
     let target = header.bits.expand().ok()?;
     let job = Job::new(&header.to_bytes(), engine::Target::from_le_bytes(target.to_le_bytes()));

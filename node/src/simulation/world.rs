@@ -22,8 +22,8 @@ use super::trace::Trace;
 use crate::machine::{Direction, Effect, Event, Machine, MachineError, Now, PeerId, Report};
 use place::Place;
 
-/// What a call of a machine takes: one that asks to be called again at once is called this much later,
-/// so that no machine can stop the time.
+/// What a call of a machine takes: one that asks to be called again at once is called this much
+/// later, so that no machine can stop the time.
 const CALL_NS: u64 = 1_000_000;
 
 /// Why a simulation cannot go on.

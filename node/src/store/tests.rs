@@ -3,7 +3,7 @@
 mod chains;
 mod damage;
 mod disk;
-mod model;
+mod reference;
 
 use chains::{Chain, network};
 use std::fs;

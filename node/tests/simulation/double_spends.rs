@@ -26,8 +26,8 @@ struct Split {
     events: u64,
 }
 
-/// Five miners, split three and two for ten minutes. Both halves confirm a payment of the same coin;
-/// the smaller one also confirms a payment that only it knows.
+/// Five miners, split three and two for ten minutes. Both halves confirm a payment of the same
+/// coin; the smaller one also confirms a payment that only it knows.
 fn split_and_heal(seed: u64) -> Split {
     let purse = Purse::new(4);
     let spec = small_spec(10, 4, 10, purse.allocations(coins(100)));
@@ -116,8 +116,8 @@ fn a_healed_split_ends_in_one_chain_and_the_same_seed_in_the_same_trace() {
     );
 }
 
-/// Two payments of one coin to two miners in the same instant. Returns whether the first was confirmed,
-/// and how many blocks were given up.
+/// Two payments of one coin to two miners in the same instant. Returns whether the first was
+/// confirmed, and how many blocks were given up.
 fn race(seed: u64) -> (bool, u32) {
     let purse = Purse::new(3);
     let spec = small_spec(8, 4, 2, purse.allocations(coins(100)));

@@ -1,4 +1,5 @@
-//! Whole networks in virtual time: forks, double spends, difficulty, faults. Figures are printed with
+//! Whole networks in virtual time: forks, double spends, difficulty, faults. Figures are printed
+//! with
 //! `--nocapture`.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
@@ -47,8 +48,8 @@ fn for_seeds<T: Send>(seeds: RangeInclusive<u64>, run: impl Fn(u64) -> T + Sync)
     all.into_iter().map(|(_, result)| result).collect()
 }
 
-/// Lets the network go on until all nodes that run agree, at most for `patience`. Returns how long it
-/// took; all invariants hold then, also the expensive ones.
+/// Lets the network go on until all nodes that run agree, at most for `patience`. Returns how long
+/// it took; all invariants hold then, also the expensive ones.
 fn wait_for_agreement(world: &mut World, patience: Duration) -> (Agreement, Duration) {
     let since = world.clock();
     let agreed = |world: &World| agreement(world.machines()).is_ok();

@@ -127,7 +127,8 @@ proptest! {
         let sum: u64 = taken.map(|(_, worth)| worth).sum();
         prop_assume!(sum > fee);
         let target = Amount(sum - fee);
-        let found = select(&coins, target, policy(Fee::Fixed(Amount(fee))), &mut rng(seed)).unwrap();
+        let fixed = policy(Fee::Fixed(Amount(fee)));
+        let found = select(&coins, target, fixed, &mut rng(seed)).unwrap();
         prop_assert_eq!(found.chosen.change, None);
         prop_assert_eq!(found.chosen.fee, Amount(fee));
     }

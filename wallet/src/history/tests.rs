@@ -168,7 +168,9 @@ proptest! {
 
     #[test]
     fn no_changed_entry_is_believed(
-        place in any::<prop::sample::Index>(), part in 0usize..6, bit in any::<prop::sample::Index>(),
+        place in any::<prop::sample::Index>(),
+        part in 0usize..6,
+        bit in any::<prop::sample::Index>(),
     ) {
         let chain = busy_chain();
         let mut entries = entries(&chain, &ADAM);
@@ -197,7 +199,12 @@ proptest! {
 
     #[test]
     fn no_bytes_panic_a_verification(
-        header: Vec<u8>, transaction: Vec<u8>, siblings: Vec<u8>, height: u32, place: u32, count: u32,
+        header: Vec<u8>,
+        transaction: Vec<u8>,
+        siblings: Vec<u8>,
+        height: u32,
+        place: u32,
+        count: u32,
     ) {
         let entry = HistoryEntry {
             position: HistoryPosition { height, transaction: place },

@@ -53,7 +53,10 @@ proptest! {
     fn every_payment_that_is_built_passes_the_rules_and_its_signatures_hold(
         worths in prop::collection::vec(1..=MAX_MONEY.0 / 16, 1..12),
         share in 1u64..=1100,
-        fee in prop_oneof![(0u64..1_000_000).prop_map(|fee| Fee::Fixed(Amount(fee))), (0u64..5000).prop_map(Fee::Rate)],
+        fee in prop_oneof![
+            (0u64..1_000_000).prop_map(|fee| Fee::Fixed(Amount(fee))),
+            (0u64..5000).prop_map(Fee::Rate),
+        ],
         seed: u64,
     ) {
         let account = account();

@@ -9,7 +9,8 @@ use super::*;
 use crate::kernel::Kernel;
 use crate::target::Target;
 
-/// Its operations stay calls: inlined, sixteen times 5,000 of them keep a compiler busy for minutes.
+/// Its operations stay calls: inlined, sixteen times 5,000 of them keep a compiler busy for
+/// minutes.
 #[derive(Clone, Copy)]
 struct Plain<const COUNT: usize>([u32; COUNT]);
 

@@ -1,7 +1,7 @@
 //! What the pool takes, keeps, replaces and lets go.
 
 mod admission;
-mod model;
+mod naive;
 mod room;
 mod upkeep;
 

@@ -1,4 +1,5 @@
-//! Serving: headers, blocks and pending transactions for whoever asks, never more than a queue holds.
+//! Serving: headers, blocks and pending transactions for whoever asks, never more than a queue
+//! holds.
 
 use std::collections::VecDeque;
 

@@ -46,8 +46,8 @@ impl Place {
 }
 
 impl World {
-    /// Draws when the miner will find this template's block. Starting over loses nothing: a search has
-    /// no memory.
+    /// Draws when the miner will find this template's block. Starting over loses nothing: a search
+    /// has no memory.
     pub(super) fn search(&mut self, node: usize, template: Option<Arc<Template>>) {
         self.searches += 1;
         let rate = self.places[node].plan.hash_rate;
