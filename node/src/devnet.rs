@@ -1,8 +1,8 @@
 //! A whole network in one process: a bootstrap node, miners and wallets over real sockets.
 //!
-//! [`run`] works out the [`plan`], starts the [`network`], lets the wallets make [`traffic`], prints
-//! what happens ([`show`], [`report`], [`terminal`]), and when it is time brings all nodes to one tip
-//! ([`agreement`]) and tells what they left on disk ([`audit`]).
+//! [`run`] works out the [`plan`], starts the [`network`], lets the wallets make [`traffic`],
+//! prints what happens ([`show`], [`report`], [`terminal`]), and when it is time brings all nodes
+//! to one tip ([`agreement`]) and tells what they left on disk ([`audit`]).
 
 mod agreement;
 mod audit;
@@ -46,7 +46,8 @@ const SETTLE_MAX: Duration = Duration::from_secs(5);
 /// How a devnet ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// The height was reached (or the system asked for the end), all nodes agree, all invariants hold.
+    /// The height was reached (or the system asked for the end), all nodes agree, all invariants
+    /// hold.
     Good,
     /// Ctrl-C; the summary is printed.
     Interrupted,
@@ -162,7 +163,8 @@ impl Devnet {
         }
     }
 
-    /// Lets the miners rest and the nodes come to one tip, as far as that is possible in a short time.
+    /// Lets the miners rest and the nodes come to one tip, as far as that is possible in a short
+    /// time.
     fn settle(&mut self) -> Result<(), DevnetError> {
         self.network.mine_up_to(0, 0);
         let mut agreement = Agreement::at(0);

@@ -1,8 +1,9 @@
 //! `Agreement`: watches the nodes' tips until all of them are one, and breaks ties that would last.
 //!
-//! Two blocks of equal work at the last height would leave the nodes apart for ever once nobody mines
-//! any more. So all miners but one, the *closer*, rest one block below the goal: the block at the goal
-//! comes from one miner alone. Where the nodes stay apart all the same, the closer mines one block more.
+//! Two blocks of equal work at the last height would leave the nodes apart for ever once nobody
+//! mines any more. So all miners but one, the *closer*, rest one block below the goal: the block at
+//! the goal comes from one miner alone. Where the nodes stay apart all the same, the closer mines
+//! one block more.
 
 use std::time::Duration;
 

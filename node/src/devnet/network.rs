@@ -132,7 +132,8 @@ impl RunningNetwork {
     }
 }
 
-/// Where `machine` is. It is settled when its coins are those of its tip and nothing better is known.
+/// Where `machine` is. It is settled when its coins are those of its tip and nothing better is
+/// known.
 fn standing(machine: &Machine) -> Standing {
     let ledger = machine.ledger();
     let settled = ledger.is_settled() && machine.tree().best_complete() == ledger.cursor();

@@ -9,7 +9,8 @@ use super::run;
 
 const DOCS: &str = include_str!("../../../docs/json.md");
 
-/// What stands between back quotes in the section under a heading, up to the next of its level or above.
+/// What stands between back quotes in the section under a heading, up to the next of its level or
+/// above.
 fn documented(heading: &str) -> BTreeSet<&'static str> {
     let level = heading.split(' ').next().unwrap();
     let mut lines = DOCS.lines().skip_while(|line| *line != heading);
