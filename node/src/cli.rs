@@ -59,7 +59,7 @@ pub struct DevnetOptions {
     /// Wallets that genesis pays [default: 5]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub wallets: Option<u32>,
-    /// Leading zero bits of a block's hash, or hex zeros as in 5x [default: 20]
+    /// Leading zero bits of a block's hash, or hex zeros as in 5x [default: 22]
     #[arg(long, value_name = "BITS|HEXx", value_parser = difficulty)]
     pub difficulty: Option<u32>,
     /// How difficulty follows the hash rate: asert or fixed [default: asert]

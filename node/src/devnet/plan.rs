@@ -19,10 +19,9 @@ use wallet::seed::{DEVNET_PREFIX, Seed};
 use crate::cli::DevnetOptions;
 use crate::data_directory::{PinError, pin, pinned_network};
 
-/// Leading zero bits of the starting target, which is also the easiest: about a million attempts,
-/// less than a second of work for two slow cores. ASERT climbs from there to what the machine can
-/// do.
-pub(super) const DIFFICULTY_DEFAULT: u32 = 20;
+/// Leading zero bits of the starting target, which is also the easiest: four million attempts, less
+/// than a second of work for two slow cores. ASERT climbs from there to what the machine can do.
+pub(super) const DIFFICULTY_DEFAULT: u32 = 22;
 
 /// Genesis is always of this second (2026-01-01), so that a seed names one genesis. The chain is
 /// late from its first block on, and ASERT forgets that at its floor.
@@ -141,8 +140,8 @@ pub enum PlanError {
     },
     /// The directory holds a network that pays others.
     #[error(
-        "{} holds a devnet with allocations for other wallets: give the --seed and --wallets that it \
-         was made with, or another --data-dir",
+        "{} holds a devnet with allocations for other wallets: give the --seed and --wallets that \
+         it was made with, or another --data-dir",
         directory.display()
     )]
     OtherWallets {
@@ -407,10 +406,8 @@ mod tests {
             miners in 1usize..=16,
             threads in 1usize..64,
         ) {
-            let shares: Vec<usize> =
-                shares(NonZeroUsize::new(threads).unwrap(), miners)
-                    .map(NonZeroUsize::get)
-                    .collect();
+            let all = NonZeroUsize::new(threads).unwrap();
+            let shares: Vec<usize> = shares(all, miners).map(NonZeroUsize::get).collect();
             prop_assert_eq!(shares.len(), miners);
             prop_assert_eq!(shares.iter().sum::<usize>(), threads.max(miners));
             prop_assert!(shares[0] - shares[miners - 1] <= 1);

@@ -1,5 +1,4 @@
-//! What people see: the accounts and ports at the start, a compact line per event, a table at the
-//! end.
+//! What people see: accounts and ports first, then a compact line per event, a table at the end.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;

@@ -1,5 +1,4 @@
-//! `Traffic`: the devnet's wallets, each on a thread of its own, paying each other over real
-//! sockets.
+//! `Payers`: the devnet's wallets, each on its own thread, paying each other over real sockets.
 //!
 //! A wallet talks to one miner over a connection that is kept, and chooses another one when that
 //! fails. Nothing that goes wrong between two payments is fatal: the wallet reads its history anew
