@@ -1,5 +1,6 @@
 //! The command line: what may be typed, with bounds. What it does stands in [`crate::commands`].
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -93,6 +94,9 @@ pub struct DevnetOptions {
     /// Keep the nodes' data here [default: a temporary directory]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+    /// Where the bootstrap node listens; the miners take free ports
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
     /// End once every node has the same block at this height
     #[arg(long, value_name = "HEIGHT", value_parser = clap::value_parser!(u32).range(1..))]
     pub until_height: Option<u32>,

@@ -71,12 +71,37 @@ pub fn main() -> ExitCode {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         let _ = writeln!(io::stderr(), "lode: failed inside ({place}); please report this bug");
     }));
-    let exit = run(Cli::parse()).unwrap_or_else(|error| {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return ExitCode::from(u8::try_from(misread(&error) as i32).unwrap_or(1)),
+    };
+    let exit = run(cli).unwrap_or_else(|error| {
         // Every error of ours names its cause itself. If nobody reads it, the code still tells.
         let _ = writeln!(io::stderr(), "lode: {error}");
         exit_of(&error)
     });
     ExitCode::from(u8::try_from(exit as i32).unwrap_or(1))
+}
+
+/// Help that was asked for goes out as it is; of anything else the reason alone, in two lines.
+fn misread(error: &clap::Error) -> Exit {
+    if !error.use_stderr() {
+        // If nobody reads the help, nobody misses it.
+        let _ = error.print();
+        return Exit::Ok;
+    }
+    note(&format!("lode: {}", reason_of(&error.render().to_string())));
+    note("`lode COMMAND --help` shows every flag of a command");
+    Exit::Usage
+}
+
+/// What is wrong, and the tip that may follow, without the usage that clap appends.
+fn reason_of(rendered: &str) -> String {
+    let lines = rendered.lines().map(str::trim);
+    let told =
+        lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
+    let words: Vec<&str> = told.filter(|line| !line.is_empty()).collect();
+    words.join(" ").trim_start_matches("error: ").to_owned()
 }
 
 fn run(cli: Cli) -> anyhow::Result<Exit> {

@@ -166,7 +166,10 @@ fn start_node(
         },
         network: Arc::clone(&plan.network),
         store: StorePlace::Directory(directory.clone()),
-        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        listen: match miner {
+            Some(_) => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            None => plan.listen,
+        },
         mining: miner.map(|miner| MiningConfig { threads: miner.threads, kernel: plan.kernel }),
         verify_threads: NonZeroUsize::MIN,
         on_panic: PanicPolicy::Surface,

@@ -1,6 +1,7 @@
 //! `Plan`: what a devnet will be, worked out from the command line before anything is started.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -99,6 +100,8 @@ pub(super) struct Plan {
     pub pause: Option<RangeInclusive<Duration>>,
     /// The seed of all accounts.
     pub seed: u64,
+    /// Where the bootstrap node listens.
+    pub listen: SocketAddr,
     /// Where to stop.
     pub until_height: Option<u32>,
 }
@@ -185,6 +188,7 @@ impl Plan {
             max_wait: options.max_wait,
             pause: (!options.no_traffic).then(|| options.pause.clone()),
             seed: options.seed,
+            listen: options.listen,
             until_height: options.until_height,
         })
     }
@@ -243,7 +247,8 @@ fn shares(threads: NonZeroUsize, miners: usize) -> impl Iterator<Item = NonZeroU
 /// The numbers in the file that `--spec` names.
 fn given_spec(path: &Path) -> Result<ChainSpec, PlanError> {
     let wrong = |problem: String| PlanError::SpecFile { path: path.to_owned(), problem };
-    let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let text = fs::read_to_string(path)
+        .map_err(|error| wrong(format!("cannot be read ({error}); give another --spec")))?;
     let spec = ChainSpec::from_toml(&text).map_err(|error| wrong(error.to_string()))?;
     if spec.address_prefix != DEVNET_PREFIX {
         let got = &spec.address_prefix;

@@ -94,3 +94,27 @@ fn numbers_that_make_no_network_are_refused() {
         assert!(first.contains(arguments.split_whitespace().next().unwrap()), "{err}");
     }
 }
+
+#[test]
+fn a_wrong_flag_is_named_in_two_lines() {
+    for (flags, told) in [
+        ("--minersx 2", "'--minersx' found"),
+        ("--miners 0", "0 is not in 1..=16"),
+        ("--difficulty 300", "up to 200 bits"),
+        ("--pause 3s..1s", "must not be the longer one"),
+        ("--kernel abacus", "this CPU has: portable"),
+        ("--until-height 0", "0 is not in"),
+        ("--no-traffic --pause 1s..2s", "cannot be used with"),
+    ] {
+        let said = refused(flags, 2);
+        assert!(said.contains(told) && said.contains("--help"), "{flags}: {said}");
+    }
+}
+
+#[test]
+fn a_port_in_use_is_refused() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let said = refused(&format!("--listen {address}"), 1);
+    assert!(said.contains(&address) && said.contains("choose another port"), "{said}");
+}
