@@ -34,6 +34,9 @@ pub enum Command {
     Export(ExportOptions),
     /// Take a header, block or transaction apart and judge it by every rule that needs no chain
     Explain(ExplainOptions),
+    /// Measure this computer
+    #[command(subcommand)]
+    Bench(BenchCommand),
     /// Show the version, and with --verbose the CPU's features and the mining kernels
     Version(VersionOptions),
 }
@@ -152,6 +155,24 @@ pub struct VersionOptions {
     /// Show the CPU's features and measure the kernels
     #[arg(long)]
     pub verbose: bool,
+    /// Print a JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The measurements of `lode bench`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum BenchCommand {
+    /// How fast every mining kernel of this CPU hashes, in interleaved rounds beside a reference
+    Kernels(BenchKernelsOptions),
+}
+
+/// What `lode bench kernels` is told.
+#[derive(Debug, Clone, Args)]
+pub struct BenchKernelsOptions {
+    /// Time to spend, at least five rounds
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub seconds: u32,
     /// Print a JSON object
     #[arg(long)]
     pub json: bool,

@@ -1,5 +1,6 @@
 //! The commands of `lode`: what each does, and how the program ends.
 
+mod bench;
 mod explain;
 mod export;
 mod verify;
@@ -27,11 +28,11 @@ const START_HELP: &str = "\
 Lode: a small proof-of-work network that you can hold in your hand.
 
   lode devnet                   run a whole network here, with wallets that pay each other
-  lode devnet --difficulty 5x   the same with five leading hex zeros
   lode verify DIR               check a data directory, every block with every rule
   lode export DIR               write its chain, one block of hex a line
   lode explain HEX              take a header, block or transaction apart
-  lode version --verbose        this CPU and how fast it hashes
+  lode bench kernels            how fast this CPU hashes, kernel by kernel
+  lode version --verbose        this CPU and the kernel it was given
 
 `lode COMMAND --help` shows every flag of a command.
 ";
@@ -111,6 +112,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Some(Command::Verify(options)) => verify::run(&options),
         Some(Command::Export(options)) => export::run(&options),
         Some(Command::Explain(options)) => explain::run(&options),
+        Some(Command::Bench(command)) => bench::run(&command),
         Some(Command::Version(options)) => version::run(&options),
     }
 }

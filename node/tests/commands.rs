@@ -202,3 +202,30 @@ fn block_file(directory: &Path) -> std::path::PathBuf {
     }
     panic!("no block file");
 }
+
+#[test]
+fn every_kernel_of_this_cpu_is_measured_beside_the_reference() {
+    let (code, out, err) = lode(&["bench", "kernels", "--seconds", "1", "--json"]);
+    assert_eq!(code, 0, "{err}");
+    let result: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let kernels = result["kernels"].as_array().unwrap();
+    let names: Vec<&str> = kernels.iter().map(|row| row["name"].as_str().unwrap()).collect();
+    let available = engine::Kernel::available();
+    let expected: Vec<&str> =
+        ["reference"].into_iter().chain(available.iter().map(|kernel| kernel.name())).collect();
+    assert_eq!(names, expected);
+    assert!(names.contains(&result["chosen"].as_str().unwrap()));
+    assert_eq!(kernels[0]["ratio_to_reference"], 1.0);
+    for row in kernels {
+        let of = |field: &str| row[field].as_f64().unwrap();
+        assert!(0.0 < of("mhs_low") && of("mhs_low") <= of("mhs"), "{row}");
+        assert!(of("mhs") <= of("mhs_high"), "{row}");
+    }
+    let documented = include_str!("../../docs/json.md");
+    for field in result.as_object().unwrap().keys().chain(kernels[0].as_object().unwrap().keys()) {
+        assert!(
+            documented.contains(&format!("`{field}`")) || documented.contains(field),
+            "{field}"
+        );
+    }
+}

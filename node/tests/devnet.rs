@@ -204,7 +204,7 @@ fn a_kept_network_goes_on_where_it_was() {
 
 #[test]
 fn every_block_has_the_zeros_that_were_asked_for() {
-    for (difficulty, bits) in [("8", 8), ("16", 16), ("5x", 20)] {
+    for (difficulty, bits) in [("8", 8), ("16", 16), ("20", 20), ("5x", 20)] {
         let _alone = alone();
         let directory = tempfile::tempdir().unwrap();
         let dir = directory.path().to_str().unwrap();

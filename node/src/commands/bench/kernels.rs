@@ -1,0 +1,185 @@
+//! `lode bench kernels`: how fast every kernel of this CPU hashes, beside the reference.
+//!
+//! The kernels take turns in rounds of short slots, so that noise hits all of them alike. A ratio is
+//! the median over the rounds of the ratios *within* a round.
+
+use std::time::{Duration, Instant};
+
+use engine::{Cancel, Job, Kernel, Outcome, Target, search_alone};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use crate::cli::BenchKernelsOptions;
+use crate::commands::{Exit, print};
+
+/// Time that one kernel hashes before the next has its turn.
+const SLOT: Duration = Duration::from_millis(50);
+
+/// Rounds below which a median says little.
+const ROUNDS_MIN: u32 = 5;
+
+/// What the others are compared with: the `sha2` crate's compression, twice from a midstate.
+const REFERENCE: &str = "reference";
+
+/// One row of the result.
+struct Contestant {
+    name: &'static str,
+    kernel: Kernel,
+    versions: u32,
+    /// Header attempts that take about one slot.
+    attempts: u64,
+    /// Attempts per second, one figure a round.
+    rates: Vec<f64>,
+}
+
+pub(super) fn run(options: &BenchKernelsOptions) -> anyhow::Result<Exit> {
+    let mut contestants = vec![Contestant::new(REFERENCE, Kernel::portable(), 1)];
+    contestants.extend(
+        Kernel::available().into_iter().map(|kernel| Contestant::new(kernel.name(), kernel, 8)),
+    );
+    let slots = u32::try_from(contestants.len()).unwrap_or(u32::MAX);
+    let slot_ms = u32::try_from(SLOT.as_millis()).unwrap_or(u32::MAX);
+    let rounds = options.seconds.saturating_mul(1000) / slot_ms.saturating_mul(slots);
+    let rounds = rounds.max(ROUNDS_MIN);
+    let bar = ProgressBar::new(u64::from(rounds)).with_style(
+        ProgressStyle::with_template("{bar:30} round {pos} of {len}, {eta} left")
+            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    for round in 0..rounds {
+        // There and back: a drift of the clock rate favors nobody.
+        if round % 2 == 0 {
+            contestants.iter_mut().for_each(Contestant::hash);
+        } else {
+            contestants.iter_mut().rev().for_each(Contestant::hash);
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    let reference = contestants[0].rates.clone();
+    let text = if options.json {
+        format!("{}\n", programs(&contestants, &reference, rounds))
+    } else {
+        people(&contestants, &reference, rounds)
+    };
+    print(&text).map(|()| Exit::Ok)
+}
+
+impl Contestant {
+    fn new(name: &'static str, kernel: Kernel, versions: u32) -> Self {
+        let mut contestant = Self { name, kernel, versions, attempts: 1 << 16, rates: Vec::new() };
+        // The first slot finds out how much fits into one, and wakes the core up.
+        let (attempts, elapsed) = contestant.measure();
+        let fitting = u128::from(attempts) * SLOT.as_nanos() / elapsed.as_nanos().max(1);
+        contestant.attempts = u64::try_from(fitting).unwrap_or(u64::MAX).clamp(1 << 12, 1 << 34);
+        contestant
+    }
+
+    fn hash(&mut self) {
+        let (attempts, elapsed) = self.measure();
+        self.rates.push(attempts as f64 / elapsed.as_secs_f64().max(1e-9));
+    }
+
+    /// Searches for about one slot; returns the attempts and the time they took.
+    fn measure(&self) -> (u64, Duration) {
+        // A target of zero is met by no hash that anybody will ever see: the whole range is searched.
+        let (header, target) = ([0x5a; 80], Target::from_le_bytes([0; 32]));
+        let job = match self.versions {
+            1 => Job::new(&header, target),
+            _ => Job::rolling(&header, target, 0).expect("group 0 exists"),
+        };
+        let nonces = self.attempts.div_ceil(u64::from(self.versions)).min(1 << 32);
+        let last = u32::try_from(nonces.saturating_sub(1)).unwrap_or(u32::MAX);
+        let job = job.with_nonces(0..=last);
+        let attempts = job.attempts();
+        let started = Instant::now();
+        let outcome = search_alone(self.kernel, &job, &Cancel::new());
+        let elapsed = started.elapsed();
+        debug_assert!(matches!(outcome, Outcome::Exhausted), "nothing meets a target of zero");
+        (attempts, elapsed)
+    }
+
+    /// Ratio to the reference: the median of the rounds' own ratios.
+    fn ratio(&self, reference: &[f64]) -> f64 {
+        let ratios: Vec<f64> =
+            self.rates.iter().zip(reference).map(|(own, other)| own / other).collect();
+        quantile(&ratios, 50)
+    }
+}
+
+/// The value that `percent` of the others do not exceed (nearest rank); zero of nothing.
+fn quantile(values: &[f64], percent: usize) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let rank = (sorted.len() * percent).div_ceil(100).max(1) - 1;
+    sorted.get(rank).copied().unwrap_or(0.0)
+}
+
+fn mhs(rate: f64) -> f64 {
+    (rate / 10_000.0).round() / 100.0
+}
+
+fn programs(contestants: &[Contestant], reference: &[f64], rounds: u32) -> Value {
+    let row = |contestant: &Contestant| {
+        json!({
+            "name": contestant.name,
+            "mhs": mhs(quantile(&contestant.rates, 50)),
+            "mhs_low": mhs(quantile(&contestant.rates, 10)),
+            "mhs_high": mhs(quantile(&contestant.rates, 90)),
+            "ratio_to_reference": (contestant.ratio(reference) * 1000.0).round() / 1000.0,
+            "versions": contestant.versions,
+        })
+    };
+    json!({
+        "v": 1,
+        "command": "bench kernels",
+        "kernels": contestants.iter().map(row).collect::<Vec<_>>(),
+        "chosen": Kernel::best().name(),
+        "threads": 1,
+        "rounds": rounds,
+    })
+}
+
+fn people(contestants: &[Contestant], reference: &[f64], rounds: u32) -> String {
+    let mut text = String::from("kernel     versions      MH/s   10 to 90 %        to reference\n");
+    for contestant in contestants {
+        text += &format!(
+            "{:<10} {:>8} {:>9.2}   {:>6.2} to {:>6.2} {:>12.2}\n",
+            contestant.name,
+            contestant.versions,
+            mhs(quantile(&contestant.rates, 50)),
+            mhs(quantile(&contestant.rates, 10)),
+            mhs(quantile(&contestant.rates, 90)),
+            contestant.ratio(reference),
+        );
+    }
+    text += &format!(
+        "One thread, {rounds} interleaved rounds, medians; this program would choose {}.\n",
+        Kernel::best().name()
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_quantile_is_one_of_the_values_and_they_rise(
+            values in prop::collection::vec(0.0f64..1e9, 1..50),
+        ) {
+            let quantiles = [0, 10, 50, 90, 100].map(|percent| quantile(&values, percent));
+            prop_assert!(quantiles.is_sorted());
+            prop_assert!(quantiles.iter().all(|quantile| values.contains(quantile)));
+            let below = values.iter().filter(|value| **value <= quantiles[2]).count();
+            prop_assert!(2 * below >= values.len());
+        }
+    }
+
+    #[test]
+    fn the_middle_of_three_is_their_median() {
+        assert_eq!(quantile(&[3.0, 1.0, 2.0], 50), 2.0);
+        assert_eq!(quantile(&[], 50), 0.0);
+    }
+}
