@@ -157,7 +157,7 @@ impl Machine {
             Event::Message { peer, message } => self.message(peer, *message)?,
             Event::UnknownCommand { peer, command } => self.unknown_command(peer, command),
             Event::Malformed { peer, reason } => self.malformed(peer, &reason),
-            Event::Drained { peer } => self.serve_blocks(peer)?,
+            Event::Drained { peer } => self.serve(peer)?,
             Event::Disconnected { peer } => self.disconnected(peer),
             Event::DialFailed { address } => self.address_book.dial_failed(address, now.monotonic),
             Event::Mined { template, header, extra_nonce } => {
@@ -170,6 +170,7 @@ impl Machine {
         }
         self.advance()?;
         self.request_bodies();
+        self.announce_fresh();
         self.refresh_mining();
         Ok(std::mem::take(&mut self.effects))
     }
@@ -227,6 +228,7 @@ impl Machine {
         self.peers.iter()
     }
 
+    /// Whether more is known than walked to.
     fn has_better_chain(&self) -> bool {
         self.tree.best_complete() != self.ledger.cursor()
     }

@@ -11,6 +11,7 @@ use rand::seq::IndexedRandom;
 
 use super::conduct::Offense;
 use super::effect::Effect;
+use super::handshake::canonical;
 use super::{Direction, Machine, PeerId};
 
 /// Addresses that are remembered.
@@ -56,16 +57,33 @@ impl AddressBook {
     pub(super) fn new(fixed: &[SocketAddr]) -> Self {
         let entry =
             Entry { fixed: true, state: DialState::Idle, next_dial: Duration::ZERO, failures: 0 };
-        let entries = fixed.iter().map(|address| (*address, entry.clone())).collect();
+        let entries = fixed.iter().map(|address| (canonical(*address), entry.clone())).collect();
         Self { entries, own: Vec::new() }
     }
 
     /// An address that somebody told us.
     pub(super) fn seen(&mut self, address: SocketAddr, now: Duration) {
-        if self.entries.len() < ADDRESSES_KNOWN_MAX && !self.own.contains(&address) {
-            let entry = Entry { fixed: false, state: DialState::Idle, next_dial: now, failures: 0 };
-            self.entries.entry(address).or_insert(entry);
+        let address = canonical(address);
+        if self.own.contains(&address) || self.entries.contains_key(&address) {
+            return;
         }
+        if self.entries.len() >= ADDRESSES_KNOWN_MAX && !self.make_room() {
+            return;
+        }
+        let entry = Entry { fixed: false, state: DialState::Idle, next_dial: now, failures: 0 };
+        self.entries.insert(address, entry);
+    }
+
+    /// Forgets the address that failed most often, if any did: inventions do not block the book.
+    fn make_room(&mut self) -> bool {
+        let worst = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| !entry.fixed && entry.state == DialState::Idle)
+            .filter(|(_, entry)| entry.failures > 0)
+            .max_by_key(|(_, entry)| entry.failures)
+            .map(|(address, _)| *address);
+        worst.is_some_and(|address| self.entries.remove(&address).is_some())
     }
 
     /// Our own address: never dialled again.
@@ -212,7 +230,7 @@ impl Machine {
         };
         let from_loopback = peer.address.ip().is_loopback();
         for address in addresses {
-            let ip = address.ip();
+            let ip = address.ip().to_canonical();
             let is_possible = address.port() != 0
                 && !ip.is_unspecified()
                 && !ip.is_multicast()

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::effect::Effect;
 use super::event::PeerId;
 use super::intake::Source;
-use super::peers::PeerState;
+use super::peers::{Peer, PeerState};
 use super::{Machine, Report};
 
 /// Addresses that are remembered as barred.
@@ -16,14 +16,18 @@ const BARRED_MAX: usize = 4096;
 const BAR_PUBLIC: Duration = Duration::from_secs(24 * 3600);
 const BAR_PRIVATE: Duration = Duration::from_secs(10 * 60);
 
-/// Wrong bodies that one connection may send: the right one is welcome after a wrong one, for a while.
-const MISMATCHES_MAX: u32 = 10;
+/// How often one connection is borne with: the right body is welcome after a wrong one, for a while.
+const DISAPPOINTMENTS_MAX: u32 = 10;
 
 /// What a connection can do wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Offense {
     /// Bytes that are no frame or no message.
     Malformed,
+    /// The same before the handshake: another program, or another version of this one.
+    MalformedHello,
+    /// A hello of another version.
+    OtherVersion,
     /// Something else than a hello first.
     BeforeHandshake,
     /// A second hello.
@@ -46,14 +50,19 @@ pub(super) enum Offense {
     InvalidHeader,
     /// Headers that do not follow each other, or more of them than a message may hold.
     BrokenHeaders,
-    /// A header behind a block that is known to be invalid: honest nodes may not know yet.
-    InvalidDescendant,
+    /// The header of a block that is known to be invalid, or of one behind it: honest nodes may not
+    /// know yet.
+    CondemnedHeader,
     /// A body that belongs to its header and breaks a rule.
     InvalidBlock,
     /// A body that does not belong to its header.
     BodyMismatch,
     /// Blocks that were promised and do not come, while others wait for them.
     Stalling,
+    /// Blocks that it said it has and has not.
+    NotFound,
+    /// A payment that breaks a rule for ever, from a wallet, which cannot check all that a node can.
+    InvalidPayment,
     /// A transaction that breaks a rule for ever, relayed by a node that should have checked.
     InvalidTransaction,
     /// More in one list than the protocol allows.
@@ -77,9 +86,14 @@ pub(super) enum Punishment {
 /// network, is never barred.
 pub(super) fn punishment(offense: Offense) -> Punishment {
     match offense {
-        Offense::BodyMismatch | Offense::InvalidDescendant => Punishment::Patience,
+        Offense::BodyMismatch
+        | Offense::CondemnedHeader
+        | Offense::NotFound
+        | Offense::InvalidPayment => Punishment::Patience,
         Offense::SilentHandshake
         | Offense::Dead
+        | Offense::MalformedHello
+        | Offense::OtherVersion
         | Offense::OtherNetwork
         | Offense::Ourselves
         | Offense::Full
@@ -141,14 +155,15 @@ impl Machine {
 
     /// Punishes a connection by the table.
     pub(super) fn punish(&mut self, id: PeerId, offense: Offense, reason: &str) {
-        let Some(peer) = self.peers.get_mut(id) else {
+        let still_here = |peer: &&mut Peer| peer.state != PeerState::Closing;
+        let Some(peer) = self.peers.get_mut(id).filter(still_here) else {
             return;
         };
         let ip = peer.address.ip();
         match punishment(offense) {
             Punishment::Patience => {
-                peer.mismatches += 1;
-                if peer.mismatches <= MISMATCHES_MAX {
+                peer.disappointments += 1;
+                if peer.disappointments <= DISAPPOINTMENTS_MAX {
                     return;
                 }
             }
@@ -159,7 +174,7 @@ impl Machine {
     }
 
     /// Closes a connection; nothing that still comes from it is looked at.
-    pub(super) fn disconnect(&mut self, id: PeerId, reason: &str) {
+    fn disconnect(&mut self, id: PeerId, reason: &str) {
         let Some(peer) = self.peers.get_mut(id) else {
             return;
         };
@@ -172,10 +187,8 @@ impl Machine {
             };
             self.effects.push(Effect::Report(report));
         }
-        if peer.state != PeerState::Closing {
-            peer.state = PeerState::Closing;
-            self.effects.push(Effect::Disconnect { peer: id, reason: reason.to_owned() });
-        }
+        peer.state = PeerState::Closing;
+        self.effects.push(Effect::Disconnect { peer: id, reason: reason.to_owned() });
         self.forget_requests(id);
     }
 }

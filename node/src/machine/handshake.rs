@@ -15,8 +15,12 @@ use super::conduct::Offense;
 use super::peers::PeerState;
 use super::{Direction, Machine, PeerId, Report};
 
-/// A connection without a hello is closed after this long.
-pub(super) const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
+/// A connection without a hello is closed at the first look after this long: within 5 s.
+pub(super) const HANDSHAKE_MAX: Duration = Duration::from_secs(5).saturating_sub(super::TICK);
+
+/// Connections of others that may be without a hello at a time, all together and from one address.
+const HANDSHAKES_MAX: usize = 256;
+const HANDSHAKES_PER_IP_MAX: usize = 16;
 
 /// A quiet connection is pinged this often.
 pub(super) const PING_INTERVAL: Duration = Duration::from_secs(60);
@@ -52,14 +56,24 @@ impl OwnHello {
 
 impl Machine {
     pub(super) fn connected(&mut self, peer: PeerId, address: SocketAddr, direction: Direction) {
+        let address = canonical(address);
+        let ip = address.ip();
         self.peers.insert(peer, address, direction, self.now.monotonic);
-        if self.conduct.is_barred(address.ip(), self.now.monotonic) {
+        if direction == Direction::Outbound {
+            self.address_book.connected(address, peer);
+        }
+        if self.conduct.is_barred(ip, self.now.monotonic) {
             self.punish(peer, Offense::Barred, "its address is barred for a while");
             return;
         }
         if direction == Direction::Outbound {
-            self.address_book.connected(address, peer);
             self.send_hello(peer);
+            return;
+        }
+        let (all, same_ip) = self.peers.inbound_handshakes(ip);
+        let crowded = same_ip > HANDSHAKES_PER_IP_MAX && !ip.is_loopback();
+        if all > HANDSHAKES_MAX || crowded {
+            self.punish(peer, Offense::Full, "too many connections without a hello");
         }
     }
 
@@ -89,8 +103,16 @@ impl Machine {
             // Before any refusal, so that the other side can name the field that differs.
             self.send_hello(id);
         }
+        if hello.protocol != PROTOCOL_VERSION {
+            let reason =
+                format!("it speaks protocol {}, this node {PROTOCOL_VERSION}", hello.protocol);
+            self.punish(id, Offense::OtherVersion, &reason);
+            return;
+        }
         if hello.nonce == self.hello.nonce {
-            self.address_book.forget(address);
+            if direction == Direction::Outbound {
+                self.address_book.forget(address);
+            }
             self.punish(id, Offense::Ourselves, "this is our own address");
             return;
         }
@@ -105,8 +127,8 @@ impl Machine {
             return;
         }
         let (all_max, same_ip_max) = inbound_max(hello.role);
-        let ip = address.ip().to_canonical();
-        let (all, same_ip) = self.peers.count(hello.role, ip);
+        let ip = address.ip();
+        let (all, same_ip) = self.peers.inbound(hello.role, ip);
         let crowded = same_ip >= same_ip_max && !ip.is_loopback();
         if direction == Direction::Inbound && (all >= all_max || crowded) {
             self.punish(id, Offense::Full, "no room for another connection");
@@ -152,15 +174,22 @@ impl Machine {
     }
 
     pub(super) fn malformed(&mut self, id: PeerId, reason: &str) {
-        self.punish(id, Offense::Malformed, reason);
+        let is_first = self
+            .peers
+            .get(id)
+            .is_some_and(|peer| matches!(peer.state, PeerState::Handshake { .. }));
+        let offense = if is_first { Offense::MalformedHello } else { Offense::Malformed };
+        self.punish(id, offense, reason);
     }
 
     pub(super) fn unknown_command(&mut self, id: PeerId, command: u16) {
         let now = self.now.monotonic;
-        let Some(peer) = self.peers.get_mut(id) else {
+        if self.heard_from(id) == Some(None) {
+            self.before_handshake(id);
+        }
+        let Some(peer) = self.peers.get_mut(id).filter(|peer| peer.role().is_some()) else {
             return;
         };
-        peer.last_heard = now;
         let (since, count) = &mut peer.unknown_commands;
         if now >= *since + Duration::from_secs(60) {
             (*since, *count) = (now, 0);
@@ -174,6 +203,7 @@ impl Machine {
 
     pub(super) fn disconnected(&mut self, id: PeerId) {
         self.forget_requests(id);
+        self.forget_sender(id);
         if let Some(peer) = self.peers.remove(id) {
             if peer.role().is_some() {
                 let reason = format!("{}: the connection was closed", peer.name());
@@ -268,6 +298,11 @@ impl Machine {
         };
         self.send(id, &Message::Hello(Box::new(hello)));
     }
+}
+
+/// IPv4 and its IPv6-mapped form are one address.
+pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 /// A name from outside, without anything that could move a terminal's cursor.

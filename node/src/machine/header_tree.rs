@@ -1,17 +1,19 @@
 //! The header tree: every header worth keeping, with its work, and which chains could become the best.
 
+mod chain_end;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use chain::difficulty::{Anchor, Work, next_bits};
+use chain::difficulty::{Anchor, Work};
 use chain::genesis::Network;
 use chain::hash::BlockHash;
 use chain::header::Header;
 use chain::rules::RuleError;
-use chain::rules::header::{
-    HeaderContext, MEDIAN_TIME_HEADERS, check_alone, check_in_context, median_time,
-};
+use chain::rules::header::{MEDIAN_TIME_HEADERS, check_alone};
+
+pub use chain_end::ChainEnd;
 
 /// Blocks of the tip's work that a branch may lag behind and still be kept: below, a chain of headers
 /// is spam until it has shown more.
@@ -27,58 +29,6 @@ impl HeaderId {
 
     fn index(self) -> usize {
         self.0 as usize
-    }
-}
-
-/// The end of a chain of headers: all that the next one is judged by.
-#[derive(Debug, Clone)]
-pub struct ChainEnd {
-    /// Hash of the last header.
-    pub hash: BlockHash,
-    /// Its height.
-    pub height: u32,
-    /// Work of the chain up to it.
-    pub work: Work,
-    time: u32,
-    anchor: Anchor,
-    /// Times of the last [`MEDIAN_TIME_HEADERS`] headers, newest last.
-    times: Vec<u32>,
-}
-
-impl ChainEnd {
-    /// What the chain demands of its next header.
-    pub fn context(&self, network: &Network) -> HeaderContext {
-        HeaderContext {
-            expected_bits: next_bits(&network.spec, &self.anchor, self.height, self.time),
-            median_time: median_time(&mut self.times.clone()),
-        }
-    }
-
-    /// The chain with `header` behind it, once that has passed every rule but the clock's.
-    ///
-    /// # Errors
-    /// The rule that the header breaks.
-    pub fn extended(&self, header: &Header, network: &Network) -> Result<Self, RuleError> {
-        check_alone(header, &network.spec)?;
-        check_in_context(header, &self.context(network))?;
-        let target = header
-            .bits
-            .expand()
-            .map_err(|reason| RuleError::BitsMalformed { got: header.bits, reason })?;
-        let mut times = self.times.clone();
-        times.push(header.time);
-        if times.len() > MEDIAN_TIME_HEADERS {
-            times.remove(0);
-        }
-        let height = self.height + 1;
-        Ok(Self {
-            hash: header.hash(),
-            height,
-            work: self.work + target.work(),
-            time: header.time,
-            anchor: self.anchor.after(&network.spec, header.bits, height, self.time),
-            times,
-        })
     }
 }
 
@@ -113,8 +63,12 @@ pub struct HeaderEntry {
 pub enum HeaderRefusal {
     /// Its parent is not in the tree.
     UnknownParent,
-    /// It breaks a rule, or is a descendant of a block that does.
+    /// It breaks a rule that everybody can check on the header itself.
     Invalid(RuleError),
+    /// Its body, or an ancestor, is known to break a rule.
+    Condemned(RuleError),
+    /// Its chain has less work than was demanded; it breaks no rule.
+    TooLittleWork,
 }
 
 /// All headers worth keeping.
@@ -255,12 +209,25 @@ impl HeaderTree {
 
     /// The last block of `id`'s chain whose bodies are all stored.
     pub fn last_complete(&self, id: HeaderId) -> HeaderId {
-        // Completeness only ever ends along a chain, so halving finds the place.
+        self.last_where(id, |at| self.is_complete(at))
+    }
+
+    /// The last block of `id`'s chain that is not known to be invalid.
+    pub fn last_valid(&self, id: HeaderId) -> HeaderId {
+        self.last_where(id, |at| self.invalid(at).is_none())
+    }
+
+    /// The last block of `id`'s chain that has a property which genesis has and which, once lost along
+    /// a chain, never comes back: so halving finds the place.
+    fn last_where(&self, id: HeaderId, holds: impl Fn(HeaderId) -> bool) -> HeaderId {
+        if holds(id) {
+            return id;
+        }
         let (mut low, mut high) = (0, self.entry(id).height);
         while low < high {
             let middle = low + (high - low).div_ceil(2);
             match self.ancestor(id, middle) {
-                Some(at) if self.is_complete(at) => low = middle,
+                Some(at) if holds(at) => low = middle,
                 _ => high = middle - 1,
             }
         }
@@ -288,27 +255,34 @@ impl HeaderTree {
         hashes
     }
 
-    /// Takes a header in; one that is there already is only named.
+    /// Takes a header in if its chain has at least `work_min`; one that is there already is only
+    /// named.
     ///
     /// # Errors
     /// [`HeaderRefusal`]; the tree is as before.
-    pub fn insert(&mut self, header: &Header) -> Result<HeaderId, HeaderRefusal> {
+    pub fn insert(&mut self, header: &Header, work_min: Work) -> Result<HeaderId, HeaderRefusal> {
         let hash = header.hash();
         if let Some(id) = self.find(&hash) {
             return match self.invalid(id) {
-                Some(rule) => Err(HeaderRefusal::Invalid(rule.clone())),
+                Some(rule) => Err(HeaderRefusal::Condemned(rule.clone())),
                 None => Ok(id),
             };
         }
-        let parent = self.find(&header.previous).ok_or(HeaderRefusal::UnknownParent)?;
+        let Some(parent) = self.find(&header.previous) else {
+            check_alone(header, &self.network.spec).map_err(HeaderRefusal::Invalid)?;
+            return Err(HeaderRefusal::UnknownParent);
+        };
         if self.invalid(parent).is_some() {
             let rule = RuleError::InvalidParent { parent: header.previous };
-            return Err(HeaderRefusal::Invalid(rule));
+            return Err(HeaderRefusal::Condemned(rule));
         }
         let end = self
             .chain_end(parent)
             .extended(header, &self.network)
             .map_err(HeaderRefusal::Invalid)?;
+        if end.work < work_min {
+            return Err(HeaderRefusal::TooLittleWork);
+        }
         Ok(self.push(header, parent, end))
     }
 

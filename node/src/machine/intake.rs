@@ -3,21 +3,24 @@
 //! It owns the order of things (check, store, connect, mempool, miner, peers) and does none of them
 //! itself. The miner never sees a new tip before the mempool has dropped what the tip confirmed.
 
+mod arrival;
+
 use std::collections::BTreeMap;
 
 use chain::block::{CommittedBlock, commits};
+use chain::difficulty::Work;
 use chain::hash::{BlockHash, Txid};
 use chain::header::Header;
 use chain::rules::block::check_alone;
 use chain::rules::header::check_time;
 use chain::rules::{InvalidBlock, RuleError};
-use chain::transaction::Transaction;
+use chain::transaction::{OutPoint, Transaction, Transfer};
 use chain::wire::wallet::RefusalKind;
 
 use super::conduct::Offense;
 use super::effect::Report;
 use super::header_tree::{HeaderId, HeaderRefusal};
-use super::ledger::{Arrival, Step};
+use super::ledger::Step;
 use super::{Machine, MachineError, PeerId, TemplateId};
 
 /// Blocks that are too far ahead of the clock and wait for their second.
@@ -26,6 +29,9 @@ const HELD_BLOCKS_MAX: usize = 32;
 /// Measure of work (a transaction is one, a signature twenty: about 2 microseconds each) after which
 /// a call stops walking the chain and asks to be called again.
 const STEP_BUDGET: usize = 5_000;
+
+/// Outputs that are looked up to see whether a transaction is confirmed already.
+const CONFIRMED_OUTPUTS_MAX: usize = 16;
 
 /// Senders of bodies that are not connected yet.
 const SENDERS_MAX: usize = 4096;
@@ -73,7 +79,8 @@ impl Machine {
             self.hold(source, early.valid_from_s, header, body);
             return Ok(());
         }
-        let Some(id) = self.take_header(source, header) else {
+        let work_min = self.work_threshold();
+        let Some(id) = self.take_header(source, header, work_min) else {
             return Ok(());
         };
         if self.tree.has_body(id) || !self.is_wanted(id) {
@@ -100,27 +107,37 @@ impl Machine {
         self.advance()
     }
 
-    /// A header from anywhere, work first. `None` when it is not in the tree afterwards.
-    pub(super) fn take_header(&mut self, source: Source, header: &Header) -> Option<HeaderId> {
-        match self.tree.insert(header) {
-            Ok(id) => Some(id),
+    /// A header from anywhere, work first: kept when its chain has at least `work_min`. `None` when it
+    /// is not in the tree afterwards.
+    pub(super) fn take_header(
+        &mut self,
+        source: Source,
+        header: &Header,
+        work_min: Work,
+    ) -> Option<HeaderId> {
+        match self.tree.insert(header, work_min) {
+            Ok(id) => return Some(id),
             Err(HeaderRefusal::UnknownParent) => {
                 if let Source::Peer(peer) = source {
                     self.ask_headers(peer);
                 }
-                None
+            }
+            // Its sender may be far behind; that is no fault.
+            Err(HeaderRefusal::TooLittleWork) => {}
+            // Only a body showed what is wrong, and its sender may not have seen that yet.
+            Err(HeaderRefusal::Condemned(rule)) => {
+                self.blame(source, Offense::CondemnedHeader, &rule.to_string());
             }
             Err(HeaderRefusal::Invalid(rule)) => {
-                // A descendant of an invalid block may come from an honest node that does not
-                // know yet; every other broken rule is plain to see in the header itself.
-                let offense = match rule {
-                    RuleError::InvalidParent { .. } => Offense::InvalidDescendant,
-                    _ => Offense::InvalidHeader,
-                };
-                self.blame(source, offense, &rule.to_string());
-                None
+                self.blame(source, Offense::InvalidHeader, &rule.to_string());
             }
         }
+        None
+    }
+
+    /// Work below which no branch is kept.
+    pub(super) fn work_threshold(&self) -> Work {
+        self.tree.work_threshold(self.ledger.tip_id())
     }
 
     /// A transaction from anywhere.
@@ -148,6 +165,9 @@ impl Machine {
             Ok(candidate) => candidate,
             Err(error) => {
                 let (kind, reason) = (error.kind(), error.to_string());
+                if kind == RefusalKind::MissingCoins && self.is_confirmed(&txid, transfer)? {
+                    return Ok(TransactionOutcome::AlreadyKnown(txid));
+                }
                 self.report(Report::TxRefused { txid, reason: reason.clone() });
                 return Ok(TransactionOutcome::Refused { kind, reason });
             }
@@ -223,102 +243,73 @@ impl Machine {
         Ok(())
     }
 
-    /// Whether the body of this entry is worth keeping: its chain has at least the tip's work.
+    /// Whether the body of this entry is worth keeping: a chain through it, to the best header or to
+    /// one that a connection has, has at least the tip's work.
     pub(super) fn is_wanted(&self, id: HeaderId) -> bool {
-        self.tree.entry(id).work >= self.tree.entry(self.ledger.tip_id()).work
+        let enough = self.tree.entry(self.ledger.tip_id()).work;
+        let leads_on = |end: HeaderId| {
+            let end = self.tree.last_valid(end);
+            self.tree.entry(end).work >= enough && self.tree.is_ancestor(id, end)
+        };
+        leads_on(id)
+            || leads_on(self.tree.best_header())
+            || self.peers.iter().any(|peer| leads_on(peer.best_header))
+    }
+
+    /// Early is nobody's fault, but waiting room is for work that was really done: whether the chain
+    /// of this header, but for its time, could become the best.
+    pub(super) fn is_worth_waiting_for(&mut self, source: Source, header: &Header) -> bool {
+        let Some(parent) = self.tree.find(&header.previous) else {
+            if let Source::Peer(peer) = source {
+                self.ask_headers(peer);
+            }
+            return false;
+        };
+        if self.tree.invalid(parent).is_some() {
+            return false;
+        }
+        match self.tree.chain_end(parent).extended(header, &self.network) {
+            Ok(end) => end.work >= self.tree.entry(self.ledger.tip_id()).work,
+            Err(rule) => {
+                self.blame(source, Offense::InvalidHeader, &rule.to_string());
+                false
+            }
+        }
+    }
+
+    /// Nobody who is gone is blamed any more.
+    pub(super) fn forget_sender(&mut self, id: PeerId) {
+        self.intake.senders.retain(|_, sender| *sender != id);
     }
 
     fn hold(&mut self, source: Source, valid_from_s: u64, header: &Header, body: &[u8]) {
-        // Early is nobody's fault, but waiting room is for work that was really done.
-        let parent = self.tree.find(&header.previous);
-        let is_good = parent
-            .is_some_and(|id| self.tree.chain_end(id).extended(header, &self.network).is_ok());
-        if is_good && self.intake.held.len() < HELD_BLOCKS_MAX {
-            let key = (valid_from_s, header.hash());
-            self.intake.held.insert(key, (*header, body.to_vec()));
-        } else if let (None, Source::Peer(peer)) = (parent, source) {
-            self.ask_headers(peer);
+        if !self.is_worth_waiting_for(source, header) {
+            return;
         }
+        // A wrong body must not take the place of the right one.
+        if let Err(mismatch) = commits(*header, body) {
+            self.blame(source, Offense::BodyMismatch, &mismatch.to_string());
+            return;
+        }
+        let held = &mut self.intake.held;
+        held.insert((valid_from_s, header.hash()), (*header, body.to_vec()));
+        if held.len() > HELD_BLOCKS_MAX {
+            held.pop_last();
+        }
+    }
+
+    /// Whether a block of the best chain holds this transfer and not all it paid is spent.
+    fn is_confirmed(&self, txid: &Txid, transfer: &Transfer) -> Result<bool, MachineError> {
+        for (index, _) in (0u32..).zip(&transfer.outputs).take(CONFIRMED_OUTPUTS_MAX) {
+            if self.ledger.coin(&OutPoint { txid: *txid, index })?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn refuse_block(&mut self, hash: BlockHash, invalid: &InvalidBlock, source: Source) {
         self.report(Report::BlockRefused { hash, reason: invalid.to_string() });
         self.blame(source, Offense::InvalidBlock, &invalid.to_string());
-    }
-
-    fn arrived(&mut self, arrival: &Arrival) -> Result<(), MachineError> {
-        self.update_mempool(arrival)?;
-        for connected in &arrival.connected {
-            let entry = self.tree.entry(connected.id);
-            let target = entry.header.bits.expand();
-            let report = Report::BlockConnected {
-                hash: entry.hash,
-                height: entry.height,
-                transactions: connected.transactions,
-                fees: connected.fees,
-                target_zero_bits: target.map_or(0, |target| target.zero_bits()),
-            };
-            self.intake.senders.remove(&entry.hash);
-            self.report(report);
-        }
-        if !arrival.disconnected.is_empty() {
-            let (from, tip) = (self.tree.entry(arrival.from).hash, self.ledger.tip());
-            let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
-            self.report(Report::Reorganized {
-                from,
-                to: tip.hash,
-                height: tip.height,
-                disconnected: count(arrival.disconnected.len()),
-                connected: count(arrival.connected.len()),
-            });
-        }
-        self.announce_tip()
-    }
-
-    /// Drops what the new chain confirms or contradicts; brings back what the old one had confirmed.
-    fn update_mempool(&mut self, arrival: &Arrival) -> Result<(), MachineError> {
-        if arrival.disconnected.is_empty() && self.mempool.is_empty() {
-            return Ok(());
-        }
-        for connected in &arrival.connected {
-            let block = self.block_of(connected.id)?;
-            self.mempool.remove_confirmed(&block);
-        }
-        if arrival.disconnected.is_empty() {
-            return Ok(());
-        }
-        // Parents return before what still pends on them is judged again.
-        let height = self.ledger.tip().height + 1;
-        for id in arrival.disconnected.iter().rev() {
-            for transaction in &self.block_of(*id)?.block.transactions {
-                self.bring_back(transaction, height)?;
-            }
-        }
-        let ledger = &self.ledger;
-        self.mempool.retain_valid(&self.network, height, |point| ledger.coin(point))?;
-        Ok(())
-    }
-
-    /// A transaction of a lost branch is pending again, unless the new chain made it impossible. Its
-    /// signatures held when its block was connected, and they depend on nothing that has changed.
-    fn bring_back(&mut self, transaction: &Transaction, height: u32) -> Result<(), MachineError> {
-        let Transaction::Transfer(transfer) = transaction else {
-            return Ok(());
-        };
-        let ledger = &self.ledger;
-        let checked =
-            self.mempool.check(transfer, &self.network, height, |point| ledger.coin(point))?;
-        if let Ok(candidate) = checked {
-            let txid = candidate.txid;
-            if self.mempool.insert(candidate, self.now.monotonic).is_ok() {
-                self.mining.transaction_came();
-                self.announce_transaction(&txid);
-            }
-        }
-        Ok(())
-    }
-
-    fn block_of(&self, id: HeaderId) -> Result<CommittedBlock, MachineError> {
-        Ok(self.ledger.block(&self.tree.entry(id).hash)?)
     }
 }

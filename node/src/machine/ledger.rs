@@ -5,10 +5,12 @@
 //! the tip follows in one move. A block that breaks a rule is condemned on the way, and the cursor
 //! turns to the best chain that is left.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use chain::amount::Amount;
 use chain::block::{BodyMismatch, CommittedBlock, commits};
+use chain::difficulty::Work;
 use chain::genesis::Network;
 use chain::hash::{BlockHash, Wtxid};
 use chain::header::{HEADER_BYTES, Header};
@@ -19,7 +21,7 @@ use chain::transaction::OutPoint;
 use chain::utxo::Coin;
 use chain::wire::wallet::HistoryPosition;
 
-use super::header_tree::{HeaderId, HeaderTree};
+use super::header_tree::{HeaderId, HeaderRefusal, HeaderTree};
 use super::verifier::Verifier;
 use crate::store::{Store, StoreError, Totals};
 
@@ -94,13 +96,7 @@ impl Ledger {
     /// # Errors
     /// [`StoreError`] when the store's blocks do not form a tree around its position.
     pub fn open(network: Arc<Network>, store: Store) -> Result<(Self, HeaderTree), StoreError> {
-        let mut tree = HeaderTree::new(Arc::clone(&network));
-        for stored in store.blocks().skip(1) {
-            let id = tree.insert(&stored.header).map_err(|refusal| {
-                damaged(format!("block {} does not fit: {refusal:?}", stored.hash))
-            })?;
-            tree.set_body(id);
-        }
+        let tree = plant(Arc::clone(&network), &store)?;
         let position = tree.find(&store.position()).ok_or_else(|| {
             damaged(format!("the coins stand at {}, which is missing", store.position()))
         })?;
@@ -170,6 +166,11 @@ impl Ledger {
         max: usize,
     ) -> Result<Vec<HistoryPosition>, StoreError> {
         self.store.history(key, from, max)
+    }
+
+    /// Whether a block's body is stored.
+    pub fn has_block(&self, hash: &BlockHash) -> bool {
+        self.store.contains(hash)
     }
 
     /// A stored block in consensus form.
@@ -319,6 +320,35 @@ impl Ledger {
         }
         Ok(Step::Moved(1 + block.block.transactions.len()))
     }
+}
+
+/// The tree of the headers whose bodies are stored. A child may be stored before its parent; one whose
+/// parent never came stays outside until its chain is shown again.
+fn plant(network: Arc<Network>, store: &Store) -> Result<HeaderTree, StoreError> {
+    let mut tree = HeaderTree::new(network);
+    let mut waiting: HashMap<BlockHash, Vec<Header>> = HashMap::new();
+    for stored in store.blocks().skip(1) {
+        let mut open = vec![stored.header];
+        while let Some(header) = open.pop() {
+            match tree.insert(&header, Work::ZERO) {
+                Ok(id) => open.extend(waiting.remove(&tree.entry(id).hash).unwrap_or_default()),
+                Err(HeaderRefusal::UnknownParent) => {
+                    waiting.entry(header.previous).or_default().push(header);
+                }
+                Err(refusal) => {
+                    let hash = header.hash();
+                    return Err(damaged(format!("block {hash} does not fit: {refusal:?}")));
+                }
+            }
+        }
+    }
+    // In the order of the files, which decides between chains of equal work.
+    for stored in store.blocks().skip(1) {
+        if let Some(id) = tree.find(&stored.hash) {
+            tree.set_body(id);
+        }
+    }
+    Ok(tree)
 }
 
 fn damaged(what: String) -> StoreError {

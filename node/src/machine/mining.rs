@@ -23,6 +23,9 @@ const REFRESH_MIN: Duration = Duration::from_secs(1);
 /// clock (the shortest future limit is 15 s).
 const REFRESH_MAX: Duration = Duration::from_secs(10);
 
+/// A chain that is ahead of the clock is looked at again at the latest after so many seconds.
+const WAIT_MAX_S: u64 = 60;
+
 /// What our miner is doing.
 #[derive(Debug)]
 pub(super) struct Mining {
@@ -125,7 +128,8 @@ impl Machine {
             }
             TemplateOutcome::NothingToClaim => self.rest(None),
             TemplateOutcome::WaitUntil { wall_s } => {
-                let wait = Duration::from_secs(wall_s.saturating_sub(self.now.wall_s).max(1));
+                let wait = wall_s.saturating_sub(self.now.wall_s).clamp(1, WAIT_MAX_S);
+                let wait = Duration::from_secs(wait);
                 self.rest(Some(now + wait));
             }
         }

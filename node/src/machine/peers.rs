@@ -9,7 +9,7 @@ use chain::wire::hello::Role;
 
 use super::event::{Direction, PeerId};
 use super::header_tree::HeaderId;
-use super::sync::HeaderRun;
+use super::sync::{HeaderRun, Served};
 
 /// Transactions that a connection is remembered to know.
 const KNOWN_TRANSACTIONS_MAX: usize = 5000;
@@ -38,7 +38,7 @@ pub enum PeerState {
 pub struct Peer {
     /// Its name.
     pub id: PeerId,
-    /// The other side's address.
+    /// The other side's address; IPv4 is never in its IPv6-mapped form.
     pub address: SocketAddr,
     /// Who opened it.
     pub direction: Direction,
@@ -57,15 +57,18 @@ pub struct Peer {
     /// Transactions it announced that are still to be asked for.
     pub(super) announced: VecDeque<Wtxid>,
     pub(super) transactions_in_flight: BTreeSet<Wtxid>,
-    /// Blocks it asked for that are still to be sent.
-    pub(super) serving: VecDeque<BlockHash>,
-    /// Whether [`super::Event::Drained`] is awaited before more blocks are sent.
+    /// When a block that was requested from it came last.
+    pub(super) last_delivery: Duration,
+    /// Blocks and transactions it asked for that are still to be sent.
+    pub(super) serving: VecDeque<Served>,
+    /// Whether [`super::Event::Drained`] is awaited before more is sent.
     pub(super) draining: bool,
     /// Headers of little work that it is showing us.
     pub(super) run: Option<HeaderRun>,
     /// When headers were last asked of it and nothing has come yet.
     pub(super) headers_asked: Option<Duration>,
-    pub(super) mismatches: u32,
+    /// How often it was borne with.
+    pub(super) disappointments: u32,
     pub(super) unknown_commands: (Duration, u32),
     pub(super) addresses_taken: u32,
     pub(super) addresses_given: bool,
@@ -87,11 +90,12 @@ impl Peer {
             transactions: KnownTransactions::default(),
             announced: VecDeque::new(),
             transactions_in_flight: BTreeSet::new(),
+            last_delivery: now,
             serving: VecDeque::new(),
             draining: false,
             run: None,
             headers_asked: None,
-            mismatches: 0,
+            disappointments: 0,
             unknown_commands: (now, 0),
             addresses_taken: 0,
             addresses_given: false,
@@ -186,10 +190,19 @@ impl Peers {
         self.iter().filter(|peer| peer.is_ready_node()).map(|peer| peer.id).collect()
     }
 
-    /// Connections with this role, all of them and those from `ip`.
-    pub(super) fn count(&self, role: Role, ip: IpAddr) -> (usize, usize) {
-        let with_role = || self.iter().filter(|peer| peer.role() == Some(role));
-        let from_ip = with_role().filter(|peer| peer.address.ip().to_canonical() == ip);
-        (with_role().count(), from_ip.count())
+    /// Connections with this role that others opened, all of them and those from `ip`.
+    pub(super) fn inbound(&self, role: Role, ip: IpAddr) -> (usize, usize) {
+        self.count_inbound(ip, |peer| peer.role() == Some(role))
+    }
+
+    /// Connections without a hello that others opened, all of them and those from `ip`.
+    pub(super) fn inbound_handshakes(&self, ip: IpAddr) -> (usize, usize) {
+        self.count_inbound(ip, |peer| matches!(peer.state, PeerState::Handshake { .. }))
+    }
+
+    fn count_inbound(&self, ip: IpAddr, counts: impl Fn(&Peer) -> bool) -> (usize, usize) {
+        let inbound =
+            || self.iter().filter(|peer| peer.direction == Direction::Inbound && counts(peer));
+        (inbound().count(), inbound().filter(|peer| peer.address.ip() == ip).count())
     }
 }

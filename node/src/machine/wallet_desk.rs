@@ -5,8 +5,8 @@ use chain::encoding::{Decode, Encode};
 use chain::merkle;
 use chain::transaction::Transaction;
 use chain::wire::wallet::{
-    GetHistory, GetPending, HISTORY_MAX, History, HistoryEntry, HistoryPosition, Pending, Submit,
-    SubmitOutcome, Submitted, Tip, WalletMessage,
+    GetHistory, GetPending, HISTORY_MAX, History, HistoryEntry, HistoryPosition, Pending,
+    RefusalKind, Submit, SubmitOutcome, Submitted, Tip, WalletMessage,
 };
 use chain::wire::{ByteString, Message};
 
@@ -17,8 +17,10 @@ use super::{Machine, MachineError, PeerId};
 /// Bytes of transactions and proofs in one answer: well under half an outbound queue.
 const ANSWER_BYTES: usize = 1_000_000;
 
-/// Blocks read for one answer: the machine never works long for one question.
-const ANSWER_BLOCKS: usize = 64;
+/// Bytes of blocks read for one answer, and what reading any block costs besides them: the machine
+/// never works long for one question.
+const ANSWER_BYTES_READ: usize = 2_000_000;
+const BLOCK_BYTES_READ_MIN: usize = 10_000;
 
 impl Machine {
     pub(super) fn wallet_message(
@@ -27,7 +29,7 @@ impl Machine {
         message: WalletMessage,
     ) -> Result<(), MachineError> {
         let answer = match message {
-            WalletMessage::Submit(submit) => self.submit(&submit)?,
+            WalletMessage::Submit(submit) => self.submit(id, &submit)?,
             WalletMessage::GetHistory(ask) => self.wallet_history(&ask)?,
             WalletMessage::GetPending(ask) => self.wallet_pending(&ask),
             WalletMessage::GetTip(request) => WalletMessage::Tip(Tip {
@@ -48,7 +50,7 @@ impl Machine {
         Ok(())
     }
 
-    fn submit(&mut self, submit: &Submit) -> Result<WalletMessage, MachineError> {
+    fn submit(&mut self, id: PeerId, submit: &Submit) -> Result<WalletMessage, MachineError> {
         let outcome = match Transaction::decode(&submit.transaction.0) {
             Ok(transaction) => match self.take_transaction(&transaction)? {
                 TransactionOutcome::Accepted(txid) => SubmitOutcome::Accepted(txid),
@@ -58,10 +60,13 @@ impl Machine {
                 }
             },
             Err(error) => SubmitOutcome::Refused {
-                kind: chain::wire::wallet::RefusalKind::Invalid,
+                kind: RefusalKind::Invalid,
                 reason: format!("the transaction does not decode: {error}"),
             },
         };
+        if let SubmitOutcome::Refused { kind: RefusalKind::Invalid, reason } = &outcome {
+            self.punish(id, Offense::InvalidPayment, reason);
+        }
         Ok(WalletMessage::Submitted(Submitted { request: submit.request, outcome }))
     }
 
@@ -83,20 +88,21 @@ impl Machine {
 
     fn wallet_history(&self, ask: &GetHistory) -> Result<WalletMessage, MachineError> {
         let positions = self.ledger.history(&ask.key, ask.from, HISTORY_MAX + 1)?;
-        let tip = self.ledger.tip();
+        // The entries are of the cursor's chain: so is the end that they are said to lead to.
+        let end = self.tree.entry(self.ledger.cursor());
         let mut entries: Vec<HistoryEntry> = Vec::new();
         let mut current: Option<(u32, CommittedBlock)> = None;
-        let (mut bytes, mut blocks) = (0, 0);
+        let (mut bytes, mut bytes_read) = (0, 0);
         for position in positions.iter().take(HISTORY_MAX) {
             if current.as_ref().is_none_or(|(height, _)| *height != position.height) {
-                if blocks == ANSWER_BLOCKS {
+                if bytes_read >= ANSWER_BYTES_READ {
                     break;
                 }
-                blocks += 1;
                 let Some(id) = self.ledger.at_height(position.height) else {
                     break;
                 };
                 let block = self.ledger.block(&self.tree.entry(id).hash)?;
+                bytes_read += BLOCK_BYTES_READ_MIN + block.encoded_bytes;
                 current = Some((position.height, block));
             }
             let Some(entry) = current.as_ref().and_then(|(_, block)| proven(block, *position))
@@ -112,8 +118,8 @@ impl Machine {
         let more = entries.len() < positions.len();
         Ok(WalletMessage::History(History {
             request: ask.request,
-            tip: tip.hash,
-            tip_height: tip.height,
+            tip: end.hash,
+            tip_height: end.height,
             entries,
             more,
         }))
