@@ -7,7 +7,7 @@ mod arrival;
 
 use std::collections::BTreeMap;
 
-use chain::block::{CommittedBlock, commits};
+use chain::block::commits;
 use chain::difficulty::Work;
 use chain::hash::{BlockHash, Txid};
 use chain::header::Header;

@@ -9,6 +9,8 @@ use chain::hash::Wtxid;
 
 use super::{Machine, PeerId};
 use compact_blocks::Partial;
+#[cfg(test)]
+pub(super) use compact_blocks::short_id;
 use transactions::Request;
 
 /// What relay remembers across connections.

@@ -34,7 +34,11 @@ pub(super) struct Partial {
 }
 
 /// The short name of a transaction within one compact block.
-pub(super) fn short_id(block: &BlockHash, salt: u64, wtxid: &Wtxid) -> [u8; SHORT_ID_BYTES] {
+pub(in crate::machine) fn short_id(
+    block: &BlockHash,
+    salt: u64,
+    wtxid: &Wtxid,
+) -> [u8; SHORT_ID_BYTES] {
     let mut bytes = [0; 72];
     bytes[..32].copy_from_slice(&block.0);
     bytes[32..40].copy_from_slice(&salt.to_le_bytes());
