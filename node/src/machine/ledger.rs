@@ -364,6 +364,3 @@ fn decode_block(bytes: &[u8]) -> Result<CommittedBlock, BodyMismatch> {
     let header_bytes: &[u8; HEADER_BYTES] = bytes.first_chunk().ok_or(BodyMismatch::Empty)?;
     commits(Header::from_bytes(header_bytes), &bytes[HEADER_BYTES..])
 }
-
-#[cfg(test)]
-mod tests;

@@ -142,3 +142,6 @@ impl Machine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -139,3 +139,6 @@ fn proven(block: &CommittedBlock, position: HistoryPosition) -> Option<HistoryEn
         siblings: ByteString(merkle::proof(&block.wtxids, at)?.concat()),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,10 +12,10 @@ use chain::header::{Header, VERSION_BASE};
 use chain::rules::block::connect;
 use chain::spec::ChainSpec;
 use chain::subsidy::subsidy;
-use chain::transaction::{Coinbase, OutPoint, Output, Transaction, Transfer};
+use chain::transaction::{Coinbase, Output, Transaction, Transfer};
 
 use super::super::header_tree::HeaderTree;
-use super::super::mempool::fixture::{Spendable, World};
+use super::super::mempool::fixture::World;
 use crate::store::{Store, Totals};
 
 /// Genesis outputs that a forge has to spend.
@@ -155,12 +155,6 @@ impl Forge {
     /// Genesis output number `index`, paid on to others.
     pub fn payment(&self, index: u32) -> Transfer {
         self.world.payment(&[self.world.funds(index)], 2, 10_000)
-    }
-
-    /// The coinbase of a block, for spending.
-    pub fn coinbase(&self, hash: BlockHash) -> Spendable {
-        let first = &self.block(hash).transactions[0];
-        (OutPoint { txid: first.txid(), index: 0 }, first.outputs()[0])
     }
 }
 
