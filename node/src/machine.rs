@@ -1,9 +1,9 @@
 //! `Machine`: a node as a pure state machine, events in and effects out.
 //!
 //! It opens no socket, reads no clock, starts no thread and draws no randomness of its own. A body
-//! ([`crate::runtime`], [`crate::simulation`], a test) calls [`Machine::handle`] with what happened and
-//! carries out the effects that come back; [`Machine::next_wakeup`] says when it wants to be called
-//! again though nothing happened. The first event of a new machine is a [`Event::Wakeup`].
+//! ([`crate::runtime`], [`crate::simulation`], a test) calls [`Machine::handle`] with what happened
+//! and carries out the effects that come back; [`Machine::next_wakeup`] says when it wants to be
+//! called again though nothing happened. The first event of a new machine is a [`Event::Wakeup`].
 
 mod address_book;
 mod conduct;
@@ -175,8 +175,8 @@ impl Machine {
         Ok(std::mem::take(&mut self.effects))
     }
 
-    /// When [`Machine::handle`] wants to be called with [`Event::Wakeup`], by the monotonic clock. A
-    /// time in the past means at once.
+    /// When [`Machine::handle`] wants to be called with [`Event::Wakeup`], by the monotonic clock.
+    /// A time in the past means at once.
     pub fn next_wakeup(&self) -> Option<Duration> {
         if !self.ledger.is_settled() || self.has_better_chain() {
             return Some(self.now.monotonic);

@@ -16,7 +16,8 @@ const BARRED_MAX: usize = 4096;
 const BAR_PUBLIC: Duration = Duration::from_secs(24 * 3600);
 const BAR_PRIVATE: Duration = Duration::from_secs(10 * 60);
 
-/// How often one connection is borne with: the right body is welcome after a wrong one, for a while.
+/// How often one connection is borne with: the right body is welcome after a wrong one, for a
+/// while.
 const DISAPPOINTMENTS_MAX: u32 = 10;
 
 /// What a connection can do wrong.
@@ -61,7 +62,8 @@ pub(super) enum Offense {
     Stalling,
     /// Blocks that it said it has and has not.
     NotFound,
-    /// A payment that breaks a rule for ever, from a wallet, which cannot check all that a node can.
+    /// A payment that breaks a rule for ever, from a wallet, which cannot check all that a node
+    /// can.
     InvalidPayment,
     /// A transaction that breaks a rule for ever, relayed by a node that should have checked.
     InvalidTransaction,

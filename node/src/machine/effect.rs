@@ -20,8 +20,8 @@ pub enum Effect {
         /// What.
         frame: Arc<Frame>,
     },
-    /// Send [`super::Event::Drained`] as soon as the outbound queue of the connection is under half (at once
-    /// when it is already).
+    /// Send [`super::Event::Drained`] as soon as the outbound queue of the connection is under half
+    /// (at once when it is already).
     NotifyDrained {
         /// Whose.
         peer: PeerId,

@@ -66,7 +66,8 @@ pub enum Event {
         /// What was wrong with them.
         reason: String,
     },
-    /// Answers [`super::Effect::NotifyDrained`]: the outbound queue of the connection is under half.
+    /// Answers [`super::Effect::NotifyDrained`]: the outbound queue of the connection is under
+    /// half.
     Drained {
         /// Whose.
         peer: PeerId,

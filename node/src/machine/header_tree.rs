@@ -1,4 +1,4 @@
-//! The header tree: every header worth keeping, with its work, and which chains could become the best.
+//! The header tree: every header worth keeping, its work, and which chains could become the best.
 
 mod chain_end;
 
@@ -15,8 +15,8 @@ use chain::rules::header::{MEDIAN_TIME_HEADERS, check_alone};
 
 pub use chain_end::ChainEnd;
 
-/// Blocks of the tip's work that a branch may lag behind and still be kept: below, a chain of headers
-/// is spam until it has shown more.
+/// Blocks of the tip's work that a branch may lag behind and still be kept: below, a chain of
+/// headers is spam until it has shown more.
 const LAG_BLOCKS: u32 = 144;
 
 /// Names an entry of the tree. Parents have smaller numbers than their children.
@@ -217,8 +217,8 @@ impl HeaderTree {
         self.last_where(id, |at| self.invalid(at).is_none())
     }
 
-    /// The last block of `id`'s chain that has a property which genesis has and which, once lost along
-    /// a chain, never comes back: so halving finds the place.
+    /// The last block of `id`'s chain that has a property which genesis has and which, once lost
+    /// along a chain, never comes back: so halving finds the place.
     fn last_where(&self, id: HeaderId, holds: impl Fn(HeaderId) -> bool) -> HeaderId {
         if holds(id) {
             return id;
@@ -234,8 +234,8 @@ impl HeaderTree {
         self.ancestor(id, low).unwrap_or(HeaderId::GENESIS)
     }
 
-    /// Hashes of a chain, dense at its end and thinning out toward genesis: what another node needs to
-    /// find the last block that both have.
+    /// Hashes of a chain, dense at its end and thinning out toward genesis: what another node needs
+    /// to find the last block that both have.
     pub fn locator(&self, id: HeaderId) -> Vec<BlockHash> {
         let mut hashes = Vec::new();
         let (mut height, mut step) = (self.entry(id).height, 1u32);
@@ -361,8 +361,8 @@ impl HeaderTree {
     }
 }
 
-/// The height that a block's skip link leads to: far for some, near for others, so that walks of any
-/// length take few steps (as in Bitcoin's block index).
+/// The height that a block's skip link leads to: far for some, near for others, so that walks of
+/// any length take few steps (as in Bitcoin's block index).
 fn skip_height(height: u32) -> u32 {
     let without_lowest_one = |number: u32| number & number.wrapping_sub(1);
     match height {

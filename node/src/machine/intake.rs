@@ -26,8 +26,8 @@ use super::{Machine, MachineError, PeerId, TemplateId};
 /// Blocks that are too far ahead of the clock and wait for their second.
 const HELD_BLOCKS_MAX: usize = 32;
 
-/// Measure of work (a transaction is one, a signature twenty: about 2 microseconds each) after which
-/// a call stops walking the chain and asks to be called again.
+/// Measure of work (a transaction is one, a signature twenty: about 2 microseconds each) after
+/// which a call stops walking the chain and asks to be called again.
 const STEP_BUDGET: usize = 5_000;
 
 /// Outputs that are looked up to see whether a transaction is confirmed already.
@@ -107,8 +107,8 @@ impl Machine {
         self.advance()
     }
 
-    /// A header from anywhere, work first: kept when its chain has at least `work_min`. `None` when it
-    /// is not in the tree afterwards.
+    /// A header from anywhere, work first: kept when its chain has at least `work_min`. `None` when
+    /// it is not in the tree afterwards.
     pub(super) fn take_header(
         &mut self,
         source: Source,
@@ -243,8 +243,8 @@ impl Machine {
         Ok(())
     }
 
-    /// Whether the body of this entry is worth keeping: a chain through it, to the best header or to
-    /// one that a connection has, has at least the tip's work.
+    /// Whether the body of this entry is worth keeping: a chain through it, to the best header or
+    /// to one that a connection has, has at least the tip's work.
     pub(super) fn is_wanted(&self, id: HeaderId) -> bool {
         let enough = self.tree.entry(self.ledger.tip_id()).work;
         let leads_on = |end: HeaderId| {
@@ -256,8 +256,8 @@ impl Machine {
             || self.peers.iter().any(|peer| leads_on(peer.best_header))
     }
 
-    /// Early is nobody's fault, but waiting room is for work that was really done: whether the chain
-    /// of this header, but for its time, could become the best.
+    /// Early is nobody's fault, but waiting room is for work that was really done: whether the
+    /// chain of this header, but for its time, could become the best.
     pub(super) fn is_worth_waiting_for(&mut self, source: Source, header: &Header) -> bool {
         let Some(parent) = self.tree.find(&header.previous) else {
             if let Source::Peer(peer) = source {

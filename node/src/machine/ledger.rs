@@ -1,9 +1,9 @@
 //! The ledger: walks the coins along the best chain, block by block; the only writer of the store.
 //!
 //! The *cursor* is the block whose coins the store holds. The *tip* is what everybody sees. A step
-//! moves the cursor by at most one block toward the best chain whose bodies are here; when it arrives,
-//! the tip follows in one move. A block that breaks a rule is condemned on the way, and the cursor
-//! turns to the best chain that is left.
+//! moves the cursor by at most one block toward the best chain whose bodies are here; when it
+//! arrives, the tip follows in one move. A block that breaks a rule is condemned on the way, and
+//! the cursor turns to the best chain that is left.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -322,8 +322,8 @@ impl Ledger {
     }
 }
 
-/// The tree of the headers whose bodies are stored. A child may be stored before its parent; one whose
-/// parent never came stays outside until its chain is shown again.
+/// The tree of the headers whose bodies are stored. A child may be stored before its parent; one
+/// whose parent never came stays outside until its chain is shown again.
 fn plant(network: Arc<Network>, store: &Store) -> Result<HeaderTree, StoreError> {
     let mut tree = HeaderTree::new(network);
     let mut waiting: HashMap<BlockHash, Vec<Header>> = HashMap::new();

@@ -15,8 +15,8 @@ use super::effect::Effect;
 use super::template::{Template, TemplateContext, TemplateOutcome, assemble, build};
 use super::{Machine, TemplateId};
 
-/// New pending transactions enter the template at most this often: every change restarts the search's
-/// coinbase and merkle root.
+/// New pending transactions enter the template at most this often: every change restarts the
+/// search's coinbase and merkle root.
 const REFRESH_MIN: Duration = Duration::from_secs(1);
 
 /// A template is replaced at the latest after this long, so that its time limit stays ahead of the

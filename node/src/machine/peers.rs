@@ -124,8 +124,8 @@ impl Peer {
     }
 }
 
-/// Transactions that a connection has, as far as we know: nothing is announced twice. The oldest are
-/// forgotten.
+/// Transactions that a connection has, as far as we know: nothing is announced twice. The oldest
+/// are forgotten.
 #[derive(Debug, Default)]
 pub(super) struct KnownTransactions {
     order: VecDeque<Wtxid>,

@@ -1,5 +1,5 @@
-//! Headers-first synchronization: ask for headers, keep those whose chain has enough work; [`bodies`]
-//! fetches the blocks of the better chain, [`serving`] answers others.
+//! Headers-first synchronization: ask for headers, keep those whose chain has enough work;
+//! [`bodies`] fetches the blocks of the better chain, [`serving`] answers others.
 
 mod bodies;
 mod serving;
@@ -33,8 +33,8 @@ const RUN_IDLE_MAX: Duration = Duration::from_secs(120);
 /// An unanswered request for headers may be repeated after this long.
 const HEADERS_PATIENCE: Duration = Duration::from_secs(10);
 
-/// A chain of headers that has too little work to be kept: rule-checked, contiguous, outside the tree.
-/// It is taken in as soon as it has shown enough.
+/// A chain of headers that has too little work to be kept: rule-checked, contiguous, outside the
+/// tree. It is taken in as soon as it has shown enough.
 #[derive(Debug)]
 pub(super) struct HeaderRun {
     headers: Vec<Header>,
@@ -132,8 +132,9 @@ impl Machine {
             return true;
         };
         let Some(parent) = self.tree.find(&first.previous) else {
-            // They continue a chain that we do not know (any more): start over from what we have. An
-            // answer that leads nowhere does not count as one, so this cannot go round and round.
+            // They continue a chain that we do not know (any more): start over from what we have.
+            // An answer that leads nowhere does not count as one, so this cannot go round and
+            // round.
             self.ask_headers(id);
             return false;
         };
@@ -141,8 +142,8 @@ impl Machine {
         self.extend_run(id, new, end)
     }
 
-    /// Checks headers behind `end` and keeps them: in the tree when their chain has enough work, else
-    /// in the connection's run. False when nothing more shall be asked.
+    /// Checks headers behind `end` and keeps them: in the tree when their chain has enough work,
+    /// else in the connection's run. False when nothing more shall be asked.
     fn extend_run(&mut self, id: PeerId, headers: &[Header], mut end: ChainEnd) -> bool {
         self.headers_answered(id);
         let (start, mut good) = (end.hash, Vec::with_capacity(headers.len()));

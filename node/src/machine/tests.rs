@@ -1,4 +1,4 @@
-//! Tests of the machine as a whole: chains, restarts, time. The modules' own tests stand beside them.
+//! Tests of the machine as a whole: chains, restarts, time.
 
 mod branches;
 pub(super) mod forge;

@@ -2,8 +2,8 @@
 
 use chain::key::SignatureCheck;
 
-/// Verifies lists of signatures. On many threads in the runtime, on the caller's in the simulation; the
-/// answer is the same.
+/// Verifies lists of signatures. On many threads in the runtime, on the caller's in the simulation;
+/// the answer is the same.
 pub trait Verifier: Send {
     /// Position of the first check (lowest transaction, lowest input) that does not hold.
     fn first_invalid(&self, checks: &[SignatureCheck]) -> Option<usize>;

@@ -9,7 +9,8 @@ use super::super::ledger::Arrival;
 use super::super::{Machine, MachineError};
 
 impl Machine {
-    /// The tip has followed the cursor: first the pool, then observers and peers; the miner comes last.
+    /// The tip has followed the cursor: first the pool, then observers and peers; the miner comes
+    /// last.
     pub(super) fn arrived(&mut self, arrival: &Arrival) -> Result<(), MachineError> {
         self.update_mempool(arrival)?;
         for connected in &arrival.connected {
@@ -39,7 +40,8 @@ impl Machine {
         self.announce_tip()
     }
 
-    /// Drops what the new chain confirms or contradicts; brings back what the old one had confirmed.
+    /// Drops what the new chain confirms or contradicts; brings back what the old one had
+    /// confirmed.
     fn update_mempool(&mut self, arrival: &Arrival) -> Result<(), MachineError> {
         if arrival.disconnected.is_empty() && self.mempool.is_empty() {
             return Ok(());
@@ -63,8 +65,9 @@ impl Machine {
         Ok(())
     }
 
-    /// A transaction of a lost branch is pending again, unless the new chain made it impossible. Its
-    /// signatures held when its block was connected, and they depend on nothing that has changed.
+    /// A transaction of a lost branch is pending again, unless the new chain made it impossible.
+    /// Its signatures held when its block was connected, and they depend on nothing that has
+    /// changed.
     fn bring_back(&mut self, transaction: &Transaction, height: u32) -> Result<(), MachineError> {
         let Transaction::Transfer(transfer) = transaction else {
             return Ok(());

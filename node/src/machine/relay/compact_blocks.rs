@@ -123,8 +123,8 @@ impl Machine {
         Ok(())
     }
 
-    /// Whether a block with this header is new and the next one of a chain worth having: the ordinary
-    /// download fetches what lies further ahead, in order.
+    /// Whether a block with this header is new and the next one of a chain worth having: the
+    /// ordinary download fetches what lies further ahead, in order.
     fn is_worth_completing(&mut self, id: PeerId, header: &Header) -> bool {
         if check_time(header, &self.network.spec, self.now.wall_s).is_err() {
             return self.is_worth_waiting_for(Source::Peer(id), header);

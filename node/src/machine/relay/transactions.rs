@@ -41,7 +41,8 @@ pub(super) struct Request {
 }
 
 impl Machine {
-    /// Every node that does not know of this pending transaction will be told at the end of the call.
+    /// Every node that does not know of this pending transaction will be told at the end of the
+    /// call.
     pub(in crate::machine) fn announce_transaction(&mut self, txid: &Txid) {
         if let Some(wtxid) = self.mempool.get_by_txid(txid).map(|pending| pending.wtxid) {
             self.finish_transaction(&wtxid);

@@ -58,7 +58,8 @@ impl Machine {
         self.sync.in_flight.contains_key(hash)
     }
 
-    /// What this connection could send next: bodies on its best chain behind the last complete block.
+    /// What this connection could send next: bodies on its best chain behind the last complete
+    /// block.
     fn missing_bodies(&self, id: PeerId) -> Vec<BlockHash> {
         let Some(peer) = self.peers.get(id) else {
             return Vec::new();

@@ -98,7 +98,7 @@ fn a_payment_is_told_what_became_of_it() {
         assert_eq!(kind(outcome), Some(expected));
     }
     assert_eq!(kind(submit(&mut rig, wallet, ByteString(vec![1, 2]))), Some(RefusalKind::Invalid));
-    let block = forge.mine(forge.genesis(), &[payment.clone()]);
+    let block = forge.mine(forge.genesis(), std::slice::from_ref(&payment));
     let coinbase = ByteString(forge.block(block).transactions[0].encode());
     assert_eq!(kind(submit(&mut rig, wallet, coinbase)), Some(RefusalKind::Invalid));
     assert_eq!(rig.machine.mempool().len(), 1);
