@@ -242,3 +242,6 @@ impl Machine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,4 @@
-//! The header tree: every header worth keeping, with its work, and which chains could become the
-//! best.
+//! The header tree: every header worth keeping, its work, and which chains could become the best.
 
 mod chain_end;
 

@@ -1,4 +1,4 @@
-//! Tests of the machine as a whole: chains, restarts, time. Each module has its own beside it.
+//! Tests of the machine as a whole: chains, restarts, time.
 
 mod branches;
 pub(super) mod forge;

@@ -1,7 +1,7 @@
 //! `lode bench kernels`: how fast every kernel of this CPU hashes, beside the reference.
 //!
-//! The kernels take turns in rounds of short slots, so that noise hits all of them alike. A ratio is
-//! the median over the rounds of the ratios *within* a round.
+//! The kernels take turns in rounds of short slots, so that noise hits all of them alike. A ratio
+//! is the median over the rounds of the ratios *within* a round.
 
 use std::time::{Duration, Instant};
 
@@ -81,7 +81,7 @@ impl Contestant {
 
     /// Searches for about one slot; returns the attempts and the time they took.
     fn measure(&self) -> (u64, Duration) {
-        // A target of zero is met by no hash that anybody will ever see: the whole range is searched.
+        // A target of zero is met by no hash that anybody will see: the whole range is searched.
         let (header, target) = ([0x5a; 80], Target::from_le_bytes([0; 32]));
         let job = match self.versions {
             1 => Job::new(&header, target),

@@ -1,5 +1,4 @@
-//! `ChainEnd`: the last header of a chain, in the tree or not yet, and what the next one is judged
-//! by.
+//! `ChainEnd`: the last header of a chain, in the tree or not, and what the next is judged by.
 
 use chain::difficulty::{Anchor, Work, next_bits};
 use chain::genesis::Network;

@@ -57,6 +57,20 @@ fn a_solution_of_a_template_that_was_replaced_is_dropped() {
 }
 
 #[test]
+fn a_solution_counts_for_the_template_it_names_and_for_no_later_one() {
+    let forge = Forge::new();
+    let mut rig = miner(&forge, 0, None);
+    let old = current(&rig).unwrap();
+    rig.pass(REFRESH_MAX);
+    let new = current(&rig).unwrap();
+    assert!(new.id > old.id && new.header.merkle_root == old.header.merkle_root);
+    rig.solve(&old);
+    assert_eq!(rig.machine.tip().height, 0);
+    rig.solve(&new);
+    assert_eq!(rig.machine.tip().height, 1);
+}
+
+#[test]
 fn four_payments_start_the_search_and_their_block_ends_it() {
     let forge = Forge::new();
     let mut rig = miner(&forge, 4, None);

@@ -5,7 +5,9 @@ use std::time::Duration;
 use chain::hash::BlockHash;
 use chain::transaction::Transfer;
 use chain::wire::ByteString;
+use chain::wire::hello::Role;
 use chain::wire::peer::{BlockTransactions, CompactBlock, PeerMessage};
+use chain::wire::wallet::{Submit, WalletMessage};
 
 use super::*;
 use crate::machine::tests::forge::Forge;
@@ -207,10 +209,26 @@ fn a_transaction_is_announced_once_to_each_who_does_not_have_it() {
 }
 
 #[test]
+fn nothing_is_awaited_any_more_once_a_transaction_came_from_elsewhere() {
+    let forge = Forge::new();
+    let mut rig = Rig::new(&forge);
+    let (mute, giver) = (rig.peer(), rig.peer());
+    let wallet = rig.join("9.9.9.9:1", Role::Wallet);
+    let payments = [forge.payment(0), forge.payment(1)];
+    announce(&mut rig, mute, &payments.each_ref().map(Transfer::wtxid));
+    assert_eq!(rig.machine.peers.get(mute).unwrap().transactions_in_flight.len(), 2);
+    pay(&mut rig, giver, &payments[0]);
+    let submit = Submit { request: 1, transaction: payment_bytes(&payments[1]) };
+    rig.ask(wallet, WalletMessage::Submit(submit));
+    assert!(rig.machine.peers.get(mute).unwrap().transactions_in_flight.is_empty());
+    assert!(rig.machine.relay.requests.is_empty());
+}
+
+#[test]
 fn a_new_connection_hears_of_everything_pending() {
     let (_, mut rig, _, _) = with_pending(&[0, 1, 2]);
     let (peer, _) = rig.connect("9.9.9.9:1", crate::machine::Direction::Inbound);
-    let hello = rig.hello(chain::wire::hello::Role::Peer);
+    let hello = rig.hello(Role::Peer);
     let effects = rig.tell(peer, chain::wire::Message::Hello(Box::new(hello)));
     assert_eq!(announced(&effects, peer).len(), 3);
 }

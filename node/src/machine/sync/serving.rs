@@ -1,5 +1,4 @@
-//! Serving: headers, blocks and pending transactions for whoever asks, never more than a queue
-//! holds.
+//! Serving: headers, blocks and pending transactions, never more at a time than a queue holds.
 
 use std::collections::VecDeque;
 

@@ -258,9 +258,10 @@ fn the_transactions_of_a_lost_branch_pend_again_or_give_way() {
     let (kept, lost) = (forge.payment(0), forge.payment(1));
     let child = forge.world.payment(&crate::machine::mempool::fixture::made(&kept)[..1], 1, 10_000);
     let rival = forge.world.payment(&[forge.world.funds(1)], 1, 700);
-    let a = forge.mine(forge.genesis(), &[kept.clone(), child.clone(), lost.clone()]);
+    let a = forge.mine(forge.genesis(), &[kept.clone(), lost.clone()]);
+    let a = forge.mine(a, std::slice::from_ref(&child));
     let b = forge.mine(forge.genesis(), &[rival]);
-    let b2 = forge.mine(b, &[]);
+    let b2 = forge.chain(b, 2)[1];
     let mut rig = Rig::new(&forge);
     let (one, two) = (rig.peer(), rig.peer());
     rig.sync(one, &forge, a);

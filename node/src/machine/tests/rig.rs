@@ -316,10 +316,11 @@ pub(in crate::machine) fn reports(effects: &[Effect]) -> Vec<Report> {
 
 /// What the miner was told last, if anything.
 pub(in crate::machine) fn mine(effects: &[Effect]) -> Option<Option<Arc<Template>>> {
-    effects.iter().rev().find_map(|effect| match effect {
+    let mut told = effects.iter().filter_map(|effect| match effect {
         Effect::Mine(template) => Some(template.clone()),
         _ => None,
-    })
+    });
+    told.next_back()
 }
 
 /// A block as its sender announces it.
