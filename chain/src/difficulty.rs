@@ -157,7 +157,7 @@ impl Add for Work {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        // A block's work is below 2^201 and a chain has fewer than 2^32 blocks.
+        // A target may fall to 1 in theory: rather a sum that stands still than one that wraps.
         Self(self.0.saturating_add(other.0))
     }
 }

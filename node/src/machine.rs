@@ -65,7 +65,7 @@ pub struct MachineConfig {
     pub name: String,
     /// Port on which its body accepts connections, zero for none.
     pub listen_port: u16,
-    /// Addresses that are dialled at the start and redialled for ever.
+    /// Addresses that are dialed at the start and redialed for ever.
     pub peers: Vec<SocketAddr>,
     /// When it mines and for whom.
     pub mining: MiningPolicy,
@@ -241,7 +241,8 @@ impl Machine {
             (_, Message::Hello(hello)) => self.hello(peer, &hello),
             (None, _) => self.before_handshake(peer),
             (Some(_), Message::Ping(number)) => self.send(peer, &Message::Pong(number)),
-            (Some(_), Message::Pong(number)) => self.pong(peer, number),
+            // Any message is a sign of life; a pong is nothing else.
+            (Some(_), Message::Pong(_)) => {}
             (Some(role), Message::Directory(message)) => self.directory(peer, role, message),
             (Some(chain::wire::hello::Role::Peer), Message::Peer(message)) => {
                 self.peer_message(peer, message)?;
@@ -268,8 +269,7 @@ impl Machine {
         self.mempool.expire(self.now.monotonic);
         let idle = self.ledger.is_settled();
         let due = self.now.monotonic >= self.last_flush + FLUSH_INTERVAL;
-        let dirty = self.ledger.dirty_coins();
-        if dirty >= DIRTY_COINS_MAX || (idle && due && dirty > 0) {
+        if idle && due && self.ledger.dirty_coins() > 0 {
             self.ledger.flush()?;
             self.last_flush = self.now.monotonic;
         }

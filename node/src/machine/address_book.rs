@@ -32,13 +32,13 @@ const FAILURES_MAX: u32 = 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum DialState {
     Idle,
-    Dialling,
+    Dialing,
     Connected(PeerId),
 }
 
 #[derive(Debug, Clone)]
 struct Entry {
-    /// Named by our user: redialled for ever.
+    /// Named by our user: redialed for ever.
     fixed: bool,
     state: DialState,
     next_dial: Duration,
@@ -86,7 +86,7 @@ impl AddressBook {
         worst.is_some_and(|address| self.entries.remove(&address).is_some())
     }
 
-    /// Our own address: never dialled again.
+    /// Our own address: never dialed again.
     pub(super) fn forget(&mut self, address: SocketAddr) {
         self.entries.remove(&address);
         if self.own.len() < 16 {
@@ -100,7 +100,7 @@ impl AddressBook {
         }
     }
 
-    /// The handshake with an address that we dialled is done.
+    /// The handshake with an address that we dialed is done.
     pub(super) fn ready(&mut self, address: SocketAddr) {
         if let Some(entry) = self.entries.get_mut(&address) {
             entry.failures = 0;
@@ -178,17 +178,17 @@ impl Machine {
     }
 
     fn outbound_addresses(&self) -> Vec<IpAddr> {
-        let dialling = self.address_book.entries.iter();
-        let dialling = dialling
-            .filter(|(_, entry)| entry.state == DialState::Dialling)
+        let dialing = self.address_book.entries.iter();
+        let dialing = dialing
+            .filter(|(_, entry)| entry.state == DialState::Dialing)
             .map(|(address, _)| address.ip());
         let open = self.peers.iter().filter(|peer| peer.direction == Direction::Outbound);
-        open.map(|peer| peer.address.ip()).chain(dialling).collect()
+        open.map(|peer| peer.address.ip()).chain(dialing).collect()
     }
 
     fn start_dial(&mut self, address: SocketAddr) {
         if let Some(entry) = self.address_book.entries.get_mut(&address) {
-            entry.state = DialState::Dialling;
+            entry.state = DialState::Dialing;
             self.effects.push(Effect::Dial { address });
         }
     }

@@ -79,7 +79,7 @@ pub enum Event {
     },
     /// Answers [`super::Effect::Dial`] when no connection came about.
     DialFailed {
-        /// The address that was dialled.
+        /// The address that was dialed.
         address: SocketAddr,
     },
     /// The miner solved a template.

@@ -83,6 +83,7 @@ impl Machine {
         let now = self.now.monotonic;
         let peer = self.peers.get_mut(id)?;
         peer.last_heard = now;
+        peer.next_ping = now + PING_INTERVAL;
         match &peer.state {
             PeerState::Closing => None,
             PeerState::Handshake { .. } => Some(None),
@@ -143,6 +144,7 @@ impl Machine {
         };
         let name = printable(&hello.name);
         peer.state = PeerState::Ready { role: hello.role, name: name.clone() };
+        peer.is_nameless = hello.network.is_none();
         if hello.listen_port != 0 && hello.role == Role::Peer {
             peer.listen_address = Some(match peer.direction {
                 Direction::Outbound => peer.address,
@@ -178,6 +180,12 @@ impl Machine {
             .peers
             .get(id)
             .is_some_and(|peer| matches!(peer.state, PeerState::Handshake { .. }));
+        let is_inbound =
+            self.peers.get(id).is_some_and(|peer| peer.direction == Direction::Inbound);
+        if is_first && is_inbound {
+            // Perhaps a hello of another version: the other side shall learn ours.
+            self.send_hello(id);
+        }
         let offense = if is_first { Offense::MalformedHello } else { Offense::Malformed };
         self.punish(id, offense, reason);
     }
@@ -213,14 +221,6 @@ impl Machine {
         }
     }
 
-    pub(super) fn pong(&mut self, id: PeerId, number: u64) {
-        if let Some(peer) = self.peers.get_mut(id)
-            && peer.ping.is_some_and(|(expected, _)| expected == number)
-        {
-            peer.ping = None;
-        }
-    }
-
     /// Closes silent connections and pings quiet ones.
     pub(super) fn time_out_peers(&mut self) {
         let now = self.now.monotonic;
@@ -246,7 +246,6 @@ impl Machine {
         for (id, role) in quiet {
             let number = self.rng.random();
             if let Some(peer) = self.peers.get_mut(id) {
-                peer.ping = Some((number, now));
                 peer.next_ping = now + PING_INTERVAL;
             }
             self.send(id, &Message::Ping(number));
@@ -259,12 +258,13 @@ impl Machine {
 
     /// What the bootstrap node answers.
     pub(super) fn directory(&mut self, id: PeerId, role: Role, message: DirectoryMessage) {
+        let is_nameless = self.peers.get(id).is_none_or(|peer| peer.is_nameless);
         match message {
             DirectoryMessage::GetSpec(()) if self.config.directory => {
                 let spec = ByteString(self.network.spec.to_toml().into_bytes());
                 self.send(id, &Message::Directory(DirectoryMessage::Spec(spec)));
             }
-            DirectoryMessage::GetMiners(()) if self.config.directory => {
+            DirectoryMessage::GetMiners(()) if self.config.directory && !is_nameless => {
                 let asks_from_loopback =
                     self.peers.get(id).is_some_and(|peer| peer.address.ip().is_loopback());
                 let miners = self

@@ -215,7 +215,12 @@ impl Machine {
                 .step(&mut self.tree, &*self.verifier, |wtxid| mempool.was_verified(wtxid))?;
             match step {
                 Step::Idle => return Ok(()),
-                Step::Moved(effort) => work += effort,
+                Step::Moved(effort) => {
+                    work += effort;
+                    if self.ledger.dirty_coins() >= super::DIRTY_COINS_MAX {
+                        self.ledger.flush()?;
+                    }
+                }
                 Step::Arrived(arrival) => {
                     self.arrived(&arrival)?;
                     work += 1;

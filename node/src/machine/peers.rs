@@ -50,8 +50,9 @@ pub struct Peer {
     pub best_header: HeaderId,
     /// Blocks requested from it, with the time of the request.
     pub blocks_in_flight: BTreeMap<BlockHash, Duration>,
+    /// It named no network: it may ask for the spec and for nothing else.
+    pub(super) is_nameless: bool,
     pub(super) last_heard: Duration,
-    pub(super) ping: Option<(u64, Duration)>,
     pub(super) next_ping: Duration,
     pub(super) transactions: KnownTransactions,
     /// Transactions it announced that are still to be asked for.
@@ -84,8 +85,8 @@ impl Peer {
             listen_address: None,
             best_header: HeaderId::GENESIS,
             blocks_in_flight: BTreeMap::new(),
+            is_nameless: false,
             last_heard: now,
-            ping: None,
             next_ping: now + super::handshake::PING_INTERVAL,
             transactions: KnownTransactions::default(),
             announced: VecDeque::new(),

@@ -46,9 +46,9 @@ pub(super) enum End {
 /// One of the two ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
-    /// Who dialled.
+    /// Who dialed.
     Opener,
-    /// Who was dialled.
+    /// Who was dialed.
     Acceptor,
 }
 

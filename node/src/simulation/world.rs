@@ -64,9 +64,9 @@ pub(super) enum Occurrence {
     Gone { connection: PeerId, side: Side },
     /// A call for a connection arrives.
     Dial { node: usize, life: u64, address: SocketAddr },
-    /// Who dialled learns how it went.
+    /// Who dialed learns how it went.
     Dialled { node: usize, life: u64, address: SocketAddr, connection: Option<PeerId> },
-    /// Who was dialled learns of the connection.
+    /// Who was dialed learns of the connection.
     Accepted { connection: PeerId, address: SocketAddr },
     /// A miner finds a block (unless it searches something else by now).
     Solved { node: usize, search: u64 },
@@ -226,7 +226,7 @@ impl World {
             Occurrence::Dial { node, life, address } => self.dial(node, life, address),
             Occurrence::Dialled { node, life, address, connection } => {
                 if self.places[node].life == life {
-                    self.dialled(node, address, connection)?;
+                    self.dialed(node, address, connection)?;
                 }
             }
             Occurrence::Accepted { connection, address } => {

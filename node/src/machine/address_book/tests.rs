@@ -11,12 +11,12 @@ fn address(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
 
-fn dialled(effects: &[Effect]) -> Vec<SocketAddr> {
-    let dialled = effects.iter().filter_map(|effect| match effect {
+fn dialed(effects: &[Effect]) -> Vec<SocketAddr> {
+    let dialed = effects.iter().filter_map(|effect| match effect {
         Effect::Dial { address } => Some(*address),
         _ => None,
     });
-    dialled.collect()
+    dialed.collect()
 }
 
 fn fail(rig: &mut Rig, addresses: &[SocketAddr]) {
@@ -37,12 +37,12 @@ fn tell(rig: &mut Rig, peer: PeerId, addresses: Vec<SocketAddr>) {
 }
 
 #[test]
-fn a_fixed_address_is_redialled_for_ever_and_ever_more_slowly() {
+fn a_fixed_address_is_redialed_for_ever_and_ever_more_slowly() {
     let mut rig = rig_with(&[]);
     rig.machine.address_book = AddressBook::new(&[address("9.9.9.9:9000")]);
     let mut dials = 0;
     for _ in 0..3600 {
-        let due = dialled(&rig.pass(Duration::from_secs(1)));
+        let due = dialed(&rig.pass(Duration::from_secs(1)));
         fail(&mut rig, &due);
         dials += due.len();
     }
@@ -50,48 +50,48 @@ fn a_fixed_address_is_redialled_for_ever_and_ever_more_slowly() {
 }
 
 #[test]
-fn a_connection_that_ends_is_dialled_again_and_one_that_stands_is_not() {
+fn a_connection_that_ends_is_dialed_again_and_one_that_stands_is_not() {
     let mut rig = rig_with(&["[::ffff:9.9.9.9]:9000"]);
     rig.machine.address_book = AddressBook::new(&[address("[::ffff:9.9.9.9]:9000")]);
-    assert_eq!(dialled(&rig.pass(Duration::from_secs(1))), [address("9.9.9.9:9000")]);
+    assert_eq!(dialed(&rig.pass(Duration::from_secs(1))), [address("9.9.9.9:9000")]);
     let (peer, _) = rig.connect("9.9.9.9:9000", Direction::Outbound);
     let hello = rig.hello(Role::Peer);
     rig.tell(peer, Message::Hello(Box::new(hello)));
-    assert_eq!(dialled(&rig.pass(Duration::from_secs(30))), []);
+    assert_eq!(dialed(&rig.pass(Duration::from_secs(30))), []);
     rig.settle(Event::Disconnected { peer });
-    assert_eq!(dialled(&rig.pass(Duration::from_secs(3))), [address("9.9.9.9:9000")]);
+    assert_eq!(dialed(&rig.pass(Duration::from_secs(3))), [address("9.9.9.9:9000")]);
 }
 
 #[test]
-fn a_barred_address_that_was_being_dialled_is_dialled_again_when_the_bar_has_ended() {
+fn a_barred_address_that_was_being_dialed_is_dialed_again_when_the_bar_has_ended() {
     let mut rig = rig_with(&[]);
     rig.machine.address_book = AddressBook::new(&[address("9.9.9.9:9000")]);
-    assert_eq!(dialled(&rig.pass(Duration::from_secs(1))).len(), 1);
+    assert_eq!(dialed(&rig.pass(Duration::from_secs(1))).len(), 1);
     let now = rig.now.monotonic;
     rig.machine.conduct.bar(address("9.9.9.9:9000").ip(), now);
     let (peer, _) = rig.connect("9.9.9.9:9000", Direction::Outbound);
     assert!(!rig.is_open(peer));
     rig.settle(Event::Disconnected { peer });
-    assert_eq!(dialled(&rig.pass(Duration::from_secs(3600))), []);
+    assert_eq!(dialed(&rig.pass(Duration::from_secs(3600))), []);
     rig.now.monotonic += Duration::from_secs(24 * 3600);
-    assert_eq!(dialled(&rig.settle(Event::Wakeup)).len(), 1);
+    assert_eq!(dialed(&rig.settle(Event::Wakeup)).len(), 1);
 }
 
 #[test]
-fn eight_strangers_are_dialled_one_an_address_and_two_a_group() {
+fn eight_strangers_are_dialed_one_an_address_and_two_a_group() {
     let mut rig = rig_with(&[]);
     let teller = rig.peer();
     let addresses =
         (0..200u8).map(|at| SocketAddr::from(([11, at / 20, at % 10, 1], 9000 + u16::from(at))));
     tell(&mut rig, teller, addresses.collect());
-    let due = dialled(&rig.pass(Duration::from_secs(1)));
+    let due = dialed(&rig.pass(Duration::from_secs(1)));
     assert_eq!(due.len(), OUTBOUND_MAX);
     for one in &due {
         let same_ip = due.iter().filter(|other| other.ip() == one.ip()).count();
         let same_group = due.iter().filter(|other| group(other.ip()) == group(one.ip())).count();
         assert!(same_ip == 1 && same_group <= 2, "{due:?}");
     }
-    assert_eq!(dialled(&rig.pass(Duration::from_secs(60))), [], "while those are tried");
+    assert_eq!(dialed(&rig.pass(Duration::from_secs(60))), [], "while those are tried");
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn strangers_cannot_fill_the_book_nor_keep_it_full() {
         rig.settle(Event::Disconnected { peer: teller });
     }
     assert_eq!(rig.machine.address_book.entries.len(), ADDRESSES_KNOWN_MAX);
-    let due = dialled(&rig.pass(Duration::from_secs(1)));
+    let due = dialed(&rig.pass(Duration::from_secs(1)));
     fail(&mut rig, &due);
     let honest = rig.peer();
     tell(&mut rig, honest, vec![address("8.7.6.5:9000")]);

@@ -8,7 +8,7 @@ use chain::wire::wallet::WalletMessage;
 use super::*;
 use crate::machine::tests::forge::Forge;
 use crate::machine::tests::rig::{Rig, closed, config, sent};
-use crate::machine::{Effect, Event};
+use crate::machine::{Effect, Event, MachineConfig};
 
 fn rig() -> Rig {
     Rig::new(&Forge::new())
@@ -248,4 +248,29 @@ fn only_a_directory_answers_directory_questions_and_hides_loopback_from_others()
     let caller = plain.join("8.8.4.4:1", Role::Directory);
     plain.tell(caller, Message::Directory(DirectoryMessage::GetMiners(())));
     assert!(!plain.is_open(caller));
+}
+
+#[test]
+fn a_hello_of_another_version_is_answered_before_the_connection_ends() {
+    let mut rig = rig();
+    let (peer, _) = rig.connect("9.9.9.9:9", Direction::Inbound);
+    let effects = rig.settle(Event::Malformed { peer, reason: "protocol version 2".to_owned() });
+    let said = effects.iter().position(|effect| matches!(effect, Effect::Send { .. }));
+    let closed = effects.iter().position(|effect| matches!(effect, Effect::Disconnect { .. }));
+    assert!(said.is_some() && said < closed, "{effects:?}");
+}
+
+#[test]
+fn a_caller_that_names_no_network_may_ask_for_nothing_but_the_spec() {
+    let forge = Forge::new();
+    let mut rig = Rig::with(&forge, MachineConfig { directory: true, ..config(&forge) });
+    for (question, is_answered) in
+        [(DirectoryMessage::GetSpec(()), true), (DirectoryMessage::GetMiners(()), false)]
+    {
+        let (caller, _) = rig.connect("9.9.9.9:9", Direction::Inbound);
+        let hello = Hello { network: None, ..rig.hello(Role::Directory) };
+        rig.tell(caller, Message::Hello(Box::new(hello)));
+        rig.tell(caller, Message::Directory(question));
+        assert_eq!(rig.is_open(caller), is_answered);
+    }
 }

@@ -217,8 +217,8 @@ impl Machine {
         request: &GetBlockTransactions,
     ) -> Result<(), MachineError> {
         let rising = request.positions.windows(2).all(|pair| pair[0] < pair[1]);
-        if !rising {
-            self.punish(id, Offense::Malformed, "positions that do not rise");
+        if !rising || request.positions.is_empty() {
+            self.punish(id, Offense::Malformed, "no positions, or positions that do not rise");
             return Ok(());
         }
         if !self.ledger.has_block(&request.block) {

@@ -126,8 +126,8 @@ impl World {
         self.enqueue(back_ns, Occurrence::Dialled { node, life, address, connection });
     }
 
-    /// Who dialled learns how it went. The connection may be gone before it ever heard of it.
-    pub(super) fn dialled(
+    /// Who dialed learns how it went. The connection may be gone before it ever heard of it.
+    pub(super) fn dialed(
         &mut self,
         node: usize,
         address: SocketAddr,
