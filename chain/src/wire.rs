@@ -7,6 +7,7 @@
 pub mod directory;
 pub mod frame;
 pub mod hello;
+pub mod operator;
 pub mod peer;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use directory::DirectoryMessage;
 use frame::Frame;
 use hello::{Hello, check_node_name};
+use operator::OperatorMessage;
 use peer::PeerMessage;
 use wallet::WalletMessage;
 
@@ -76,6 +78,8 @@ pub enum Message {
     Wallet(WalletMessage),
     /// Between anybody and the bootstrap node.
     Directory(DirectoryMessage),
+    /// Between a node and whoever runs it.
+    Operator(OperatorMessage),
 }
 
 /// Command numbers that belong to no conversation.
@@ -98,6 +102,7 @@ impl Message {
             Self::Peer(message) => message.to_frame(),
             Self::Wallet(message) => message.to_frame(),
             Self::Directory(message) => message.to_frame(),
+            Self::Operator(message) => message.to_frame(),
         }
     }
 
@@ -117,6 +122,8 @@ impl Message {
                     Self::Wallet(message)
                 } else if let Some(message) = DirectoryMessage::from_payload(command, payload)? {
                     Self::Directory(message)
+                } else if let Some(message) = OperatorMessage::from_payload(command, payload)? {
+                    Self::Operator(message)
                 } else {
                     return Ok(None);
                 }
@@ -133,6 +140,7 @@ impl Message {
             _ => PeerMessage::payload_bytes_max(command)
                 .or_else(|| WalletMessage::payload_bytes_max(command))
                 .or_else(|| DirectoryMessage::payload_bytes_max(command))
+                .or_else(|| OperatorMessage::payload_bytes_max(command))
                 .unwrap_or(UNKNOWN_PAYLOAD_BYTES_MAX),
         }
     }

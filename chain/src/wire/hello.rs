@@ -20,6 +20,8 @@ pub enum Role {
     Wallet,
     /// Only asks the directory.
     Directory,
+    /// Whoever runs the node, asking it from the same computer.
+    Operator,
 }
 
 /// The fixed-size fields of a spec, so that a refusal can name the one that differs.

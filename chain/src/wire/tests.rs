@@ -10,15 +10,20 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 
-use super::directory::MinerEntry;
+use super::directory::{
+    AskFaucet, FaucetAnswer, FaucetOutcome, GetName, MinerEntry, NameOutcome, NamePut, NameRecord,
+    Named, PutName, Register, RegisterOutcome, Registered,
+};
 use super::frame::{FRAME_HEADER_BYTES, FrameError, FrameHeader, Phase};
 use super::hello::{NetworkIdentity, Role};
+use super::operator::{Answer, AnswerOutcome, Ask, BlockName, Question, Token};
 use super::peer::{BlockTransactions, CompactBlock, GetBlockTransactions};
 use super::wallet::{
     GetHistory, GetPending, History, HistoryEntry, HistoryPosition, Pending, RefusalKind, Submit,
     SubmitOutcome, Submitted, Tip,
 };
 use super::*;
+use crate::amount::Amount;
 use crate::hash::{BlockHash, Txid, Wtxid};
 use crate::key::OutputKey;
 use crate::samples;
@@ -39,7 +44,8 @@ fn any_address() -> impl Strategy<Value = SocketAddr> {
 }
 
 fn any_hello() -> impl Strategy<Value = Message> {
-    let role = prop::sample::select(vec![Role::Peer, Role::Wallet, Role::Directory]);
+    let role =
+        prop::sample::select(vec![Role::Peer, Role::Wallet, Role::Directory, Role::Operator]);
     let identity = NetworkIdentity::of(&samples::network());
     let network = any::<Option<([u8; 32], [u8; 32], u64)>>();
     let numbers = any::<(u64, u16, u64, u32)>();
@@ -155,13 +161,96 @@ fn any_directory_message() -> impl Strategy<Value = Message> {
     use DirectoryMessage as D;
     let miner = ("[a-zA-Z0-9_-]{0,32}", any_address())
         .prop_map(|(name, address)| MinerEntry { name, address });
+    let request = any::<u32>;
     prop_oneof![
         Just(D::GetSpec(())),
         any_bytes().prop_map(D::Spec),
         Just(D::GetMiners(())),
         vec(miner, 0..10).prop_map(D::Miners),
+        (request(), "[a-zA-Z0-9_-]{0,32}", any::<u16>())
+            .prop_map(|(request, name, port)| D::Register(Register { request, name, port })),
+        (request(), any_registration())
+            .prop_map(|(request, outcome)| D::Registered(Registered { request, outcome })),
+        (request(), "[a-zA-Z0-9_-]{0,32}")
+            .prop_map(|(request, name)| D::GetName(GetName { request, name })),
+        (request(), prop::option::of(any_record()))
+            .prop_map(|(request, record)| D::Named(Named { request, record })),
+        (request(), any_record())
+            .prop_map(|(request, record)| D::PutName(PutName { request, record })),
+        (request(), any_name_outcome())
+            .prop_map(|(request, outcome)| D::NamePut(NamePut { request, outcome })),
+        (request(), any::<[u8; 32]>())
+            .prop_map(|(request, key)| D::AskFaucet(AskFaucet { request, key: OutputKey(key) })),
+        (request(), any_faucet_outcome())
+            .prop_map(|(request, outcome)| D::FaucetAnswer(FaucetAnswer { request, outcome })),
     ]
     .prop_map(Message::Directory)
+}
+
+fn any_record() -> impl Strategy<Value = NameRecord> {
+    ("[a-zA-Z0-9_-]{1,32}", any::<([u8; 32], u64)>(), vec(any::<u8>(), 64)).prop_map(
+        |(name, (key, sequence), signature)| NameRecord {
+            name,
+            key: OutputKey(key),
+            sequence,
+            signature: ByteString(signature),
+        },
+    )
+}
+
+fn any_registration() -> impl Strategy<Value = RegisterOutcome> {
+    prop_oneof![
+        any::<u32>().prop_map(|expires_in_s| RegisterOutcome::Listed { expires_in_s }),
+        "[a-z ]{0,40}".prop_map(|reason| RegisterOutcome::Unreachable { reason }),
+        Just(RegisterOutcome::Busy),
+    ]
+}
+
+fn any_name_outcome() -> impl Strategy<Value = NameOutcome> {
+    prop_oneof![
+        Just(NameOutcome::Held),
+        any_record().prop_map(NameOutcome::Taken),
+        "[a-z ]{0,40}".prop_map(|reason| NameOutcome::Refused { reason }),
+        Just(NameOutcome::Busy),
+    ]
+}
+
+fn any_faucet_outcome() -> impl Strategy<Value = FaucetOutcome> {
+    prop_oneof![
+        any::<([u8; 32], u64)>().prop_map(|(txid, units)| FaucetOutcome::Paid {
+            txid: Txid(txid),
+            amount: Amount(units),
+        }),
+        any::<u32>().prop_map(|wait_s| FaucetOutcome::Later { wait_s }),
+        Just(FaucetOutcome::Empty),
+    ]
+}
+
+fn any_operator_message() -> impl Strategy<Value = Message> {
+    use OperatorMessage as O;
+    let question = prop_oneof![
+        Just(Question::Status),
+        Just(Question::Peers),
+        any::<u32>().prop_map(|skip| Question::Mempool { skip }),
+        any::<(u32, u32)>().prop_map(|(from, count)| Question::Chain { from, count }),
+        any::<u32>().prop_map(|height| Question::Block(BlockName::Height(height))),
+        any::<[u8; 32]>().prop_map(|hash| Question::Block(BlockName::Hash(BlockHash(hash)))),
+        any::<[u8; 32]>().prop_map(|txid| Question::Tx(Txid(txid))),
+        Just(Question::Miners),
+        Just(Question::Stop),
+    ];
+    let outcome = prop_oneof![
+        any_bytes().prop_map(AnswerOutcome::Json),
+        "[a-z ]{0,40}".prop_map(|reason| AnswerOutcome::Refused { reason }),
+    ];
+    prop_oneof![
+        (any::<u32>(), any::<[u8; 32]>(), question).prop_map(|(request, token, question)| {
+            O::Ask(Ask { request, token: Token(token), question })
+        }),
+        (any::<u32>(), outcome)
+            .prop_map(|(request, outcome)| O::Answer(Answer { request, outcome })),
+    ]
+    .prop_map(Message::Operator)
 }
 
 fn any_message() -> impl Strategy<Value = Message> {
@@ -171,7 +260,8 @@ fn any_message() -> impl Strategy<Value = Message> {
         1 => any::<u64>().prop_map(Message::Pong),
         14 => any_peer_message(),
         8 => any_wallet_message(),
-        4 => any_directory_message(),
+        12 => any_directory_message(),
+        2 => any_operator_message(),
     ]
 }
 
@@ -181,14 +271,19 @@ fn all_commands() -> BTreeSet<u16> {
         .chain(PeerMessage::COMMANDS)
         .chain(WalletMessage::COMMANDS)
         .chain(DirectoryMessage::COMMANDS)
+        .chain(OperatorMessage::COMMANDS)
         .copied()
         .collect()
 }
 
 #[test]
 fn every_command_has_one_number_and_the_strategy_makes_every_one() {
-    let conversations =
-        [PeerMessage::COMMANDS, WalletMessage::COMMANDS, DirectoryMessage::COMMANDS];
+    let conversations = [
+        PeerMessage::COMMANDS,
+        WalletMessage::COMMANDS,
+        DirectoryMessage::COMMANDS,
+        OperatorMessage::COMMANDS,
+    ];
     let count = 3 + conversations.iter().map(|commands| commands.len()).sum::<usize>();
     assert_eq!(all_commands().len(), count);
     let mut made = BTreeSet::new();
@@ -279,7 +374,7 @@ fn tags_out_of_range_are_refused() {
     // Behind the version come the role's tag, the option's tag, two hashes and three small numbers.
     let (role, option, retarget) = (1, 2, 3 + 64 + 3);
     for tag in 0..=255u8 {
-        assert_eq!(with_byte(&hello, role, tag).is_ok(), tag < 3, "role {tag}");
+        assert_eq!(with_byte(&hello, role, tag).is_ok(), tag < 4, "role {tag}");
         assert_eq!(with_byte(&hello, retarget, tag).is_ok(), tag < 2, "retarget {tag}");
         if tag > 1 {
             assert!(with_byte(&hello, option, tag).is_err(), "option {tag}");
@@ -295,12 +390,38 @@ fn tags_out_of_range_are_refused() {
         entries: Vec::new(),
         more: true,
     }));
+    for (answer, tags) in answers_with_tags() {
+        for tag in tags..=255u8 {
+            assert!(with_byte(&answer, 1, tag).is_err(), "{answer:?} {tag}");
+        }
+    }
     for tag in 6..=255u8 {
         assert!(with_byte(&address, 1, tag).is_err(), "address {tag}");
         assert!(with_byte(&submitted, 1, tag).is_err(), "outcome {tag}");
         assert!(with_byte(&submitted, 2, tag).is_err(), "refusal {tag}");
         assert!(with_byte(&history, 1 + 32 + 1 + 1, tag).is_err(), "bool {tag}");
     }
+}
+
+/// Answers whose second byte is a tag, with how many tags there are.
+fn answers_with_tags() -> [(Message, u8); 5] {
+    use DirectoryMessage as D;
+    let request = 1;
+    let faucet = FaucetAnswer { request, outcome: FaucetOutcome::Empty };
+    let answer = Answer { request, outcome: AnswerOutcome::Json(ByteString::default()) };
+    [
+        (
+            Message::Directory(D::Registered(Registered {
+                request,
+                outcome: RegisterOutcome::Busy,
+            })),
+            3,
+        ),
+        (Message::Directory(D::Named(Named { request, record: None })), 2),
+        (Message::Directory(D::NamePut(NamePut { request, outcome: NameOutcome::Held })), 4),
+        (Message::Directory(D::FaucetAnswer(faucet)), 3),
+        (Message::Operator(OperatorMessage::Answer(answer)), 2),
+    ]
 }
 
 #[test]
@@ -322,13 +443,41 @@ fn names_are_short_and_move_no_cursor() {
         let frame = Message::Hello(hello).to_frame();
         let miner = MinerEntry { name: name.to_owned(), address: "[::1]:9".parse().unwrap() };
         let miners = Message::Directory(DirectoryMessage::Miners(vec![miner])).to_frame();
+        let register = Register { request: 1, name: name.to_owned(), port: 1 };
+        let register = Message::Directory(DirectoryMessage::Register(register)).to_frame();
         let one = Message::from_payload(frame.command, &frame.payload).is_ok();
-        let other = Message::from_payload(miners.command, &miners.payload).is_ok();
-        assert_eq!(one, other);
+        for other in [miners, register] {
+            assert_eq!(one, Message::from_payload(other.command, &other.payload).is_ok());
+        }
         one
     };
     assert!(named("") && named(&"x".repeat(32)) && named("Grüße 1"));
     assert!(!named(&"x".repeat(33)) && !named("a\u{1b}[2J") && !named("a\nb"));
+}
+
+#[test]
+fn a_name_is_signed_by_its_key_for_one_network() {
+    let secret = crate::key::SecretKey::from_bytes([7; 32]).unwrap();
+    let (ours, other) = (BlockHash([1; 32]), BlockHash([2; 32]));
+    let record = NameRecord::sign("Adam", 3, ours, &secret, &[0; 32]);
+    assert!(record.is_valid(ours) && !record.is_valid(other));
+    type Change = fn(&mut NameRecord);
+    let changes: [Change; 6] = [
+        |record| record.name = "adam".to_owned(),
+        |record| record.sequence += 1,
+        |record| record.key.0[31] ^= 1,
+        |record| record.signature.0[0] ^= 1,
+        |record| record.signature.0.truncate(63),
+        |record| record.signature.0.push(0),
+    ];
+    for change in changes {
+        let mut changed = record.clone();
+        change(&mut changed);
+        assert!(!changed.is_valid(ours), "{changed:?}");
+    }
+    for name in ["", "a b", "Gr\u{fc}n", "a\u{1b}", "a.b", "123456789012345678901234567890123"] {
+        assert!(!NameRecord::sign(name, 1, ours, &secret, &[0; 32]).is_valid(ours), "{name}");
+    }
 }
 
 #[test]

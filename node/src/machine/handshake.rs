@@ -38,6 +38,7 @@ fn inbound_max(role: Role) -> (usize, usize) {
         Role::Peer => (64, 8),
         Role::Wallet => (128, 16),
         Role::Directory => (16, 4),
+        Role::Operator => (8, 8),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What frames may claim, and that the largest honest messages are within it.
 
-use super::super::directory::{MINERS_MAX, SPEC_BYTES_MAX};
+use super::super::directory::{MINERS_MAX, NAME_BYTES_MAX, SPEC_BYTES_MAX};
 use super::super::frame::HANDSHAKE_PAYLOAD_BYTES_MAX;
 use super::super::hello::NODE_NAME_BYTES_MAX;
 use super::super::peer::{
@@ -8,7 +8,6 @@ use super::super::peer::{
 };
 use super::super::wallet::{HISTORY_MAX, PENDING_MAX};
 use super::*;
-use crate::amount::Amount;
 use crate::spec::Allocation;
 use crate::transaction::{COINBASE_BYTES_MIN, TRANSFER_BYTES_MIN};
 
@@ -187,6 +186,28 @@ fn the_largest_messages_of_the_directory_fit() {
     assert_eq!(spec.check(), Ok(()));
     let file = spec.to_toml().into_bytes();
     assert!(file.len() < SPEC_BYTES_MAX as usize * 3 / 4);
+    let request = u32::MAX;
+    let key = OutputKey([0xff; 32]);
+    let name = "x".repeat(NAME_BYTES_MAX);
+    let reason = "x".repeat(480);
+    let signature = string(64);
+    let record = NameRecord { name: name.clone(), key, sequence: u64::MAX, signature };
+    let unreachable = RegisterOutcome::Unreachable { reason: reason.clone() };
+    let paid = FaucetOutcome::Paid { txid: Txid([0xff; 32]), amount: Amount(u64::MAX) };
+    use DirectoryMessage as D;
+    for message in [
+        D::Register(Register { request, name: name.clone(), port: u16::MAX }),
+        D::Registered(Registered { request, outcome: unreachable }),
+        D::GetName(GetName { request, name }),
+        D::Named(Named { request, record: Some(record.clone()) }),
+        D::PutName(PutName { request, record: record.clone() }),
+        D::NamePut(NamePut { request, outcome: NameOutcome::Taken(record) }),
+        D::NamePut(NamePut { request, outcome: NameOutcome::Refused { reason } }),
+        D::AskFaucet(AskFaucet { request, key }),
+        D::FaucetAnswer(FaucetAnswer { request, outcome: paid }),
+    ] {
+        fits(Message::Directory(message));
+    }
     for message in [
         DirectoryMessage::GetSpec(()),
         DirectoryMessage::Spec(ByteString(file)),
@@ -194,6 +215,19 @@ fn the_largest_messages_of_the_directory_fit() {
         DirectoryMessage::Miners(vec![miner; MINERS_MAX]),
     ] {
         fits(Message::Directory(message));
+    }
+}
+
+#[test]
+fn the_largest_messages_of_whoever_runs_a_node_fit() {
+    let request = u32::MAX;
+    let question = Question::Block(BlockName::Hash(BlockHash([0xff; 32])));
+    let json = AnswerOutcome::Json(string(BLOCK_BYTES_MAX as usize));
+    for message in [
+        OperatorMessage::Ask(Ask { request, token: Token([0xff; 32]), question }),
+        OperatorMessage::Answer(Answer { request, outcome: json }),
+    ] {
+        fits(Message::Operator(message));
     }
 }
 
@@ -259,7 +293,7 @@ fn nothing_decodes_into_more_than_ten_times_its_payload() {
 #[test]
 fn a_claimed_count_beyond_the_bytes_is_refused_before_any_room_is_made() {
     let claims = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1];
-    for command in [16, 17, 18, 19, 20, 24, 25, 26, 27, 29, 129, 131] {
+    for command in [16, 17, 18, 19, 20, 24, 25, 26, 27, 29, 129, 131, 134, 136, 193] {
         let error = Message::from_payload(command, &claims).unwrap_err();
         assert!(matches!(error, WireError::Malformed { .. }), "command {command}");
     }
