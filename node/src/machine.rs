@@ -170,6 +170,7 @@ impl Machine {
         }
         self.advance()?;
         self.request_bodies();
+        self.adopt_orphans()?;
         self.announce_fresh();
         self.refresh_mining();
         Ok(std::mem::take(&mut self.effects))

@@ -1,6 +1,8 @@
-//! Relay: new blocks as [`compact_blocks`], pending [`transactions`] announced and then asked for.
+//! Relay: new blocks as [`compact_blocks`], pending [`transactions`] announced and then asked for,
+//! [`orphans`] kept until their parents come.
 
 mod compact_blocks;
+mod orphans;
 mod transactions;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +13,7 @@ use super::{Machine, PeerId};
 use compact_blocks::Partial;
 #[cfg(test)]
 pub(super) use compact_blocks::short_id;
+use orphans::Orphans;
 use transactions::Request;
 
 /// What relay remembers across connections.
@@ -22,6 +25,8 @@ pub(super) struct Relay {
     refused: BTreeSet<Wtxid>,
     /// Transactions that became pending in this call and are still to be announced.
     fresh: Vec<Wtxid>,
+    /// Transactions that came before what they spend.
+    orphans: Orphans,
     /// Compact blocks whose missing transactions were asked for.
     partial: BTreeMap<PeerId, Partial>,
 }

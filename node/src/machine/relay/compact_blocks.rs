@@ -52,6 +52,7 @@ impl Machine {
     /// Tells every node that does not have it of the new tip.
     pub(in crate::machine) fn announce_tip(&mut self) -> Result<(), MachineError> {
         self.relay.refused.clear();
+        self.relay.orphans.recheck();
         let tip = self.ledger.tip_id();
         let unaware: Vec<PeerId> = self
             .peers

@@ -117,7 +117,10 @@ impl Machine {
             let Some(wtxid) = peer.announced.pop_front() else {
                 break;
             };
-            if self.mempool.contains_wtxid(&wtxid) || self.relay.refused.contains(&wtxid) {
+            if self.mempool.contains_wtxid(&wtxid)
+                || self.relay.refused.contains(&wtxid)
+                || self.relay.orphans.contains(&wtxid)
+            {
                 continue;
             }
             if let Some(request) = self.relay.requests.get_mut(&wtxid) {
@@ -157,10 +160,14 @@ impl Machine {
             return Ok(());
         }
         self.ask_transactions(id);
-        if self.relay.refused.contains(&wtxid) {
+        if self.relay.refused.contains(&wtxid) || self.relay.orphans.contains(&wtxid) {
             return Ok(());
         }
         if let TransactionOutcome::Refused { kind, reason } = self.take_transaction(&transaction)? {
+            if kind == RefusalKind::MissingCoins {
+                self.relay.orphans.keep(id, transaction, bytes.len(), self.now.monotonic);
+                return Ok(());
+            }
             if kind != RefusalKind::Busy && self.relay.refused.len() < REFUSED_MAX {
                 self.relay.refused.insert(wtxid);
             }
