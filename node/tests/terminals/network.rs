@@ -1,0 +1,121 @@
+//! `Network`: a bootstrap node, miners and wallets, each in a terminal of its own.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::terminal::{PATIENCE, Terminal};
+
+/// Easy blocks: a few thousandths of a second of work, so that waiting is for the rules alone.
+const DIFFICULTY: &str = "--difficulty 10 --retarget fixed --spacing 1s";
+
+/// Between two questions to a node that something is awaited from.
+const POLL: Duration = Duration::from_millis(50);
+
+/// Where a network's data lies, and on which ports its nodes listen.
+pub struct Network {
+    home: TempDir,
+    bootstrap: u16,
+    miners: Vec<u16>,
+}
+
+impl Network {
+    /// A network of `miners` that nobody has started yet.
+    pub fn new(miners: usize) -> Self {
+        let mut ports = free_ports(miners + 1).into_iter();
+        let bootstrap = ports.next().unwrap();
+        Self { home: tempfile::tempdir().unwrap(), bootstrap, miners: ports.collect() }
+    }
+
+    /// Where every node and wallet keeps its data.
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Where the bootstrap node listens.
+    pub fn bootstrap_address(&self) -> String {
+        format!("127.0.0.1:{}", self.bootstrap)
+    }
+
+    /// Where miner `number`, counted from 1, listens.
+    pub fn miner_address(&self, number: usize) -> String {
+        format!("127.0.0.1:{}", self.miners[number - 1])
+    }
+
+    /// Starts the bootstrap node in a terminal.
+    pub fn bootstrap(&self) -> Terminal {
+        let listen = self.bootstrap_address();
+        Terminal::open(self.home(), &format!("bootstrap --listen {listen} {DIFFICULTY}"))
+    }
+
+    /// Starts miner `number` in a terminal.
+    pub fn miner(&self, number: usize, flags: &str) -> Terminal {
+        let port = self.miners[number - 1];
+        let bootstrap = self.bootstrap_address();
+        let miner = format!("miner Miner{number} {port} --bootstrap {bootstrap} --threads 1");
+        Terminal::open(self.home(), &format!("{miner} {flags}"))
+    }
+
+    /// Opens a wallet's shell in a terminal. A wallet that is new asks for a passphrase.
+    pub fn wallet(&self, name: &str) -> Terminal {
+        let bootstrap = self.bootstrap_address();
+        Terminal::open(self.home(), &format!("wallet {name} --bootstrap {bootstrap}"))
+    }
+
+    /// Runs a command to its end: exit code, standard output, standard error.
+    pub fn run(&self, arguments: &str) -> (i32, String, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_lode"))
+            .args(arguments.split_whitespace())
+            .env("XDG_DATA_HOME", self.home())
+            .env("LODE_BOOTSTRAP", self.bootstrap_address())
+            .output()
+            .unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    }
+
+    /// A node's answer to a question; `None` while it gives none.
+    pub fn ask(&self, question: &str, node: &str) -> Option<Value> {
+        let (code, out, _) = self.run(&format!("{question} --node {node} --json"));
+        (code == 0).then(|| serde_json::from_str(&out).unwrap())
+    }
+
+    /// Asks a node again and again until `look` finds what it looks for in the answer.
+    ///
+    /// # Panics
+    /// After `patience`, with the last answer.
+    pub fn ask_until<T>(
+        &self,
+        (question, node): (&str, &str),
+        patience: Duration,
+        look: impl Fn(&Value) -> Option<T>,
+    ) -> T {
+        let deadline = Instant::now() + patience;
+        loop {
+            let answer = self.ask(question, node);
+            if let Some(found) = answer.as_ref().and_then(&look) {
+                return found;
+            }
+            assert!(Instant::now() < deadline, "{question} of {node} after {patience:?}: {answer:?}");
+            std::thread::park_timeout(POLL);
+        }
+    }
+
+    /// Waits until the node's best chain has this height.
+    pub fn wait_for_height(&self, node: &str, height: u64) {
+        self.ask_until(("status", node), PATIENCE, |status| {
+            (status["height"].as_u64()? >= height).then_some(())
+        });
+    }
+}
+
+/// Ports that nobody listens on now.
+fn free_ports(count: usize) -> Vec<u16> {
+    let listeners: Vec<TcpListener> =
+        (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
+}
