@@ -5,7 +5,10 @@
 
 pub mod accounts;
 pub mod coin_selection;
+pub mod data_directory;
+pub mod directory_client;
 pub mod history;
+pub mod joining;
 pub mod node_client;
 pub mod payment;
 pub mod seed;
