@@ -67,6 +67,8 @@ pub struct MachineConfig {
     pub listen_port: u16,
     /// Addresses that are dialed at the start and redialed for ever.
     pub peers: Vec<SocketAddr>,
+    /// Addresses of nodes that were met before the start: dialed first, but not for ever.
+    pub known: Vec<SocketAddr>,
     /// When it mines and for whom.
     pub mining: MiningPolicy,
     /// Seed of all its randomness.
@@ -124,7 +126,7 @@ impl Machine {
         Ok(Self {
             hello: OwnHello::new(&network, &mut rng),
             mining: Mining::new(config.mining, &mut rng),
-            address_book: AddressBook::new(&config.peers),
+            address_book: AddressBook::new(&config.peers).with_met(&config.known),
             mempool: Mempool::new(MempoolLimits::default()),
             intake: Intake::default(),
             peers: Peers::default(),

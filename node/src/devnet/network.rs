@@ -155,6 +155,7 @@ fn start_node(
             name: name.clone(),
             listen_port: 0,
             peers: earlier.to_vec(),
+            known: Vec::new(),
             mining: MiningPolicy {
                 enabled: miner.is_some(),
                 min_txs: plan.min_txs,

@@ -159,6 +159,7 @@ impl Machine {
         }
         if let Some(listen) = listen {
             self.address_book.seen(listen, self.now.monotonic);
+            self.address_book.met(listen);
         }
         if direction == Direction::Outbound {
             self.address_book.ready(address);

@@ -8,6 +8,7 @@ fn config() -> NodeConfig {
             name: "test".to_owned(),
             listen_port: 0,
             peers: Vec::new(),
+            known: Vec::new(),
             mining: MiningPolicy {
                 enabled: false,
                 min_txs: 0,
