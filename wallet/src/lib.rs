@@ -5,7 +5,10 @@
 
 pub mod accounts;
 pub mod coin_selection;
+pub mod durable_file;
 pub mod history;
+pub mod journal;
+pub mod keystore;
 pub mod node_client;
 pub mod payment;
 pub mod seed;
@@ -15,5 +18,6 @@ mod test_chain;
 mod test_node;
 pub mod traffic;
 pub mod wallet;
+pub mod wallet_directory;
 
 pub use crate::wallet::Wallet;
