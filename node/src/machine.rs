@@ -18,6 +18,7 @@ pub mod mining;
 mod peers;
 mod relay;
 mod sync;
+mod tally;
 pub mod template;
 mod verifier;
 mod wallet_desk;
@@ -36,6 +37,7 @@ pub use event::{Direction, Event, Now, PeerId, TemplateId};
 pub use header_tree::{HeaderEntry, HeaderId, HeaderTree};
 pub use ledger::{Ledger, Tip};
 pub use peers::Peer;
+pub use tally::Tally;
 pub use verifier::{SequentialVerifier, Verifier};
 
 use crate::store::{Store, StoreError, Totals};
@@ -104,6 +106,7 @@ pub struct Machine {
     address_book: AddressBook,
     sync: Sync,
     relay: Relay,
+    tally: Tally,
     effects: Vec<Effect>,
     next_tick: Duration,
     last_flush: Duration,
@@ -133,6 +136,7 @@ impl Machine {
             conduct: Conduct::default(),
             sync: Sync::default(),
             relay: Relay::default(),
+            tally: Tally::default(),
             effects: Vec::new(),
             next_tick: now.monotonic,
             last_flush: now.monotonic,
@@ -228,6 +232,16 @@ impl Machine {
     /// Its connections.
     pub fn peers(&self) -> impl Iterator<Item = &Peer> {
         self.peers.iter()
+    }
+
+    /// The clocks of its last event.
+    pub fn now(&self) -> Now {
+        self.now
+    }
+
+    /// What it has counted since its start.
+    pub fn tally(&self) -> Tally {
+        self.tally
     }
 
     /// Whether more is known than walked to.

@@ -154,6 +154,9 @@ impl Machine {
         }
         let (address, direction, listen) = (peer.address, peer.direction, peer.listen_address);
         self.report(Report::PeerReady { peer: id, address, name, direction });
+        if hello.role == Role::Wallet {
+            self.tally.wallet_connections += 1;
+        }
         if hello.role != Role::Peer {
             return;
         }
