@@ -9,6 +9,7 @@ mod address_book;
 mod conduct;
 mod effect;
 mod event;
+mod forwarding;
 mod handshake;
 mod header_tree;
 mod intake;
@@ -75,7 +76,7 @@ pub struct MachineConfig {
     pub mining: MiningPolicy,
     /// Seed of all its randomness.
     pub seed: [u8; 32],
-    /// Whether it hands out the spec and the list of miners.
+    /// Whether it hands out the spec and forwards questions to a directory.
     pub directory: bool,
 }
 
@@ -169,6 +170,8 @@ impl Machine {
             Event::Mined { template, header, extra_nonce } => {
                 self.mined(template, header, extra_nonce)?;
             }
+            Event::Reply { peer, message } => self.reply(peer, &message),
+            Event::Addresses(addresses) => self.hear_addresses(&addresses),
             Event::Wakeup => {}
         }
         if now.monotonic >= self.next_tick {
@@ -260,6 +263,9 @@ impl Machine {
             // Any message is a sign of life; a pong is nothing else.
             (Some(_), Message::Pong(_)) => {}
             (Some(role), Message::Directory(message)) => self.directory(peer, role, message),
+            (Some(chain::wire::hello::Role::Operator), Message::Operator(message)) => {
+                self.operator(peer, message);
+            }
             (Some(chain::wire::hello::Role::Peer), Message::Peer(message)) => {
                 self.peer_message(peer, message)?;
             }

@@ -70,6 +70,8 @@ fn start(directory: &Path, mines: bool) -> Node {
         }),
         verify_threads: NonZeroUsize::MIN,
         on_panic: PanicPolicy::Surface,
+        directory: None,
+        operator: None,
     })
     .unwrap()
 }

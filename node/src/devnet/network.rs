@@ -174,6 +174,8 @@ fn start_node(
         mining: miner.map(|miner| MiningConfig { threads: miner.threads, kernel: plan.kernel }),
         verify_threads: NonZeroUsize::MIN,
         on_panic: PanicPolicy::Surface,
+        directory: None,
+        operator: None,
     };
     let node = Node::start_resting(config).map_err(refused)?;
     let threads = miner.map_or(0, |miner| miner.threads.get());

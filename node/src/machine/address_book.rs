@@ -115,6 +115,13 @@ impl AddressBook {
         met.into_iter().take(REMEMBERED_MAX).map(|(_, address)| address).collect()
     }
 
+    /// Lets an address that failed be dialed without its pause: there is news of it.
+    pub(super) fn try_again(&mut self, address: SocketAddr, now: Duration) {
+        if let Some(entry) = self.entries.get_mut(&canonical(address)) {
+            entry.next_dial = entry.next_dial.min(now);
+        }
+    }
+
     /// Forgets the address that failed most often, if any did: inventions do not block the book.
     fn make_room(&mut self) -> bool {
         let worst = self
@@ -175,6 +182,12 @@ impl AddressBook {
 fn backoff(failures: u32) -> Duration {
     let doublings = failures.saturating_sub(1).min(6);
     (REDIAL_MIN * 2u32.pow(doublings)).min(REDIAL_MAX)
+}
+
+/// Whether a node can be there at all.
+pub(super) fn is_dialable(address: &SocketAddr) -> bool {
+    let ip = address.ip().to_canonical();
+    address.port() != 0 && !ip.is_unspecified() && !ip.is_multicast()
 }
 
 /// Groups of addresses that one owner can get cheaply: /16 of IPv4, /32 of IPv6.
@@ -279,10 +292,7 @@ impl Machine {
         let from_loopback = peer.address.ip().is_loopback();
         for address in addresses {
             let ip = address.ip().to_canonical();
-            let is_possible = address.port() != 0
-                && !ip.is_unspecified()
-                && !ip.is_multicast()
-                && (from_loopback || !ip.is_loopback());
+            let is_possible = is_dialable(address) && (from_loopback || !ip.is_loopback());
             if is_possible && peer.addresses_taken < ADDRESSES_PER_PEER_MAX {
                 peer.addresses_taken += 1;
                 self.address_book.seen(*address, now);
