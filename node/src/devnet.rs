@@ -6,12 +6,12 @@
 
 mod agreement;
 mod audit;
-mod interrupt;
+pub(crate) mod interrupt;
 mod network;
 mod plan;
-mod report;
+pub(crate) mod report;
 mod show;
-mod terminal;
+pub(crate) mod terminal;
 mod traffic;
 
 use std::io::{self, Write};

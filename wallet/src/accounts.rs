@@ -2,12 +2,14 @@
 //!
 //! Keys lie at `m/86'/1'/0'/branch/index`, branch 0 for receiving and 1 for change. 86' is the
 //! purpose of BIP 86 (one x-only key an output), though outputs pay the key itself, without BIP
-//! 341's tweak; 1' is SLIP 44's coin type of every network that has none of its own.
+//! 341's tweak; 1' is SLIP 44's coin type of every network that has none of its own. Below the
+//! account nothing is hardened, so its public half ([`AccountKey`]) is enough to look; secrets are
+//! there only while the account is unlocked.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use bip32::{ChildNumber, ExtendedPrivateKey};
+use bip32::{ChildNumber, ExtendedKeyAttrs, ExtendedPrivateKey, ExtendedPublicKey};
 use chain::key::{OutputKey, SecretKey};
 use zeroize::Zeroizing;
 
@@ -20,6 +22,9 @@ pub const GAP_LIMIT: u32 = 20;
 const PURPOSE: u32 = 86 | ChildNumber::HARDENED_FLAG;
 const COIN_TYPE: u32 = 1 | ChildNumber::HARDENED_FLAG;
 const ACCOUNT: u32 = ChildNumber::HARDENED_FLAG;
+const ACCOUNT_DEPTH: u8 = 3;
+const RECEIVE: u32 = 0;
+const CHANGE: u32 = 1;
 
 /// What a key is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,11 +35,62 @@ pub enum Branch {
     Change,
 }
 
-/// The keys of one wallet. Keys are derived as they come into reach and kept.
+/// The public half of an account: every key of the wallet follows from it, and no secret does. It
+/// is still private: who has it sees all payments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccountKey {
+    /// The compressed point.
+    pub point: [u8; POINT_BYTES],
+    /// BIP 32's second half.
+    pub chain_code: [u8; 32],
+}
+
+/// Bytes of a compressed point.
+pub const POINT_BYTES: usize = 33;
+
+/// Bytes that are no account: the first 33 are not a point of the curve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("these bytes are not the public key of an account")]
+pub struct InvalidAccountKey;
+
+/// The seed of another account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this seed is not the one of this account")]
+pub struct OtherSeed;
+
+impl AccountKey {
+    /// The account of `seed`.
+    pub fn of(seed: &Seed) -> Self {
+        let path = [PURPOSE, COIN_TYPE, ACCOUNT];
+        let account = derive(seed.bip32_seed().as_slice(), &path).expect(UNLIKELY).public_key();
+        Self { point: account.to_bytes(), chain_code: account.attrs().chain_code }
+    }
+
+    /// The parents of both branches, or why there are none.
+    fn branches(&self) -> Result<[PublicNode; 2], InvalidAccountKey> {
+        let point = bip32_point(&self.point)?;
+        // Depth and parent are BIP 32's bookkeeping: children do not depend on them.
+        let attrs = ExtendedKeyAttrs {
+            depth: ACCOUNT_DEPTH,
+            parent_fingerprint: [0; 4],
+            child_number: ChildNumber(ACCOUNT),
+            chain_code: self.chain_code,
+        };
+        let account = PublicNode::new(point, attrs);
+        let branch = |branch| account.derive_child(ChildNumber(branch)).expect(UNLIKELY);
+        Ok([branch(RECEIVE), branch(CHANGE)])
+    }
+}
+
+/// The keys of one wallet. Keys are derived as they come into reach and kept; secrets are derived
+/// when something is signed.
 #[derive(Clone)]
 pub struct Account {
-    bip32_seed: Zeroizing<[u8; 64]>,
-    secrets: BTreeMap<OutputKey, SecretKey>,
+    account_key: AccountKey,
+    /// The seed as BIP 32 takes it; none while the account is locked.
+    bip32_seed: Option<Zeroizing<[u8; 64]>>,
+    /// Parents of the receiving and of the change keys.
+    branches: [PublicNode; 2],
     receive: Keys,
     change: Keys,
 }
@@ -49,17 +105,46 @@ struct Keys {
 }
 
 impl Account {
-    /// The account of `seed`, with no key used.
+    /// The unlocked account of `seed`, with no key used.
     pub fn new(seed: &Seed) -> Self {
+        let mut account = Self::watch_only(AccountKey::of(seed))
+            .expect("the account of a seed is a point of the curve");
+        account.bip32_seed = Some(seed.bip32_seed());
+        account
+    }
+
+    /// The locked account of `account_key`, with no key used: it sees and cannot sign.
+    ///
+    /// # Errors
+    /// [`InvalidAccountKey`].
+    pub fn watch_only(account_key: AccountKey) -> Result<Self, InvalidAccountKey> {
         let mut account = Self {
-            bip32_seed: seed.bip32_seed(),
-            secrets: BTreeMap::new(),
+            account_key,
+            bip32_seed: None,
+            branches: account_key.branches()?,
             receive: Keys::default(),
             change: Keys::default(),
         };
         account.watch_gap(Branch::Receive);
         account.watch_gap(Branch::Change);
-        account
+        Ok(account)
+    }
+
+    /// From now on the account can sign.
+    ///
+    /// # Errors
+    /// [`OtherSeed`]; it is as locked as before then.
+    pub fn unlock(&mut self, seed: &Seed) -> Result<(), OtherSeed> {
+        if AccountKey::of(seed) != self.account_key {
+            return Err(OtherSeed);
+        }
+        self.bip32_seed = Some(seed.bip32_seed());
+        Ok(())
+    }
+
+    /// Whether no secret is at hand.
+    pub fn is_locked(&self) -> bool {
+        self.bip32_seed.is_none()
     }
 
     /// Receiving key `index`, used or not, within the gap or not.
@@ -100,12 +185,17 @@ impl Account {
 
     /// Whether `key` is watched.
     pub fn owns(&self, key: &OutputKey) -> bool {
-        self.secrets.contains_key(key)
+        self.position(key).is_some()
     }
 
-    /// The secret of a watched key; `None` for keys of others.
-    pub fn secret(&self, key: &OutputKey) -> Option<&SecretKey> {
-        self.secrets.get(key)
+    /// The secret of a watched key; `None` for keys of others and while the account is locked.
+    pub fn secret(&self, key: &OutputKey) -> Option<SecretKey> {
+        let (branch, index) = self.position(key)?;
+        let seed = self.bip32_seed.as_ref()?;
+        let path = [PURPOSE, COIN_TYPE, ACCOUNT, branch.number(), index];
+        let node = derive(seed.as_slice(), &path).expect(UNLIKELY);
+        let bytes = Zeroizing::new(node.to_bytes());
+        Some(SecretKey::from_bytes(*bytes).expect("BIP 32 derives only keys of the curve"))
     }
 
     /// The key appeared in a transaction: it is not fresh any more, and the gap moves on behind it.
@@ -139,11 +229,8 @@ impl Account {
         if have >= end {
             return;
         }
-        let parent = self.branch_node(branch);
         for index in have..end {
-            let secret = child_secret(&parent, index);
-            let key = secret.output_key();
-            self.secrets.insert(key, secret);
+            let key = self.key(branch, index);
             let keys = self.keys_mut(branch);
             keys.derived.push(key);
             keys.indices.insert(key, index);
@@ -151,15 +238,23 @@ impl Account {
     }
 
     fn key(&self, branch: Branch, index: u32) -> OutputKey {
-        child_secret(&self.branch_node(branch), index).output_key()
-    }
-
-    fn branch_node(&self, branch: Branch) -> Node {
-        let branch = match branch {
-            Branch::Receive => 0,
-            Branch::Change => 1,
+        let [receive, change] = &self.branches;
+        let parent = match branch {
+            Branch::Receive => receive,
+            Branch::Change => change,
         };
-        derive(self.bip32_seed.as_slice(), &[PURPOSE, COIN_TYPE, ACCOUNT, branch]).expect(UNLIKELY)
+        let child = parent.derive_child(ChildNumber(index)).expect(UNLIKELY);
+        OutputKey(child.public_key().x_only_public_key().0.to_byte_array())
+    }
+}
+
+impl Branch {
+    /// Its place below the account.
+    fn number(self) -> u32 {
+        match self {
+            Self::Receive => RECEIVE,
+            Self::Change => CHANGE,
+        }
     }
 }
 
@@ -177,6 +272,7 @@ impl fmt::Debug for Account {
 }
 
 type Node = ExtendedPrivateKey<secp256k1::SecretKey>;
+type PublicNode = ExtendedPublicKey<secp256k1::PublicKey>;
 
 /// Why derivation is taken for granted.
 const UNLIKELY: &str = "BIP 32: a child that does not exist has a chance below 2^-127";
@@ -187,10 +283,8 @@ fn derive(seed: &[u8], path: &[u32]) -> bip32::Result<Node> {
     path.iter().try_fold(root, |node, child| node.derive_child(ChildNumber(*child)))
 }
 
-fn child_secret(parent: &Node, index: u32) -> SecretKey {
-    let child = parent.derive_child(ChildNumber(index)).expect(UNLIKELY);
-    let bytes = Zeroizing::new(child.to_bytes());
-    SecretKey::from_bytes(*bytes).expect("BIP 32 derives only keys of the curve")
+fn bip32_point(bytes: &[u8; POINT_BYTES]) -> Result<secp256k1::PublicKey, InvalidAccountKey> {
+    bip32::PublicKey::from_bytes(*bytes).map_err(|_| InvalidAccountKey)
 }
 
 #[cfg(test)]

@@ -5,7 +5,13 @@
 
 pub mod accounts;
 pub mod coin_selection;
+pub mod data_directory;
+pub mod directory_client;
+pub mod durable_file;
 pub mod history;
+pub mod joining;
+pub mod journal;
+pub mod keystore;
 pub mod node_client;
 pub mod payment;
 pub mod seed;
@@ -15,5 +21,6 @@ mod test_chain;
 mod test_node;
 pub mod traffic;
 pub mod wallet;
+pub mod wallet_directory;
 
 pub use crate::wallet::Wallet;

@@ -83,6 +83,9 @@ pub enum PaymentError {
     /// A coin among those offered whose key the account does not have.
     #[error("the coin {}:{} is not this wallet's", _0.txid, _0.index)]
     ForeignCoin(OutPoint),
+    /// The account's secrets are not at hand.
+    #[error("the wallet is locked: its passphrase is needed to sign")]
+    Locked,
 }
 
 /// Selects coins for `order`, builds the transfer and signs it for the network of `genesis`. Change
@@ -97,6 +100,9 @@ pub fn pay<R: Rng + ?Sized>(
     genesis: BlockHash,
     rng: &mut R,
 ) -> Result<(SignedPayment, Selection), PaymentError> {
+    if account.is_locked() {
+        return Err(PaymentError::Locked);
+    }
     if !order.receiver.is_spendable() {
         return Err(PaymentError::UnspendableReceiver(order.receiver));
     }

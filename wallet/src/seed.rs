@@ -95,6 +95,11 @@ impl Seed {
         self.devnet
     }
 
+    /// The bytes that [`Seed::from_entropy`] takes.
+    pub(crate) fn entropy(&self) -> &[u8; ENTROPY_BYTES] {
+        &self.entropy
+    }
+
     /// The twelve words, with single spaces between.
     pub fn words(&self) -> Zeroizing<String> {
         Zeroizing::new(self.mnemonic().to_string())

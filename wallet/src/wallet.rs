@@ -12,7 +12,7 @@ use chain::transaction::Transfer;
 use chain::wire::wallet::SubmitOutcome;
 use rand::Rng;
 
-use crate::accounts::Account;
+use crate::accounts::{Account, AccountKey, InvalidAccountKey, OtherSeed};
 use crate::coin_selection::{Fee, FeePolicy, Selection, SelectionError, fee_of};
 use crate::history::proof::ConfirmedTransaction;
 use crate::history::{Balance, ChainTip, History, PaymentState};
@@ -66,7 +66,22 @@ impl Wallet {
         if seed.is_devnet() && prefix != DEVNET_PREFIX {
             return Err(DevnetSeedRefused { prefix: prefix.clone() });
         }
-        let account = Account::new(seed);
+        Ok(Self::of(Account::new(seed), network))
+    }
+
+    /// The wallet of an account whose secrets stay where they are: it sees and cannot sign until
+    /// [`Wallet::unlock`].
+    ///
+    /// # Errors
+    /// [`InvalidAccountKey`].
+    pub fn watch_only(
+        account_key: AccountKey,
+        network: Arc<Network>,
+    ) -> Result<Self, InvalidAccountKey> {
+        Ok(Self::of(Account::watch_only(account_key)?, network))
+    }
+
+    fn of(account: Account, network: Arc<Network>) -> Self {
         let genesis = ChainTip { hash: network.genesis_hash(), height: 0 };
         let owns = |key: &OutputKey| account.owns(key);
         let history = History::build(&network, &owns, genesis, [], &[], &[])
@@ -82,7 +97,20 @@ impl Wallet {
             fee_rate_min: 0,
         };
         wallet.refresh_used();
-        Ok(wallet)
+        wallet
+    }
+
+    /// From now on the wallet can sign.
+    ///
+    /// # Errors
+    /// [`OtherSeed`] for the seed of another wallet.
+    pub fn unlock(&mut self, seed: &Seed) -> Result<(), OtherSeed> {
+        self.account.unlock(seed)
+    }
+
+    /// The network that the wallet is on.
+    pub fn network(&self) -> &Arc<Network> {
+        &self.network
     }
 
     /// What the wallet has, as of the last synchronization and the payments since.
@@ -183,11 +211,16 @@ impl Wallet {
     /// Brings back a payment that was written down, and reserves its coins again. One that is known
     /// already changes nothing.
     pub fn restore(&mut self, payment: SignedPayment) {
-        if self.payments.iter().all(|known| known.txid != payment.txid) {
-            self.payments.push(payment);
-            self.refresh_pending();
-            self.refresh_used();
-        }
+        self.restore_all([payment]);
+    }
+
+    /// Brings back payments that were written down, parents before children.
+    pub fn restore_all(&mut self, payments: impl IntoIterator<Item = SignedPayment>) {
+        let mut known: BTreeSet<Txid> = self.payments.iter().map(|payment| payment.txid).collect();
+        let new = payments.into_iter().filter(|payment| known.insert(payment.txid));
+        self.payments.extend(new);
+        self.refresh_pending();
+        self.refresh_used();
     }
 
     /// Forgets a payment that was handed to nobody, for example because it could not be written

@@ -155,6 +155,7 @@ fn start_node(
             name: name.clone(),
             listen_port: 0,
             peers: earlier.to_vec(),
+            known: Vec::new(),
             mining: MiningPolicy {
                 enabled: miner.is_some(),
                 min_txs: plan.min_txs,
@@ -173,6 +174,8 @@ fn start_node(
         mining: miner.map(|miner| MiningConfig { threads: miner.threads, kernel: plan.kernel }),
         verify_threads: NonZeroUsize::MIN,
         on_panic: PanicPolicy::Surface,
+        directory: None,
+        operator: None,
     };
     let node = Node::start_resting(config).map_err(refused)?;
     let threads = miner.map_or(0, |miner| miner.threads.get());

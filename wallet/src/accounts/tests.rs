@@ -136,3 +136,24 @@ fn keys_of_others_are_nobodys_here() {
     assert_eq!(account.position(&other), None);
     assert_eq!(account.watched().count(), 2 * GAP_LIMIT as usize);
 }
+
+#[test]
+fn a_locked_account_sees_every_key_and_has_no_secret_until_its_own_seed_unlocks_it() {
+    let seed = Seed::devnet(1, "Adam");
+    let open = Account::new(&seed);
+    let mut locked = Account::watch_only(AccountKey::of(&seed)).unwrap();
+    assert_eq!(locked.watched().collect::<Vec<_>>(), open.watched().collect::<Vec<_>>());
+    assert!(locked.is_locked() && !open.is_locked());
+    let key = locked.receive_key(3);
+    assert!(locked.secret(&key).is_none());
+    assert_eq!(locked.unlock(&Seed::devnet(1, "Bob")), Err(OtherSeed));
+    assert!(locked.secret(&key).is_none());
+    locked.unlock(&seed).unwrap();
+    assert_eq!(locked.secret(&key).unwrap().output_key(), key);
+}
+
+#[test]
+fn bytes_that_are_no_point_are_no_account() {
+    let account = AccountKey { point: [7; POINT_BYTES], chain_code: [0; 32] };
+    assert_eq!(Account::watch_only(account).unwrap_err(), InvalidAccountKey);
+}
