@@ -5,6 +5,7 @@
 //! wins however many workers there are.
 
 use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -14,7 +15,7 @@ use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
 use crate::cancel::Cancel;
 use crate::job::{Job, Solution};
-use crate::kernel::{Kernel, KernelError, Nonces};
+use crate::kernel::{Kernel, KernelError};
 use crate::meter::Meter;
 
 mod batches;
@@ -118,6 +119,19 @@ pub fn search_alone(kernel: Kernel, job: &Job, cancel: &Cancel) -> Outcome {
     search.outcome()
 }
 
+/// Gives `take` every solution of the job in order of position, unless cancelled, on the caller's
+/// thread: what a pool asks its miners for.
+pub fn search_all(kernel: Kernel, job: &Job, cancel: &Cancel, mut take: impl FnMut(Solution)) {
+    let batches = Batches::new(job.nonce_count(), kernel.batch_nonces(job));
+    let numbered = (0..).map_while(|number| batches.get(number));
+    for batch in numbered.take_while(|_| !cancel.is_cancelled()) {
+        let _whole = kernel.each_hit(job, batch.nonces(job), &mut |hit| {
+            take(batch.solution(job, hit));
+            ControlFlow::Continue(())
+        });
+    }
+}
+
 /// The physical cores this process may use, less one for the node where there is more than one.
 pub fn default_threads() -> NonZeroUsize {
     // The count of physical cores knows nothing of a container's limits; the other one does.
@@ -167,17 +181,13 @@ impl<'a> Search<'a> {
             if self.lowest.0.load(Ordering::Relaxed) < batch.first * versions {
                 return;
             }
-            let offset = u32::try_from(batch.first).expect("a job has at most 2^32 nonces");
-            let first = self.job.nonce_first().wrapping_add(offset);
-            let nonces = Nonces { first, count: batch.count };
-            let Some(hit) = self.kernel.first_hit(self.job, nonces) else {
+            let Some(hit) = self.kernel.first_hit(self.job, batch.nonces(self.job)) else {
                 count(u64::from(batch.count) * versions);
                 continue;
             };
-            let in_batch = u64::from(hit.at.offset) * versions + hit.at.version as u64;
-            count(in_batch + 1);
-            let position = batch.first * versions + in_batch;
-            self.hand_in(Solution { header: hit.header, hash: hit.hash, attempts: position + 1 });
+            let solution = batch.solution(self.job, hit);
+            count(solution.attempts - batch.first * versions);
+            self.hand_in(solution);
             return;
         }
     }
