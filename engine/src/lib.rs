@@ -16,6 +16,13 @@
 //! assert_eq!(engine::sha256d(&solution.header), solution.hash);
 //! assert_eq!(solution.hash[31], 0);
 //! ```
+//!
+//! Any header of 80 bytes that is hashed by SHA-256d will do, with versions to roll or without;
+//! `examples/mine_bitcoin_header.rs`:
+//!
+//! ```no_run
+#![doc = include_str!("../examples/mine_bitcoin_header.rs")]
+//! ```
 
 mod cancel;
 mod job;
