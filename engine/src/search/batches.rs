@@ -32,6 +32,11 @@ impl Batches {
         Batches { nonces, first: full.min(FIRST_NONCES), full }
     }
 
+    /// Nonces of a full batch.
+    pub(super) fn full_nonces(&self) -> u64 {
+        self.full
+    }
+
     /// The batch of that number; `None` behind the last.
     pub(super) fn get(&self, number: u64) -> Option<Batch> {
         let doublings = u64::from((self.full / self.first).ilog2());

@@ -238,6 +238,49 @@ fn ten_thousand_cancels_under_load_end_ten_thousand_searches_and_lose_no_thread(
 }
 
 #[test]
+fn each_worker_tells_when_it_began_and_ended() {
+    let job = Job::new(&[1; 80], NEVER).with_nonces(0..=9999);
+    for miner in MINERS.iter() {
+        let before = Instant::now();
+        let (outcome, shifts) = miner.search_timed(&job, &Cancel::new());
+        assert_eq!(outcome, Outcome::Exhausted);
+        assert_eq!(shifts.len(), miner.threads());
+        let began: Vec<_> = shifts.iter().filter_map(|shift| shift.first_hash).collect();
+        assert!(!began.is_empty());
+        assert!(began.iter().all(|began| *began >= before));
+        assert!(shifts.iter().all(|shift| shift.first_hash.is_none_or(|it| it <= shift.idle)));
+        let cancelled = Cancel::new();
+        cancelled.cancel();
+        let (_, shifts) = miner.search_timed(&job, &cancelled);
+        assert!(shifts.iter().all(|shift| shift.first_hash.is_none()));
+    }
+}
+
+#[test]
+fn a_cancelled_search_wastes_at_most_a_batch_a_worker() {
+    let job = Job::rolling(&[1; 80], NEVER, 0).unwrap();
+    for miner in &MINERS[..2] {
+        let batch = miner.batch_attempts(&job);
+        for _ in 0..100 {
+            let cancel = Cancel::new();
+            let at_cancel = std::thread::scope(|scope| {
+                let search = scope.spawn(|| miner.search(&job, &cancel));
+                let before = miner.meter().snapshot().total;
+                while miner.meter().snapshot().total == before {
+                    std::thread::yield_now();
+                }
+                cancel.cancel();
+                let at_cancel = miner.meter().snapshot().total;
+                assert_eq!(search.join().unwrap(), Outcome::Cancelled);
+                at_cancel
+            });
+            let wasted = miner.meter().snapshot().total - at_cancel;
+            assert!(wasted <= batch * miner.threads() as u64, "{wasted} of {batch}");
+        }
+    }
+}
+
+#[test]
 fn every_worker_starts_once_with_its_index() {
     static STARTED: AtomicUsize = AtomicUsize::new(0);
     let threads = NonZeroUsize::new(3).unwrap();
