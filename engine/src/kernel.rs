@@ -56,7 +56,7 @@ enum Backend {
     #[cfg(target_arch = "x86_64")]
     ShaNi(sha_ni::ShaNi),
     #[cfg(test)]
-    Faulty,
+    Faulty(faulty::Faulty),
 }
 
 /// Why there is no such kernel.
@@ -161,7 +161,7 @@ impl Kernel {
             #[cfg(target_arch = "x86_64")]
             Backend::ShaNi(_) => "sha-ni",
             #[cfg(test)]
-            Backend::Faulty => "faulty",
+            Backend::Faulty(_) => "faulty",
         }
     }
 
@@ -185,18 +185,28 @@ impl Kernel {
 
     /// The confirmed hit of the lowest position among `nonces`.
     pub(crate) fn first_hit(self, job: &Job, nonces: Nonces) -> Option<Hit> {
-        let mut hit = None;
-        let _stopped = self.scan(job, nonces, &mut |at| {
+        let mut first = None;
+        let _stopped = self.each_hit(job, nonces, &mut |hit| {
+            first = Some(hit);
+            ControlFlow::Break(())
+        });
+        first
+    }
+
+    /// The confirmed hits among `nonces` in order of position, until `take` breaks off.
+    pub(crate) fn each_hit(
+        self,
+        job: &Job,
+        nonces: Nonces,
+        take: &mut dyn FnMut(Hit) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        self.scan(job, nonces, &mut |at| {
             let nonce = nonces.first.wrapping_add(at.offset);
             match job.judge(nonce, at.version) {
-                Some((header, hash)) => {
-                    hit = Some(Hit { at, header, hash });
-                    ControlFlow::Break(())
-                }
+                Some((header, hash)) => take(Hit { at, header, hash }),
                 None => ControlFlow::Continue(()),
             }
-        });
-        hit
+        })
     }
 
     /// Proposes attempts in order of position until the range ends or `propose` breaks off.
@@ -217,7 +227,7 @@ impl Kernel {
             #[cfg(target_arch = "x86_64")]
             Backend::ShaNi(proof) => proof.scan(job, nonces, propose),
             #[cfg(test)]
-            Backend::Faulty => faulty::scan(job, nonces, propose),
+            Backend::Faulty(fault) => fault.scan(job, nonces, propose),
         }
     }
 }

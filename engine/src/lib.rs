@@ -16,6 +16,13 @@
 //! assert_eq!(engine::sha256d(&solution.header), solution.hash);
 //! assert_eq!(solution.hash[31], 0);
 //! ```
+//!
+//! Any header of 80 bytes that is hashed by SHA-256d will do, with versions to roll or without;
+//! `examples/mine_bitcoin_header.rs`:
+//!
+//! ```no_run
+#![doc = include_str!("../examples/mine_bitcoin_header.rs")]
+//! ```
 
 mod cancel;
 mod job;
@@ -31,6 +38,6 @@ pub use job::{Job, JobError, ROLLING_GROUPS, Solution, VERSION_MASK, VERSIONS_MA
 pub use kernel::{Kernel, KernelError, Trial, cpu_features};
 pub use meter::{Meter, MeterSnapshot, RateWindow, Rates};
 pub use midstate::midstate;
-pub use search::{EngineError, Miner, Outcome, default_threads, search_alone};
+pub use search::{EngineError, Miner, Outcome, Shift, default_threads, search_all, search_alone};
 pub use sha256::sha256d;
 pub use target::Target;

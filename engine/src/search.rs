@@ -5,23 +5,25 @@
 //! wins however many workers there are.
 
 use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
 use crate::cancel::Cancel;
 use crate::job::{Job, Solution};
-use crate::kernel::{Kernel, KernelError, Nonces};
+use crate::kernel::{Kernel, KernelError};
 use crate::meter::Meter;
 
 mod batches;
 #[cfg(test)]
 mod tests;
 
-use batches::Batches;
+use batches::{Batch, Batches};
 
 /// How a search ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +50,15 @@ pub enum EngineError {
     /// The kernel failed its self-test.
     #[error(transparent)]
     Kernel(#[from] KernelError),
+}
+
+/// When one worker was busy with a search: two looks at the clock, outside of the hot loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shift {
+    /// Just before its first hash; `None` when nothing was left for it.
+    pub first_hash: Option<Instant>,
+    /// When it had done its last one.
+    pub idle: Instant,
 }
 
 /// A pool of threads that searches jobs and does nothing else: a task queued behind an endless
@@ -93,11 +104,21 @@ impl Miner {
 
     /// Searches the whole job, unless cancelled, and blocks the caller meanwhile.
     pub fn search(&self, job: &Job, cancel: &Cancel) -> Outcome {
+        self.search_timed(job, cancel).0
+    }
+
+    /// The same; tells besides when each worker began and ended.
+    pub fn search_timed(&self, job: &Job, cancel: &Cancel) -> (Outcome, Vec<Shift>) {
         let search = Search::new(self.kernel, job, cancel);
-        self.pool.broadcast(|worker| {
-            search.work(|hashes| self.meter.add(worker.index(), hashes));
-        });
-        search.outcome()
+        let shifts = self
+            .pool
+            .broadcast(|worker| search.work(|hashes| self.meter.add(worker.index(), hashes)));
+        (search.outcome(), shifts)
+    }
+
+    /// Attempts between two looks at the cancel flag, once a search of `job` is under way.
+    pub fn batch_attempts(&self, job: &Job) -> u64 {
+        batches_of(self.kernel, job).full_nonces() * job.midstates().len() as u64
     }
 
     /// The counters of this miner's workers.
@@ -118,12 +139,29 @@ pub fn search_alone(kernel: Kernel, job: &Job, cancel: &Cancel) -> Outcome {
     search.outcome()
 }
 
+/// Gives `take` every solution of the job in order of position, unless cancelled, on the caller's
+/// thread: what a pool asks its miners for.
+pub fn search_all(kernel: Kernel, job: &Job, cancel: &Cancel, mut take: impl FnMut(Solution)) {
+    let batches = batches_of(kernel, job);
+    let numbered = (0..).map_while(|number| batches.get(number));
+    for batch in numbered.take_while(|_| !cancel.is_cancelled()) {
+        let _whole = kernel.each_hit(job, batch.nonces(job), &mut |hit| {
+            take(batch.solution(job, hit));
+            ControlFlow::Continue(())
+        });
+    }
+}
+
 /// The physical cores this process may use, less one for the node where there is more than one.
 pub fn default_threads() -> NonZeroUsize {
     // The count of physical cores knows nothing of a container's limits; the other one does.
     let allowed = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let cores = num_cpus::get_physical().min(allowed);
     NonZeroUsize::new(cores.saturating_sub(1)).unwrap_or(NonZeroUsize::MIN)
+}
+
+fn batches_of(kernel: Kernel, job: &Job) -> Batches {
+    Batches::new(job.nonce_count(), kernel.batch_nonces(job))
 }
 
 /// What the workers of one search share.
@@ -149,7 +187,7 @@ impl<'a> Search<'a> {
             kernel,
             job,
             cancel,
-            batches: Batches::new(job.nonce_count(), kernel.batch_nonces(job)),
+            batches: batches_of(kernel, job),
             next_batch: SharedNumber(AtomicU64::new(0)),
             lowest: SharedNumber(AtomicU64::new(u64::MAX)),
             solution: Mutex::new(None),
@@ -157,29 +195,31 @@ impl<'a> Search<'a> {
     }
 
     /// Takes batches until there is nothing left to do; `count` hears of the hashes of each.
-    fn work(&self, mut count: impl FnMut(u64)) {
-        let versions = self.job.midstates().len() as u64;
-        while !self.cancel.is_cancelled() {
-            let number = self.next_batch.0.fetch_add(1, Ordering::Relaxed);
-            let Some(batch) = self.batches.get(number) else {
-                return;
-            };
-            if self.lowest.0.load(Ordering::Relaxed) < batch.first * versions {
-                return;
-            }
-            let offset = u32::try_from(batch.first).expect("a job has at most 2^32 nonces");
-            let first = self.job.nonce_first().wrapping_add(offset);
-            let nonces = Nonces { first, count: batch.count };
-            let Some(hit) = self.kernel.first_hit(self.job, nonces) else {
+    fn work(&self, mut count: impl FnMut(u64)) -> Shift {
+        let mut first_hash = None;
+        while let Some(batch) = self.next_batch() {
+            first_hash.get_or_insert_with(Instant::now);
+            let versions = self.job.midstates().len() as u64;
+            let Some(hit) = self.kernel.first_hit(self.job, batch.nonces(self.job)) else {
                 count(u64::from(batch.count) * versions);
                 continue;
             };
-            let in_batch = u64::from(hit.at.offset) * versions + hit.at.version as u64;
-            count(in_batch + 1);
-            let position = batch.first * versions + in_batch;
-            self.hand_in(Solution { header: hit.header, hash: hit.hash, attempts: position + 1 });
-            return;
+            let solution = batch.solution(self.job, hit);
+            count(solution.attempts - batch.first * versions);
+            self.hand_in(solution);
+            break;
         }
+        Shift { first_hash, idle: Instant::now() }
+    }
+
+    /// The next batch that is worth searching; `None` also after a cancel.
+    fn next_batch(&self) -> Option<Batch> {
+        if self.cancel.is_cancelled() {
+            return None;
+        }
+        let batch = self.batches.get(self.next_batch.0.fetch_add(1, Ordering::Relaxed))?;
+        let position = batch.first * self.job.midstates().len() as u64;
+        (self.lowest.0.load(Ordering::Relaxed) >= position).then_some(batch)
     }
 
     /// Keeps a hit if none of a lower position is known.

@@ -1,18 +1,36 @@
-//! A kernel with a planted fault: it is blind in one lane. The self-test must refuse it by name.
+//! Kernels with a planted fault. The self-test must refuse them by name.
 
 use std::ops::ControlFlow;
 
 use super::{Nonces, Proposal, portable};
 use crate::job::Job;
 
-const BLIND_LANE: u32 = 11;
+/// Lanes that the faults count.
+pub(super) const LANES: u32 = 16;
 
-pub(super) fn scan(
-    job: &Job,
-    nonces: Nonces,
-    propose: &mut dyn FnMut(Proposal) -> ControlFlow<()>,
-) -> ControlFlow<()> {
-    portable::scan(job, nonces, &mut |at| {
-        if at.offset % 16 == BLIND_LANE { ControlFlow::Continue(()) } else { propose(at) }
-    })
+/// What is wrong with the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Faulty {
+    /// It finds nothing in this lane.
+    BlindLane(u32),
+    /// It finds nothing under the version of this index.
+    BlindVersion(usize),
+    /// It is off by one nonce.
+    LateByOne,
+}
+
+impl Faulty {
+    pub(super) fn scan(
+        self,
+        job: &Job,
+        nonces: Nonces,
+        propose: &mut dyn FnMut(Proposal) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        portable::scan(job, nonces, &mut |at| match self {
+            Faulty::BlindLane(lane) if at.offset % LANES == lane => ControlFlow::Continue(()),
+            Faulty::BlindVersion(index) if at.version == index => ControlFlow::Continue(()),
+            Faulty::LateByOne => propose(Proposal { offset: at.offset + 1, ..at }),
+            _ => propose(at),
+        })
+    }
 }

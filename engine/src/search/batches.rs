@@ -1,5 +1,8 @@
 //! The batches of a job: numbered, aligned runs of nonces that grow from small to full size.
 
+use crate::job::{Job, Solution};
+use crate::kernel::{Hit, Nonces};
+
 /// Nonces in a job's first batch at most: an easy job ends before much work is wasted.
 const FIRST_NONCES: u64 = 256;
 
@@ -29,6 +32,11 @@ impl Batches {
         Batches { nonces, first: full.min(FIRST_NONCES), full }
     }
 
+    /// Nonces of a full batch.
+    pub(super) fn full_nonces(&self) -> u64 {
+        self.full
+    }
+
     /// The batch of that number; `None` behind the last.
     pub(super) fn get(&self, number: u64) -> Option<Batch> {
         let doublings = u64::from((self.full / self.first).ilog2());
@@ -40,6 +48,21 @@ impl Batches {
         let left = self.nonces.checked_sub(first).filter(|left| *left > 0)?;
         let count = u32::try_from(size.min(left)).expect("a full batch is far below 2^32 nonces");
         Some(Batch { first, count })
+    }
+}
+
+impl Batch {
+    /// Its nonces in `job`.
+    pub(super) fn nonces(&self, job: &Job) -> Nonces {
+        let offset = u32::try_from(self.first).expect("a job has at most 2^32 nonces");
+        Nonces { first: job.nonce_first().wrapping_add(offset), count: self.count }
+    }
+
+    /// What a hit among its nonces is in `job`.
+    pub(super) fn solution(&self, job: &Job, hit: Hit) -> Solution {
+        let nonces_before = self.first + u64::from(hit.at.offset);
+        let position = nonces_before * job.midstates().len() as u64 + hit.at.version as u64;
+        Solution { header: hit.header, hash: hit.hash, attempts: position + 1 }
     }
 }
 

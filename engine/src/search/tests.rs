@@ -11,10 +11,15 @@ use crate::target::Target;
 
 const NEVER: Target = Target::from_le_bytes([0; 32]);
 
-static MINERS: LazyLock<Vec<Miner>> = LazyLock::new(|| {
-    let miner = |threads| Miner::new(NonZeroUsize::new(threads).unwrap(), Kernel::best()).unwrap();
+/// Jobs that are compared: easy ones, so that each takes a moment.
+const COMPARED_JOBS: u32 = 1000;
+
+static MINERS: LazyLock<Vec<Miner>> = LazyLock::new(|| miners_of(Kernel::best()));
+
+fn miners_of(kernel: Kernel) -> Vec<Miner> {
+    let miner = |threads| Miner::new(NonZeroUsize::new(threads).unwrap(), kernel).unwrap();
     [1, 2, 3, 8].map(miner).into()
-});
+}
 
 fn headers() -> impl Strategy<Value = [u8; 80]> {
     prop::collection::vec(any::<u8>(), 80).prop_map(|bytes| bytes.try_into().unwrap())
@@ -33,6 +38,8 @@ fn first_by_reference(job: &Job, target: Target) -> Outcome {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(COMPARED_JOBS))]
+
     #[test]
     fn the_same_job_has_the_same_answer_on_any_number_of_threads_and_any_kernel(
         header in headers(),
@@ -42,6 +49,8 @@ proptest! {
         nonces in 0_u32..1000,
         rolling: bool,
     ) {
+        static OF_EVERY_KERNEL: LazyLock<Vec<Vec<Miner>>> =
+            LazyLock::new(|| Kernel::available().into_iter().map(miners_of).collect());
         let target = Target::with_zero_bits(bits);
         let job = if rolling {
             Job::rolling(&header, target, group).unwrap()
@@ -50,13 +59,44 @@ proptest! {
         };
         let job = job.with_nonces(first..=first.saturating_add(nonces));
         let expected = first_by_reference(&job, target);
-        for miner in MINERS.iter() {
+        for miner in OF_EVERY_KERNEL.iter().flatten() {
             let outcome = miner.search(&job, &Cancel::new());
-            prop_assert_eq!(&outcome, &expected, "{} threads", miner.threads());
+            let (kernel, threads) = (miner.kernel.name(), miner.threads());
+            prop_assert_eq!(&outcome, &expected, "{} on {} threads", kernel, threads);
         }
         for kernel in Kernel::available() {
             let outcome = search_alone(kernel, &job, &Cancel::new());
             prop_assert_eq!(&outcome, &expected, "{}", kernel.name());
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn all_solutions_are_given_in_order_and_none_after_a_cancel(
+        header in headers(), bits in 2_u32..9, first: u32, nonces in 0_u32..1000, wanted in 1_usize..9,
+    ) {
+        let target = Target::with_zero_bits(bits);
+        let job = Job::rolling(&header, target, 0).unwrap();
+        let job = job.with_nonces(first..=first.saturating_add(nonces));
+        let attempts = (0..job.attempts()).map(|position| job.header_at(position).unwrap());
+        let hits = attempts.enumerate().filter(|(_, header)| target.is_met_by(&crate::sha256d(header)));
+        let expected: Vec<(u64, [u8; 80])> =
+            hits.map(|(position, header)| (position as u64 + 1, header)).collect();
+        for kernel in Kernel::available() {
+            let mut found = Vec::new();
+            let cancel = Cancel::new();
+            search_all(kernel, &job, &cancel, |it| found.push((it.attempts, it.header)));
+            prop_assert_eq!(&found, &expected, "{}", kernel.name());
+            found.clear();
+            search_all(kernel, &job, &cancel, |solution| {
+                found.push((solution.attempts, solution.header));
+                if found.len() == wanted {
+                    cancel.cancel();
+                }
+            });
+            prop_assert!(found.len() >= wanted.min(expected.len()));
+            prop_assert_eq!(&found[..], &expected[..found.len()]);
         }
     }
 }
@@ -155,10 +195,11 @@ fn a_hit_of_a_higher_position_never_replaces_a_lower_one() {
 }
 
 #[test]
-fn a_thousand_cancels_under_load_end_a_thousand_searches() {
+fn ten_thousand_cancels_under_load_end_ten_thousand_searches_and_lose_no_thread() {
     let job = Job::rolling(&[1; 80], NEVER, 0).unwrap();
-    for miner in &MINERS[1..3] {
-        for _ in 0..500 {
+    // With more workers than cores a cancel waits for the operating system, so fewer of those.
+    for (miner, times) in MINERS.iter().zip([9000, 500, 500]) {
+        for _ in 0..times {
             let cancel = Cancel::new();
             let counted = miner.meter().snapshot().total;
             let outcome = std::thread::scope(|scope| {
@@ -172,8 +213,70 @@ fn a_thousand_cancels_under_load_end_a_thousand_searches() {
             });
             assert_eq!(outcome, Outcome::Cancelled);
         }
+        // Every worker is still there: each has its share of a search without an end.
+        let before = miner.meter().snapshot().per_thread;
+        let cancel = Cancel::new();
+        std::thread::scope(|scope| {
+            let search = scope.spawn(|| miner.search(&job, &cancel));
+            let all_moved = || {
+                let now = miner.meter().snapshot().per_thread;
+                now.iter().zip(&before).all(|(now, before)| now > before)
+            };
+            while !all_moved() {
+                std::thread::yield_now();
+            }
+            cancel.cancel();
+            assert_eq!(search.join().unwrap(), Outcome::Cancelled);
+        });
+        // And it rests: nothing is hashed when there is no job.
+        let resting = miner.meter().snapshot();
         let easy = Job::new(&[1; 80], Target::with_zero_bits(0));
         assert!(matches!(miner.search(&easy, &Cancel::new()), Outcome::Found(_)));
+        let hashed = miner.meter().snapshot().total - resting.total;
+        assert!(hashed <= miner.threads() as u64, "{hashed}");
+    }
+}
+
+#[test]
+fn each_worker_tells_when_it_began_and_ended() {
+    let job = Job::new(&[1; 80], NEVER).with_nonces(0..=9999);
+    for miner in MINERS.iter() {
+        let before = Instant::now();
+        let (outcome, shifts) = miner.search_timed(&job, &Cancel::new());
+        assert_eq!(outcome, Outcome::Exhausted);
+        assert_eq!(shifts.len(), miner.threads());
+        let began: Vec<_> = shifts.iter().filter_map(|shift| shift.first_hash).collect();
+        assert!(!began.is_empty());
+        assert!(began.iter().all(|began| *began >= before));
+        assert!(shifts.iter().all(|shift| shift.first_hash.is_none_or(|it| it <= shift.idle)));
+        let cancelled = Cancel::new();
+        cancelled.cancel();
+        let (_, shifts) = miner.search_timed(&job, &cancelled);
+        assert!(shifts.iter().all(|shift| shift.first_hash.is_none()));
+    }
+}
+
+#[test]
+fn a_cancelled_search_wastes_at_most_a_batch_a_worker() {
+    let job = Job::rolling(&[1; 80], NEVER, 0).unwrap();
+    for miner in &MINERS[..2] {
+        let batch = miner.batch_attempts(&job);
+        for _ in 0..100 {
+            let cancel = Cancel::new();
+            let at_cancel = std::thread::scope(|scope| {
+                let search = scope.spawn(|| miner.search(&job, &cancel));
+                let before = miner.meter().snapshot().total;
+                while miner.meter().snapshot().total == before {
+                    std::thread::yield_now();
+                }
+                cancel.cancel();
+                let at_cancel = miner.meter().snapshot().total;
+                assert_eq!(search.join().unwrap(), Outcome::Cancelled);
+                at_cancel
+            });
+            let wasted = miner.meter().snapshot().total - at_cancel;
+            assert!(wasted <= batch * miner.threads() as u64, "{wasted} of {batch}");
+        }
     }
 }
 
