@@ -5,8 +5,11 @@
 
 pub mod accounts;
 pub mod coin_selection;
+pub mod data_directory;
+pub mod directory_client;
 pub mod durable_file;
 pub mod history;
+pub mod joining;
 pub mod journal;
 pub mod keystore;
 pub mod node_client;

@@ -3,16 +3,14 @@
 //! One question at a time: an answer may be as large as a block, and a node drops whoever lets its
 //! outbound queue fill up. Pings that arrive meanwhile are answered.
 
+use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
-use std::{io, str};
 
 use chain::encoding::{Decode, Encode};
 use chain::genesis::Network;
 use chain::key::OutputKey;
-use chain::spec::ChainSpec;
 use chain::transaction::{Transaction, Transfer};
-use chain::wire::directory::{DirectoryMessage, MINERS_MAX, MinerEntry};
 use chain::wire::hello::{Hello, NetworkIdentity, Role};
 use chain::wire::wallet::{
     GetHistory, GetPending, HISTORY_MAX, History, HistoryEntry, HistoryPosition, Submit,
@@ -115,7 +113,8 @@ impl NodeClient {
         Self::greet(address, Role::Wallet, Some(network), timeouts)
     }
 
-    fn greet(
+    /// Connects in any role; without a network only the spec may be asked for.
+    pub(crate) fn greet(
         address: SocketAddr,
         role: Role,
         network: Option<&Network>,
@@ -272,13 +271,13 @@ impl NodeClient {
         }
     }
 
-    fn next_request(&mut self) -> u32 {
+    pub(crate) fn next_request(&mut self) -> u32 {
         self.last_request = self.last_request.wrapping_add(1);
         self.last_request
     }
 
     /// Sends a question and reads until `answer` recognizes its answer.
-    fn ask<T>(
+    pub(crate) fn ask<T>(
         &mut self,
         question: Message,
         answer: impl Fn(Message) -> Option<T>,
@@ -301,49 +300,6 @@ impl NodeClient {
         }
         Err(ClientError::Protocol(format!("{STRAYS_MAX} messages and no answer among them")))
     }
-}
-
-/// Asks the bootstrap node at `address` for the spec of its network, which the caller then pins.
-///
-/// # Errors
-/// [`ClientError`], also for a spec that does not pass its own checks or is not the network's that
-/// the node says it is on.
-pub fn fetch_spec(address: SocketAddr, timeouts: Timeouts) -> Result<ChainSpec, ClientError> {
-    let mut client = NodeClient::greet(address, Role::Directory, None, timeouts)?;
-    let question = Message::Directory(DirectoryMessage::GetSpec(()));
-    let bytes = client.ask(question, |message| match message {
-        Message::Directory(DirectoryMessage::Spec(bytes)) => Some(bytes.0),
-        _ => None,
-    })?;
-    let no_spec = |reason: String| ClientError::Protocol(format!("its spec: {reason}"));
-    let text = str::from_utf8(&bytes).map_err(|error| no_spec(error.to_string()))?;
-    let spec = ChainSpec::from_toml(text).map_err(|error| no_spec(error.to_string()))?;
-    let said = client.hello.network.as_ref().map(|network| network.spec_hash);
-    if said.is_some_and(|said| said != spec.hash()) {
-        return Err(no_spec("it is not the one of its hello".to_owned()));
-    }
-    Ok(spec)
-}
-
-/// Asks the bootstrap node at `address` for the miners of `network` that are connected now.
-///
-/// # Errors
-/// [`ClientError`].
-pub fn miners(
-    address: SocketAddr,
-    network: &Network,
-    timeouts: Timeouts,
-) -> Result<Vec<MinerEntry>, ClientError> {
-    let mut client = NodeClient::greet(address, Role::Directory, Some(network), timeouts)?;
-    let question = Message::Directory(DirectoryMessage::GetMiners(()));
-    let miners = client.ask(question, |message| match message {
-        Message::Directory(DirectoryMessage::Miners(miners)) => Some(miners),
-        _ => None,
-    })?;
-    if miners.len() > MINERS_MAX {
-        return Err(ClientError::Protocol(format!("{} miners", miners.len())));
-    }
-    Ok(miners)
 }
 
 fn our_hello(role: Role, network: Option<NetworkIdentity>) -> Result<Hello, ClientError> {

@@ -135,6 +135,7 @@ fn a_frame_that_ends_in_its_middle_is_a_closed_connection() {
         tip: BlockHash::ZERO,
         height: 0,
         fee_rate_min: 0,
+        pending_changes: 0,
     }));
     let whole = whole.to_frame().to_bytes();
     for length in [0, 3, 9, 10, whole.len() - 1] {
@@ -158,7 +159,8 @@ fn an_answer_that_comes_too_late_is_not_taken_for_the_next_one() {
         shake_hands(&mut stream, &spoken);
         let mut requests = Vec::new();
         let tip = |request, height| {
-            let tip = Tip { request, tip: BlockHash::ZERO, height, fee_rate_min: 0 };
+            let tip = BlockHash::ZERO;
+            let tip = Tip { request, tip, height, fee_rate_min: 0, pending_changes: 0 };
             Message::Wallet(WalletMessage::Tip(tip))
         };
         while let Some(Message::Wallet(WalletMessage::GetTip(request))) =
@@ -285,28 +287,4 @@ fn chatter_instead_of_an_answer_comes_to_an_end() {
     });
     let mut client = NodeClient::connect(address, &network, timeouts()).unwrap();
     protocol_error(client.tip());
-}
-
-#[test]
-fn the_bootstrap_node_hands_out_the_spec_and_the_miners() {
-    let network = network(&[KEY]);
-    let (address, _) = start(TestChain::new(Arc::clone(&network)));
-    assert_eq!(fetch_spec(address, timeouts()).unwrap(), network.spec);
-    let miners = miners(address, &network, timeouts()).unwrap();
-    assert_eq!(miners[0].name, "Miner1");
-}
-
-#[test]
-fn a_spec_other_than_the_one_of_the_hello_is_refused() {
-    let network = network(&[KEY]);
-    let mut other = network.spec.clone();
-    other.spacing_s = 6;
-    let address = serve(move |mut stream| {
-        let theirs = shake_hands(&mut stream, &network);
-        assert_eq!((theirs.network, theirs.role), (None, Role::Directory));
-        let _ = receive(&mut stream, Phase::Established);
-        let spec = ByteString(other.to_toml().into_bytes());
-        send(&mut stream, &Message::Directory(DirectoryMessage::Spec(spec)));
-    });
-    protocol_error(fetch_spec(address, timeouts()));
 }
