@@ -13,6 +13,7 @@ pub mod joining;
 pub mod journal;
 pub mod keystore;
 pub mod node_client;
+pub mod operator_client;
 pub mod payment;
 pub mod seed;
 #[cfg(test)]
