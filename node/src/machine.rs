@@ -9,6 +9,7 @@ mod address_book;
 mod conduct;
 mod effect;
 mod event;
+mod forwarding;
 mod handshake;
 mod header_tree;
 mod intake;
@@ -18,6 +19,7 @@ pub mod mining;
 mod peers;
 mod relay;
 mod sync;
+mod tally;
 pub mod template;
 mod verifier;
 mod wallet_desk;
@@ -36,6 +38,7 @@ pub use event::{Direction, Event, Now, PeerId, TemplateId};
 pub use header_tree::{HeaderEntry, HeaderId, HeaderTree};
 pub use ledger::{Ledger, Tip};
 pub use peers::Peer;
+pub use tally::Tally;
 pub use verifier::{SequentialVerifier, Verifier};
 
 use crate::store::{Store, StoreError, Totals};
@@ -67,11 +70,13 @@ pub struct MachineConfig {
     pub listen_port: u16,
     /// Addresses that are dialed at the start and redialed for ever.
     pub peers: Vec<SocketAddr>,
+    /// Addresses of nodes that were met before the start: dialed first, but not for ever.
+    pub known: Vec<SocketAddr>,
     /// When it mines and for whom.
     pub mining: MiningPolicy,
     /// Seed of all its randomness.
     pub seed: [u8; 32],
-    /// Whether it hands out the spec and the list of miners.
+    /// Whether it hands out the spec and forwards questions to a directory.
     pub directory: bool,
 }
 
@@ -102,6 +107,7 @@ pub struct Machine {
     address_book: AddressBook,
     sync: Sync,
     relay: Relay,
+    tally: Tally,
     effects: Vec<Effect>,
     next_tick: Duration,
     last_flush: Duration,
@@ -124,13 +130,14 @@ impl Machine {
         Ok(Self {
             hello: OwnHello::new(&network, &mut rng),
             mining: Mining::new(config.mining, &mut rng),
-            address_book: AddressBook::new(&config.peers),
+            address_book: AddressBook::new(&config.peers).with_met(&config.known),
             mempool: Mempool::new(MempoolLimits::default()),
             intake: Intake::default(),
             peers: Peers::default(),
             conduct: Conduct::default(),
             sync: Sync::default(),
             relay: Relay::default(),
+            tally: Tally::default(),
             effects: Vec::new(),
             next_tick: now.monotonic,
             last_flush: now.monotonic,
@@ -163,6 +170,8 @@ impl Machine {
             Event::Mined { template, header, extra_nonce } => {
                 self.mined(template, header, extra_nonce)?;
             }
+            Event::Reply { peer, message } => self.reply(peer, &message),
+            Event::Addresses(addresses) => self.hear_addresses(&addresses),
             Event::Wakeup => {}
         }
         if now.monotonic >= self.next_tick {
@@ -228,6 +237,16 @@ impl Machine {
         self.peers.iter()
     }
 
+    /// The clocks of its last event.
+    pub fn now(&self) -> Now {
+        self.now
+    }
+
+    /// What it has counted since its start.
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
     /// Whether more is known than walked to.
     fn has_better_chain(&self) -> bool {
         self.tree.best_complete() != self.ledger.cursor()
@@ -244,6 +263,9 @@ impl Machine {
             // Any message is a sign of life; a pong is nothing else.
             (Some(_), Message::Pong(_)) => {}
             (Some(role), Message::Directory(message)) => self.directory(peer, role, message),
+            (Some(chain::wire::hello::Role::Operator), Message::Operator(message)) => {
+                self.operator(peer, message);
+            }
             (Some(chain::wire::hello::Role::Peer), Message::Peer(message)) => {
                 self.peer_message(peer, message)?;
             }

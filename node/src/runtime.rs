@@ -8,6 +8,7 @@ mod clock;
 mod codec;
 mod connection;
 mod dialer;
+mod forwarding;
 mod handle;
 mod inbound_memory;
 mod lanes;
@@ -22,11 +23,12 @@ mod tests;
 
 use std::any::Any;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -40,10 +42,13 @@ use crate::machine::{Event, Machine, MachineConfig, MachineError};
 use crate::store::{Store, StoreError};
 use clock::Clock;
 use connection::Sockets;
+use forwarding::Forwarding;
 use lanes::{Lanes, Work};
+use listener::{into_tokio, listen, listen_advice};
 use outside::Outside;
 use rate_meter::RateMeter;
 
+pub use forwarding::Forwarded;
 pub use handle::{AskError, Handle};
 pub use miner::{HashRate, MinerError, MiningConfig};
 pub use outside::NumberedReport;
@@ -54,6 +59,10 @@ pub const PANIC_EXIT_CODE: i32 = 70;
 
 /// Reports that a slow receiver may be behind before it misses some.
 const REPORTS_MAX: usize = 4096;
+
+/// Questions that may wait for the directory, or for whoever answers the operator: one of each
+/// connection there can be.
+pub const FORWARDED_MAX: usize = listener::INBOUND_MAX;
 
 /// Threads that move bytes between sockets and queues.
 const SOCKET_THREADS: usize = 2;
@@ -95,6 +104,10 @@ pub struct NodeConfig {
     pub verify_threads: NonZeroUsize,
     /// What happens when the machine panics.
     pub on_panic: PanicPolicy,
+    /// Who answers questions to the directory: a channel with [`FORWARDED_MAX`] places.
+    pub directory: Option<SyncSender<Forwarded>>,
+    /// Who answers whoever runs the node; the same.
+    pub operator: Option<SyncSender<Forwarded>>,
 }
 
 /// Why a node did not start.
@@ -120,6 +133,9 @@ pub enum StartError {
     /// The miner cannot run.
     #[error(transparent)]
     Miner(#[from] MinerError),
+    /// Nobody could ask the node.
+    #[error("cannot write the file for whoever runs the node: {0}")]
+    Operator(io::Error),
     /// The operating system refused threads.
     #[error("cannot start the node's threads: {0}")]
     Threads(String),
@@ -188,6 +204,7 @@ impl Node {
         let (listener, address) = listen(config.listen)?;
         config.machine.listen_port = address.port();
         let (mining, on_panic) = (config.mining, config.on_panic);
+        let forwarding = Forwarding::to(config.directory.take(), config.operator.take());
         let machine = new_machine(config, clock)?;
         let tokio = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(SOCKET_THREADS)
@@ -209,7 +226,8 @@ impl Node {
         let rates = miner.as_ref().map(|miner| RateMeter::start(&miner.meter, clock, &tokio));
         let (tell, reports) = broadcast::channel(REPORTS_MAX);
         let slot = miner.as_ref().map(|miner| Arc::clone(&miner.slot));
-        let outside = Outside::new(Arc::clone(&sockets), slot, tell, tokio.handle().clone());
+        let outside =
+            Outside::new(Arc::clone(&sockets), slot, tell, tokio.handle().clone(), forwarding);
         let ended = CancellationToken::new();
         let owner = MachineThread { machine, lanes: Arc::clone(&lanes), outside, clock, on_panic };
         let machine = owner.spawn(ended.clone())?;
@@ -229,6 +247,12 @@ impl Node {
     /// How fast it mines; `None` on a node that never does.
     pub fn hash_rate(&self) -> Option<HashRate> {
         self.rates.as_ref().map(|rates| rates.read(self.clock))
+    }
+
+    /// Reads [`Node::hash_rate`] from another thread.
+    pub fn hash_rate_reader(&self) -> impl Fn() -> Option<HashRate> + Send + 'static {
+        let (rates, clock) = (self.rates.clone(), self.clock);
+        move || rates.as_ref().map(|rates| rates.read(clock))
     }
 
     /// Searches no block above `height` from now on; zero lets the miner rest. A block that was
@@ -327,15 +351,20 @@ impl MachineThread {
             match self.lanes.next(self.machine.next_wakeup(), &self.clock) {
                 Work::Stop => return Ok(self.machine.shutdown()?),
                 Work::Wakeup => self.handle(Event::Wakeup)?,
-                Work::Own(event) => self.handle(event)?,
+                Work::Own(event) => {
+                    let asker = event.answers();
+                    self.handle(event)?;
+                    if let Some(peer) = asker {
+                        self.outside.answered(peer);
+                    }
+                }
                 Work::Question(question) => question(&self.machine),
                 Work::Peer(mut work) => {
                     if self.outside.admit(&mut work) {
                         self.handle(work.event)?;
                     }
                     if let Some(handled) = work.handled {
-                        // The connection may be gone meanwhile.
-                        let _ = handled.send(());
+                        self.outside.say_handled(work.peer, handled);
                     }
                 }
             }
@@ -347,24 +376,6 @@ impl MachineThread {
         let effects = self.machine.handle(now, event)?;
         self.outside.carry_out(now, effects);
         Ok(())
-    }
-}
-
-fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    let bound = TcpListener::bind(address).and_then(|listener| {
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
-        Ok((listener, address))
-    });
-    bound.map_err(|source| StartError::Listen { address, source })
-}
-
-fn listen_advice(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => "another program uses it: stop that one or choose another port",
-        io::ErrorKind::AddrNotAvailable => "choose an address of this computer",
-        io::ErrorKind::PermissionDenied => "choose a port above 1023",
-        _ => "choose another address",
     }
 }
 
@@ -380,11 +391,6 @@ fn new_machine(config: NodeConfig, clock: Clock) -> Result<Machine, StartError> 
     let verifier = RayonVerifier::new(config.verify_threads)
         .map_err(|error| StartError::Threads(error.to_string()))?;
     Ok(Machine::new(config.machine, config.network, store, Box::new(verifier), clock.now())?)
-}
-
-fn into_tokio(tokio: &Runtime, listener: TcpListener) -> io::Result<tokio::net::TcpListener> {
-    let _inside = tokio.enter();
-    tokio::net::TcpListener::from_std(listener)
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> String {

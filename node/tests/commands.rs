@@ -51,6 +51,7 @@ fn start(directory: &Path, mines: bool) -> Node {
             name: "test".to_owned(),
             listen_port: 0,
             peers: Vec::new(),
+            known: Vec::new(),
             mining: MiningPolicy {
                 enabled: mines,
                 min_txs: 0,
@@ -69,6 +70,8 @@ fn start(directory: &Path, mines: bool) -> Node {
         }),
         verify_threads: NonZeroUsize::MIN,
         on_panic: PanicPolicy::Surface,
+        directory: None,
+        operator: None,
     })
     .unwrap()
 }

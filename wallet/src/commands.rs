@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::background::Gone;
 use crate::cli::{Cli, WalletCommand, WalletOptions};
 use crate::contacts::ContactsError;
-use crate::data_directory::{NoHome, PinError};
+use crate::data_directory::PinError;
 use crate::joining::JoinError;
 use crate::keystore::KeystoreError;
 use crate::passphrase::PassphraseError;
@@ -46,9 +46,6 @@ pub enum CommandError {
     /// A rule or a miner refuses it.
     #[error("{0}")]
     Refused(String),
-    /// The system has no place for data.
-    #[error(transparent)]
-    NoHome(#[from] NoHome),
     /// No network was joined.
     #[error(transparent)]
     Join(#[from] JoinError),
@@ -92,7 +89,7 @@ impl CommandError {
     /// directory locked or damaged, 6 passphrase, 7 wrong network, 130 Ctrl-C.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::NoHome(_) | Self::Gone(_) | Self::Terminal(_) => 1,
+            Self::Gone(_) | Self::Terminal(_) => 1,
             Self::Usage(_) | Self::Words(_) => 2,
             Self::Refused(_) => 3,
             Self::Unreachable(_) => 4,
@@ -115,7 +112,7 @@ fn of_join(error: &JoinError) -> u8 {
         JoinError::NoBootstrapNode { .. } => 4,
         JoinError::OtherSpec { .. } | JoinError::OtherGenesis { .. } => 7,
         JoinError::Pin(PinError::OtherNetwork { .. }) => 7,
-        JoinError::Pin(_) | JoinError::Directory { .. } => 5,
+        JoinError::Pin(_) | JoinError::Directory { .. } | JoinError::NoHome(_) => 5,
         JoinError::Interrupted => 130,
     }
 }

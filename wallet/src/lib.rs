@@ -19,6 +19,7 @@ pub mod journal;
 pub mod keystore;
 pub mod miner_choice;
 pub mod node_client;
+pub mod operator_client;
 pub mod passphrase;
 pub mod payment;
 pub mod seed;

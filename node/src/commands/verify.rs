@@ -54,6 +54,7 @@ fn reindex(dir: &Path, network: &Arc<Network>, verifier: &RayonVerifier) -> anyh
         name: "verify".to_owned(),
         listen_port: 0,
         peers: Vec::new(),
+        known: Vec::new(),
         mining: MiningPolicy {
             enabled: false,
             min_txs: 0,

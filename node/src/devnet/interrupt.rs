@@ -1,4 +1,5 @@
-//! `Interrupt`: Ctrl-C and SIGTERM, noticed once; a second one ends the process at once.
+//! `Interrupt`: Ctrl-C and SIGTERM, noticed once; a second one ends the process at once. Devnet and
+//! single nodes end by it alike.
 
 use std::io;
 use std::sync::Arc;
@@ -14,16 +15,16 @@ const NOTHING: u8 = 0;
 const INTERRUPTED: u8 = 1;
 const TERMINATED: u8 = 2;
 
-/// Whether somebody wants devnet to end.
+/// Whether somebody wants the program to end.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Interrupt(Arc<AtomicU8>);
+pub(crate) struct Interrupt(Arc<AtomicU8>);
 
 impl Interrupt {
     /// Listens for signals from now on.
     ///
     /// # Errors
     /// The operating system's.
-    pub(super) fn listen() -> io::Result<Self> {
+    pub(crate) fn listen() -> io::Result<Self> {
         let interrupt = Self::default();
         let seen = interrupt.clone();
         let tokio = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
@@ -42,8 +43,8 @@ impl Interrupt {
         Ok(interrupt)
     }
 
-    /// Why devnet shall end; `None` to go on.
-    pub(super) fn reason(&self) -> Option<Reason> {
+    /// Why it shall end; `None` to go on.
+    pub(crate) fn reason(&self) -> Option<Reason> {
         match self.0.load(Ordering::Relaxed) {
             NOTHING => None,
             INTERRUPTED => Some(Reason::Interrupted),

@@ -1,4 +1,4 @@
-//! What devnet tells, as JSON objects: `docs/json.md` explains every field.
+//! What devnet and single nodes tell, as JSON objects: `docs/json.md` explains every field.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,12 +11,15 @@ use crate::runtime::NumberedReport;
 /// Version of the JSON objects; it rises when a field changes its meaning.
 const JSON_VERSION: u32 = 1;
 
-/// One line of devnet's output.
+/// One line of a devnet's or a node's output.
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-pub(super) enum Line<'a> {
+pub(crate) enum Line<'a> {
     /// The first one: the network stands.
     Ready(&'a Ready),
+    /// The first one of a node that is its own process.
+    #[serde(rename = "ready")]
+    NodeReady(&'a NodeReady),
     /// A miner found a block.
     BlockFound { node: &'a str, number: u64, hash: String, height: u32 },
     /// A node's best chain has a new last block.
@@ -63,7 +66,7 @@ pub(super) enum Line<'a> {
 
 /// The network as it stands when it is ready.
 #[derive(Debug, Serialize)]
-pub(super) struct Ready {
+pub(crate) struct Ready {
     /// Where the bootstrap node accepts connections.
     pub bootstrap: SocketAddr,
     /// Hash of the first block.
@@ -96,9 +99,40 @@ pub(super) struct Ready {
     pub wallets: Vec<ReadyWallet>,
 }
 
+/// A node that is its own process, as it stands when it is ready.
+#[derive(Debug, Serialize)]
+pub(crate) struct NodeReady {
+    /// Its name.
+    pub name: String,
+    /// `bootstrap`, `miner` or `relay`.
+    pub role: &'static str,
+    /// Where it accepts connections.
+    pub address: SocketAddr,
+    /// Hash of the first block.
+    pub genesis: String,
+    /// Name of the coin.
+    pub coin: String,
+    /// Its symbol.
+    pub symbol: String,
+    /// Leading zero bits of the starting target.
+    pub difficulty: u32,
+    /// Seconds between blocks.
+    pub spacing_s: u32,
+    /// Height of its best chain.
+    pub height: u32,
+    /// Where it keeps its chain.
+    pub directory: PathBuf,
+    /// Threads that mine; zero when none do.
+    pub threads: usize,
+    /// How they hash.
+    pub kernel: Option<&'static str>,
+    /// The address that is paid for its blocks.
+    pub payout: Option<String>,
+}
+
 /// A node that runs.
 #[derive(Debug, Serialize)]
-pub(super) struct ReadyNode {
+pub(crate) struct ReadyNode {
     /// Its name.
     pub name: String,
     /// Where it accepts connections.
@@ -111,7 +145,7 @@ pub(super) struct ReadyNode {
 
 /// A funded wallet.
 #[derive(Debug, Serialize)]
-pub(super) struct ReadyWallet {
+pub(crate) struct ReadyWallet {
     /// Its name.
     pub name: String,
     /// Its first address.
@@ -125,7 +159,7 @@ pub(super) struct ReadyWallet {
 /// Why devnet ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Reason {
+pub(crate) enum Reason {
     /// Every node reached the height that was asked for.
     UntilHeight,
     /// Ctrl-C.
@@ -138,7 +172,7 @@ pub(super) enum Reason {
 
 /// What came of it all, read back from the nodes' directories.
 #[derive(Debug, Serialize)]
-pub(super) struct Summary {
+pub(crate) struct Summary {
     /// Why devnet ended.
     pub reason: Reason,
     /// Height of the first node's best chain.
@@ -169,7 +203,7 @@ pub(super) struct Summary {
 
 /// What must always hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(super) struct Invariants {
+pub(crate) struct Invariants {
     /// Every node ends on the same block.
     pub same_tip: bool,
     /// Every node has the same coins.
@@ -180,14 +214,14 @@ pub(super) struct Invariants {
 
 impl Invariants {
     /// Whether all of them hold.
-    pub(super) fn hold(self) -> bool {
+    pub(crate) fn hold(self) -> bool {
         self.same_tip && self.same_coins && self.supply_adds_up
     }
 }
 
 /// Where a node ended.
 #[derive(Debug, Serialize)]
-pub(super) struct SummaryNode {
+pub(crate) struct SummaryNode {
     /// Its name.
     pub name: String,
     /// Height of its best chain.
@@ -211,7 +245,7 @@ struct Versioned<'a> {
 
 impl<'a> Line<'a> {
     /// The line for what a node reported.
-    pub(super) fn of(node: &'a str, reported: &'a NumberedReport) -> Self {
+    pub(crate) fn of(node: &'a str, reported: &'a NumberedReport) -> Self {
         let number = reported.number;
         match &reported.report {
             Report::BlockFound { hash, height } => {
@@ -270,7 +304,7 @@ impl<'a> Line<'a> {
     }
 
     /// The line as a JSON object, without a line end.
-    pub(super) fn to_json(&self) -> String {
+    pub(crate) fn to_json(&self) -> String {
         let versioned = Versioned { v: JSON_VERSION, line: self };
         serde_json::to_string(&versioned).expect("names, numbers and texts always serialize")
     }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 
 use super::network::BOOTSTRAP;
-use super::report::{Line, Ready, Summary};
+use super::report::{Line, NodeReady, Ready, Summary};
 
 /// Transactions that are remembered as shown, so that each appears once and not once a node.
 const SHOWN_MAX: usize = 1000;
@@ -15,7 +15,7 @@ const HASH_SHOWN: usize = 10;
 
 /// How lines become text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Style {
+pub(crate) enum Style {
     /// One JSON object a line.
     Json,
     /// For people, with colors or without.
@@ -26,10 +26,12 @@ pub(super) enum Style {
 }
 
 /// Where lines go.
-pub(super) struct Terminal<W> {
+pub(crate) struct Terminal<W> {
     out: W,
     style: Style,
     shown: VecDeque<String>,
+    /// Shows everything that the nodes do; else only what is news to a whole network.
+    every_node: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -45,26 +47,35 @@ enum Color {
 
 impl Style {
     /// JSON when it is asked for; colors only on a terminal, and never with `NO_COLOR`.
-    pub(super) fn of_stdout(json: bool) -> Self {
+    pub(crate) fn of_stdout(json: bool) -> Self {
         if json {
             return Self::Json;
         }
-        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self::Text { colors: io::stdout().is_terminal() && !no_color }
+        Self::Text { colors: io::stdout().is_terminal() && !no_color() }
+    }
+
+    /// Text; colors only on a terminal, and never with `NO_COLOR`.
+    pub(crate) fn of_stderr() -> Self {
+        Self::Text { colors: io::stderr().is_terminal() && !no_color() }
     }
 }
 
 impl<W: Write> Terminal<W> {
     /// Writes to `out`.
-    pub(super) fn new(out: W, style: Style) -> Self {
-        Self { out, style, shown: VecDeque::new() }
+    pub(crate) fn new(out: W, style: Style) -> Self {
+        Self { out, style, shown: VecDeque::new(), every_node: false }
+    }
+
+    /// The same for a node that is its own process: its blocks and connections are shown, too.
+    pub(crate) fn of_one_node(out: W, style: Style) -> Self {
+        Self { every_node: true, ..Self::new(out, style) }
     }
 
     /// Writes one line (the first and the last are several, for people).
     ///
     /// # Errors
     /// Mostly that nobody reads any more.
-    pub(super) fn line(&mut self, line: &Line<'_>) -> io::Result<()> {
+    pub(crate) fn line(&mut self, line: &Line<'_>) -> io::Result<()> {
         let text = match self.style {
             Style::Json => line.to_json(),
             Style::Text { .. } => match self.text(line) {
@@ -80,6 +91,7 @@ impl<W: Write> Terminal<W> {
     fn text(&mut self, line: &Line<'_>) -> Option<String> {
         let (color, text) = match line {
             Line::Ready(ready) => (Color::Plain, self.welcome(ready)),
+            Line::NodeReady(ready) => (Color::Plain, self.node_welcome(ready)),
             Line::Summary(summary) => (Color::Plain, self.farewell(summary)),
             Line::BlockFound { node, hash, height, .. } => {
                 (Color::Green, format!("{node:<9} found block {height} {}", short(hash)))
@@ -93,7 +105,7 @@ impl<W: Write> Terminal<W> {
                 fees,
                 target_zero_bits,
                 ..
-            } if *node == BOOTSTRAP => {
+            } if *node == BOOTSTRAP || self.every_node => {
                 let text = format!(
                     "{node:<9} block {height} {} {} payments, fees {}, {target_zero_bits} bits",
                     short(hash),
@@ -122,6 +134,12 @@ impl<W: Write> Terminal<W> {
             }
             Line::Missed { node, count } => {
                 (Color::Yellow, format!("{node:<9} {count} events were not shown in time"))
+            }
+            Line::PeerReady { node, address, name, direction, .. } if self.every_node => {
+                (Color::Dim, format!("{node:<9} {direction} connection: {name} {address}"))
+            }
+            Line::PeerLost { node, address, reason, .. } if self.every_node => {
+                (Color::Dim, format!("{node:<9} lost {address}: {reason}"))
             }
             Line::BlockConnected { .. }
             | Line::TxAccepted { .. }
@@ -178,6 +196,29 @@ impl<W: Write> Terminal<W> {
         text
     }
 
+    fn node_welcome(&self, ready: &NodeReady) -> String {
+        let mining = match (ready.threads, ready.kernel) {
+            (1, Some(kernel)) => format!("mines with 1 thread, kernel {kernel}"),
+            (threads @ 2.., Some(kernel)) => {
+                format!("mines with {threads} threads, kernel {kernel}")
+            }
+            _ => "does not mine".to_owned(),
+        };
+        let name = self.paint(Color::Bold, &ready.name);
+        let (role, coin, bits, spacing_s) =
+            (ready.role, &ready.coin, ready.difficulty, ready.spacing_s);
+        let mut text = format!(
+            "{name} ({role}) on {coin}: {bits} bits at the start, a block every {spacing_s} s\n\
+             genesis    {}\nlistens    {}, at height {}\nmining     {mining}\n",
+            ready.genesis, ready.address, ready.height
+        );
+        if let Some(payout) = &ready.payout {
+            let _ = writeln!(text, "paid to    {payout}");
+        }
+        let _ = write!(text, "data       {}\nPress Ctrl-C to stop.", ready.directory.display());
+        text
+    }
+
     fn farewell(&self, summary: &Summary) -> String {
         let mut text = format!("\n{}\n", self.paint(Color::Bold, "Summary"));
         for node in &summary.nodes {
@@ -224,6 +265,10 @@ impl<W: Write> Terminal<W> {
         };
         format!("\u{1b}[{code}m{text}\u{1b}[0m")
     }
+}
+
+fn no_color() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
 /// The beginning of a hash. Work makes block hashes begin with zeros, so those tell nothing.

@@ -29,6 +29,13 @@ const REDIAL_MAX: Duration = Duration::from_secs(60);
 /// Failures after which an address that nobody fixed is forgotten.
 const FAILURES_MAX: u32 = 10;
 
+/// The same for an address where a handshake was done once: about a week of trying once a minute,
+/// for it may be the only way back.
+const MET_FAILURES_MAX: u32 = 10_000;
+
+/// Addresses that are worth remembering beyond the end of the node.
+const REMEMBERED_MAX: usize = 256;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum DialState {
     Idle,
@@ -40,9 +47,17 @@ enum DialState {
 struct Entry {
     /// Named by our user: redialed for ever.
     fixed: bool,
+    /// A handshake was done with whoever listens there (or says so), now or before the start.
+    met: bool,
     state: DialState,
     next_dial: Duration,
     failures: u32,
+}
+
+impl Entry {
+    fn new(next_dial: Duration) -> Self {
+        Self { fixed: false, met: false, state: DialState::Idle, next_dial, failures: 0 }
+    }
 }
 
 /// Where other nodes are.
@@ -55,8 +70,7 @@ pub(super) struct AddressBook {
 
 impl AddressBook {
     pub(super) fn new(fixed: &[SocketAddr]) -> Self {
-        let entry =
-            Entry { fixed: true, state: DialState::Idle, next_dial: Duration::ZERO, failures: 0 };
+        let entry = Entry { fixed: true, ..Entry::new(Duration::ZERO) };
         let entries = fixed.iter().map(|address| (canonical(*address), entry.clone())).collect();
         Self { entries, own: Vec::new() }
     }
@@ -70,8 +84,42 @@ impl AddressBook {
         if self.entries.len() >= ADDRESSES_KNOWN_MAX && !self.make_room() {
             return;
         }
-        let entry = Entry { fixed: false, state: DialState::Idle, next_dial: now, failures: 0 };
-        self.entries.insert(address, entry);
+        self.entries.insert(address, Entry::new(now));
+    }
+
+    /// Takes up what a node before us remembered.
+    pub(super) fn with_met(mut self, addresses: &[SocketAddr]) -> Self {
+        for address in addresses.iter().take(REMEMBERED_MAX) {
+            self.seen(*address, Duration::ZERO);
+            self.met(*address);
+        }
+        self
+    }
+
+    /// A handshake was done with a node that listens there, or says so.
+    pub(super) fn met(&mut self, address: SocketAddr) {
+        if let Some(entry) = self.entries.get_mut(&canonical(address)) {
+            entry.met = true;
+        }
+    }
+
+    /// What is worth remembering beyond the end of the node, the most reliable first.
+    fn worth_remembering(&self) -> Vec<SocketAddr> {
+        let mut met: Vec<(u32, SocketAddr)> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.met)
+            .map(|(address, entry)| (entry.failures, *address))
+            .collect();
+        met.sort_unstable();
+        met.into_iter().take(REMEMBERED_MAX).map(|(_, address)| address).collect()
+    }
+
+    /// Lets an address that failed be dialed without its pause: there is news of it.
+    pub(super) fn try_again(&mut self, address: SocketAddr, now: Duration) {
+        if let Some(entry) = self.entries.get_mut(&canonical(address)) {
+            entry.next_dial = entry.next_dial.min(now);
+        }
     }
 
     /// Forgets the address that failed most often, if any did: inventions do not block the book.
@@ -104,6 +152,7 @@ impl AddressBook {
     pub(super) fn ready(&mut self, address: SocketAddr) {
         if let Some(entry) = self.entries.get_mut(&address) {
             entry.failures = 0;
+            entry.met = true;
         }
     }
 
@@ -114,7 +163,8 @@ impl AddressBook {
         entry.state = DialState::Idle;
         entry.failures = entry.failures.saturating_add(1);
         entry.next_dial = now + backoff(entry.failures);
-        if !entry.fixed && entry.failures > FAILURES_MAX {
+        let failures_max = if entry.met { MET_FAILURES_MAX } else { FAILURES_MAX };
+        if !entry.fixed && entry.failures > failures_max {
             self.entries.remove(&address);
         }
     }
@@ -134,6 +184,12 @@ fn backoff(failures: u32) -> Duration {
     (REDIAL_MIN * 2u32.pow(doublings)).min(REDIAL_MAX)
 }
 
+/// Whether a node can be there at all.
+pub(super) fn is_dialable(address: &SocketAddr) -> bool {
+    let ip = address.ip().to_canonical();
+    address.port() != 0 && !ip.is_unspecified() && !ip.is_multicast()
+}
+
 /// Groups of addresses that one owner can get cheaply: /16 of IPv4, /32 of IPv6.
 fn group(ip: IpAddr) -> [u8; 4] {
     match ip.to_canonical() {
@@ -143,6 +199,11 @@ fn group(ip: IpAddr) -> [u8; 4] {
 }
 
 impl Machine {
+    /// Addresses of nodes that it has met, for [`super::MachineConfig::known`] of its next life.
+    pub fn met_addresses(&self) -> Vec<SocketAddr> {
+        self.address_book.worth_remembering()
+    }
+
     /// Opens connections until there are enough: fixed addresses always, others at random with at
     /// most one an address and two a group (loopback is exempt).
     pub(super) fn dial(&mut self) {
@@ -231,10 +292,7 @@ impl Machine {
         let from_loopback = peer.address.ip().is_loopback();
         for address in addresses {
             let ip = address.ip().to_canonical();
-            let is_possible = address.port() != 0
-                && !ip.is_unspecified()
-                && !ip.is_multicast()
-                && (from_loopback || !ip.is_loopback());
+            let is_possible = is_dialable(address) && (from_loopback || !ip.is_loopback());
             if is_possible && peer.addresses_taken < ADDRESSES_PER_PEER_MAX {
                 peer.addresses_taken += 1;
                 self.address_book.seen(*address, now);

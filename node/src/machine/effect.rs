@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chain::amount::Amount;
 use chain::hash::{BlockHash, Txid};
+use chain::wire::Message;
 use chain::wire::frame::Frame;
 
 use super::event::{Direction, PeerId};
@@ -37,6 +38,16 @@ pub enum Effect {
     Dial {
         /// Where to.
         address: SocketAddr,
+    },
+    /// Give a message to the part of the process that answers it, with [`super::Event::Reply`]. The
+    /// next event of this connection waits for that.
+    Forward {
+        /// Who asks.
+        peer: PeerId,
+        /// Its address.
+        address: SocketAddr,
+        /// A question to the directory or to whoever runs the node.
+        message: Box<Message>,
     },
     /// Search this template from now on, and no other; `None` rests.
     Mine(Option<Arc<Template>>),

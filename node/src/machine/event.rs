@@ -91,8 +91,27 @@ pub enum Event {
         /// The extra nonce that the header's merkle root commits to.
         extra_nonce: u64,
     },
+    /// Answers [`super::Effect::Forward`]; of no interest when the connection is gone.
+    Reply {
+        /// Who asked.
+        peer: PeerId,
+        /// The answer.
+        message: Box<Message>,
+    },
+    /// Where other nodes are, as another part of the process has heard.
+    Addresses(Vec<SocketAddr>),
     /// The time of [`super::Machine::next_wakeup`] has come.
     Wakeup,
+}
+
+impl Event {
+    /// Whose question it answers, if it is an answer.
+    pub fn answers(&self) -> Option<PeerId> {
+        match self {
+            Self::Reply { peer, .. } => Some(*peer),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for PeerId {

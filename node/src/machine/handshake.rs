@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use chain::genesis::Network;
 use chain::wire::Message;
-use chain::wire::directory::{DirectoryMessage, MINERS_MAX, MinerEntry};
+use chain::wire::PROTOCOL_VERSION;
 use chain::wire::hello::{Hello, NetworkIdentity, Role};
 use chain::wire::peer::PeerMessage;
-use chain::wire::{ByteString, PROTOCOL_VERSION};
 use rand::{Rng, RngExt};
 
 use super::conduct::Offense;
@@ -37,7 +36,8 @@ fn inbound_max(role: Role) -> (usize, usize) {
     match role {
         Role::Peer => (64, 8),
         Role::Wallet => (128, 16),
-        Role::Directory => (16, 4),
+        // Sixty-four programs that a classroom starts on one machine, and calls of others.
+        Role::Directory => (96, 16),
         Role::Operator => (8, 8),
     }
 }
@@ -128,8 +128,13 @@ impl Machine {
             self.punish(id, Offense::OtherNetwork, &reason);
             return;
         }
-        let (all_max, same_ip_max) = inbound_max(hello.role);
         let ip = address.ip();
+        if hello.role == Role::Operator && !ip.is_loopback() {
+            let reason = "an operator calls from the node's own computer only";
+            self.punish(id, Offense::OutOfRole, reason);
+            return;
+        }
+        let (all_max, same_ip_max) = inbound_max(hello.role);
         let (all, same_ip) = self.peers.inbound(hello.role, ip);
         let crowded = same_ip >= same_ip_max && !ip.is_loopback();
         if direction == Direction::Inbound && (all >= all_max || crowded) {
@@ -154,11 +159,15 @@ impl Machine {
         }
         let (address, direction, listen) = (peer.address, peer.direction, peer.listen_address);
         self.report(Report::PeerReady { peer: id, address, name, direction });
+        if hello.role == Role::Wallet {
+            self.tally.wallet_connections += 1;
+        }
         if hello.role != Role::Peer {
             return;
         }
         if let Some(listen) = listen {
             self.address_book.seen(listen, self.now.monotonic);
+            self.address_book.met(listen);
         }
         if direction == Direction::Outbound {
             self.address_book.ready(address);
@@ -253,35 +262,6 @@ impl Machine {
             if role == Role::Peer {
                 // Also a second chance for news that got lost.
                 self.ask_headers(id);
-            }
-        }
-    }
-
-    /// What the bootstrap node answers.
-    pub(super) fn directory(&mut self, id: PeerId, role: Role, message: DirectoryMessage) {
-        let is_nameless = self.peers.get(id).is_none_or(|peer| peer.is_nameless);
-        match message {
-            DirectoryMessage::GetSpec(()) if self.config.directory => {
-                let spec = ByteString(self.network.spec.to_toml().into_bytes());
-                self.send(id, &Message::Directory(DirectoryMessage::Spec(spec)));
-            }
-            DirectoryMessage::GetMiners(()) if self.config.directory && !is_nameless => {
-                let asks_from_loopback =
-                    self.peers.get(id).is_some_and(|peer| peer.address.ip().is_loopback());
-                let miners = self
-                    .peers
-                    .iter()
-                    .filter(|peer| peer.is_ready_node())
-                    .filter_map(|peer| Some((peer.name().to_owned(), peer.listen_address?)))
-                    .filter(|(_, address)| asks_from_loopback || !address.ip().is_loopback())
-                    .map(|(name, address)| MinerEntry { name, address })
-                    .take(MINERS_MAX)
-                    .collect();
-                self.send(id, &Message::Directory(DirectoryMessage::Miners(miners)));
-            }
-            _ => {
-                let reason = format!("a directory message that a {role:?} may not send here");
-                self.punish(id, Offense::OutOfRole, &reason);
             }
         }
     }

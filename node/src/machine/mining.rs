@@ -1,6 +1,7 @@
 //! Mining: which template is searched, and when it is replaced.
 
 pub mod policy;
+mod state;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use chain::header::Header;
 use rand::{Rng, RngExt};
 
 pub use policy::{MiningDecision, MiningPolicy, decide};
+pub use state::MiningState;
 
 use super::effect::Effect;
 use super::template::{Template, TemplateContext, TemplateOutcome, assemble, build};

@@ -52,6 +52,7 @@ impl Machine {
     }
 
     fn submit(&mut self, id: PeerId, submit: &Submit) -> Result<WalletMessage, MachineError> {
+        self.tally.payments_submitted += 1;
         let outcome = match Transaction::decode(&submit.transaction.0) {
             Ok(transaction) => match self.take_transaction(&transaction)? {
                 TransactionOutcome::Accepted(txid) => SubmitOutcome::Accepted(txid),

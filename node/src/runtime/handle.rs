@@ -1,12 +1,14 @@
 //! `Handle`: questions to a running machine, answered on its own thread.
 
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use chain::wire::Message;
 use tokio::sync::oneshot;
 
 use super::lanes::{Lanes, Refused};
-use crate::machine::Machine;
+use crate::machine::{Event, Machine, PeerId};
 
 /// Why a question has no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -22,7 +24,7 @@ pub enum AskError {
     Panicked,
 }
 
-/// Asks a running machine. Clones ask the same one.
+/// Asks a running machine and brings it what other parts of the process know. Clones ask the same one.
 #[derive(Clone)]
 pub struct Handle {
     lanes: Arc<Lanes>,
@@ -59,6 +61,17 @@ impl Handle {
     ) -> Result<T, AskError> {
         let answer = self.queue(question)?;
         answer.blocking_recv().unwrap_or(Err(AskError::Stopped))
+    }
+
+    /// Answers a [`super::Forwarded`] question: exactly once each, as its connection waits for it.
+    pub fn reply(&self, peer: PeerId, message: Message) {
+        self.lanes.push_own(Event::Reply { peer, message: Box::new(message) });
+    }
+
+    /// Tells the node where others are; it dials them at once. At most
+    /// [`chain::wire::peer::ADDRESSES_MAX`] are taken.
+    pub fn tell_addresses(&self, addresses: Vec<SocketAddr>) {
+        self.lanes.push_own(Event::Addresses(addresses));
     }
 
     fn queue<T: Send + 'static>(

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, oneshot};
 
 use super::connection::Sockets;
 use super::dialer::dial;
+use super::forwarding::{Forwarded, Forwarding};
 use super::lanes::PeerWork;
 use super::miner::TemplateSlot;
 use super::outbound::Outbound;
@@ -32,6 +33,7 @@ pub(super) struct Outside {
     next_report: u64,
     tokio: tokio::runtime::Handle,
     connections: BTreeMap<PeerId, Arc<Outbound>>,
+    forwarding: Forwarding,
 }
 
 impl Outside {
@@ -41,8 +43,10 @@ impl Outside {
         miner: Option<Arc<TemplateSlot>>,
         reports: broadcast::Sender<NumberedReport>,
         tokio: tokio::runtime::Handle,
+        forwarding: Forwarding,
     ) -> Self {
-        Self { sockets, miner, reports, next_report: 0, tokio, connections: BTreeMap::new() }
+        let connections = BTreeMap::new();
+        Self { sockets, miner, reports, next_report: 0, tokio, connections, forwarding }
     }
 
     /// Keeps the list of connections. False for an event that the machine shall not see: the
@@ -55,6 +59,7 @@ impl Outside {
             self.connections.insert(peer, outbound);
         }
         if matches!(work.event, Event::Disconnected { .. }) {
+            self.forwarding.done(peer);
             return self.connections.remove(&peer).is_some();
         }
         if matches!(work.event, Event::Connected { .. }) {
@@ -87,6 +92,13 @@ impl Outside {
                     let dialing = dial(Arc::clone(&self.sockets), address);
                     self.sockets.tasks.spawn_on(dialing, &self.tokio);
                 }
+                Effect::Forward { peer, address, message } => {
+                    let taken =
+                        self.forwarding.pass_on(Forwarded { peer, address, message: *message });
+                    if !taken && let Some(outbound) = self.connections.get(&peer) {
+                        outbound.close();
+                    }
+                }
                 Effect::Mine(template) => {
                     if let Some(miner) = &self.miner {
                         miner.set(template);
@@ -95,6 +107,17 @@ impl Outside {
                 Effect::Report(report) => self.tell(now, report),
             }
         }
+    }
+
+    /// Tells a connection that its event is handled, unless a question of it is answered elsewhere:
+    /// then it hears of it with the answer.
+    pub fn say_handled(&mut self, peer: Option<PeerId>, handled: oneshot::Sender<()>) {
+        self.forwarding.say_handled(peer, handled);
+    }
+
+    /// The answer to a forwarded question is on its way: its connection reads on.
+    pub fn answered(&mut self, peer: PeerId) {
+        self.forwarding.done(peer);
     }
 
     fn notify_drained(&self, peer: PeerId) {

@@ -296,6 +296,8 @@ impl World {
                     (self.clock_ns + self.draw_latency_ns(), self.places[node].life);
                 self.enqueue(at_ns, Occurrence::Dial { node, life, address });
             }
+            // No node of a simulation has a directory or an operator.
+            Effect::Forward { .. } => {}
             Effect::Mine(template) => self.search(node, template),
             Effect::Report(report) => self.reports.push((self.clock(), node, report)),
         }

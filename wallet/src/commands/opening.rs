@@ -35,7 +35,7 @@ pub(crate) fn joined(options: &WalletOptions, patience: Patience) -> Result<Join
     let order = JoinOrder {
         name: options.name.clone(),
         bootstraps: options.bootstraps.clone(),
-        home: data_home()?,
+        home: data_home().map_err(JoinError::from)?,
         data_dir: options.data_dir.clone(),
         genesis: options.genesis,
     };

@@ -1,11 +1,11 @@
 //! Whom we dial, and what strangers can put into the book.
 
-use chain::wire::hello::Role;
+use chain::wire::hello::{Hello, Role};
 
 use super::*;
 use crate::machine::tests::forge::Forge;
 use crate::machine::tests::rig::{Rig, config, said};
-use crate::machine::{Direction, Event};
+use crate::machine::{Direction, Event, MachineConfig};
 
 fn address(text: &str) -> SocketAddr {
     text.parse().unwrap()
@@ -142,4 +142,47 @@ fn addresses_are_given_once_and_loopback_only_to_loopback() {
         let effects = rig.say(asker, PeerMessage::GetAddresses(()));
         assert!(said(&effects, asker).is_empty());
     }
+}
+
+#[test]
+fn what_was_met_is_remembered_the_reliable_first_and_dialed_in_the_next_life() {
+    let mut rig = rig_with(&["9.9.9.9:9000", "9.8.9.9:9000"]);
+    assert_eq!(rig.machine.met_addresses(), []);
+    let (dialed_peer, _) = rig.connect("9.9.9.9:9000", Direction::Outbound);
+    let hello = rig.hello(Role::Peer);
+    rig.tell(dialed_peer, Message::Hello(Box::new(hello)));
+    let (came, _) = rig.connect("8.8.8.8:1", Direction::Inbound);
+    let hello = Hello { listen_port: 9003, ..rig.hello(Role::Peer) };
+    rig.tell(came, Message::Hello(Box::new(hello)));
+    rig.settle(Event::Disconnected { peer: dialed_peer });
+    let met = rig.machine.met_addresses();
+    assert_eq!(met, [address("8.8.8.8:9003"), address("9.9.9.9:9000")]);
+    let forge = Forge::new();
+    let next = Rig::with(&forge, MachineConfig { known: met.clone(), ..config(&forge) });
+    assert_eq!(next.machine.met_addresses(), [met[0], met[1]]);
+    let mut entries = next.machine.address_book.entries.values();
+    assert!(entries.all(|entry| entry.state == DialState::Dialing), "dialed at once");
+}
+
+#[test]
+fn an_address_that_was_met_outlives_the_failures_that_a_rumor_does_not() {
+    let now = Duration::ZERO;
+    let (met, rumor) = (address("9.9.9.9:9000"), address("8.8.8.8:9000"));
+    let mut book = AddressBook::new(&[]).with_met(&[met]);
+    book.seen(rumor, now);
+    for _ in 0..MET_FAILURES_MAX {
+        book.dial_failed(met, now);
+        book.dial_failed(rumor, now);
+    }
+    assert_eq!(book.entries.keys().collect::<Vec<_>>(), [&met]);
+    book.dial_failed(met, now);
+    assert!(book.entries.is_empty());
+}
+
+#[test]
+fn only_so_much_is_remembered() {
+    let many: Vec<SocketAddr> =
+        (0..2000u16).map(|port| SocketAddr::from(([9, 9, 9, 9], port + 1))).collect();
+    let book = AddressBook::new(&[]).with_met(&many);
+    assert_eq!(book.worth_remembering(), many[..REMEMBERED_MAX]);
 }

@@ -2,13 +2,14 @@
 
 use chain::genesis::Network;
 use chain::spec::ChainSpec;
+use chain::wire::directory::DirectoryMessage;
 use chain::wire::peer::PeerMessage;
 use chain::wire::wallet::WalletMessage;
 
 use super::*;
 use crate::machine::tests::forge::Forge;
 use crate::machine::tests::rig::{Rig, closed, config, sent};
-use crate::machine::{Effect, Event, MachineConfig};
+use crate::machine::{Effect, Event};
 
 fn rig() -> Rig {
     Rig::new(&Forge::new())
@@ -146,7 +147,7 @@ fn silence_is_closed_within_five_seconds_and_the_place_is_free_again() {
 #[test]
 fn each_role_has_its_own_places_in_all_and_from_one_address() {
     for (role, all_max, same_ip_max) in
-        [(Role::Peer, 64, 8), (Role::Wallet, 128, 16), (Role::Directory, 16, 4)]
+        [(Role::Peer, 64, 8), (Role::Wallet, 128, 16), (Role::Directory, 96, 16)]
     {
         let mut rig = rig();
         let hello = |rig: &Rig| hello_with(rig, |hello| hello.role = role);
@@ -222,35 +223,6 @@ fn ten_unknown_commands_a_minute_are_room_to_grow_and_eleven_are_too_many() {
 }
 
 #[test]
-fn only_a_directory_answers_directory_questions_and_hides_loopback_from_others() {
-    let forge = Forge::new();
-    let mut config = config(&forge);
-    config.directory = true;
-    let mut rig = Rig::with(&forge, config);
-    let listening = |rig: &mut Rig, address: &str| {
-        let (peer, _) = rig.connect(address, Direction::Inbound);
-        let hello = hello_with(rig, |hello| hello.listen_port = 9001);
-        rig.tell(peer, hello);
-    };
-    listening(&mut rig, "127.0.0.1:50000");
-    listening(&mut rig, "8.8.8.8:50000");
-    let ask = |rig: &mut Rig, address: &str| {
-        let caller = rig.join(address, Role::Directory);
-        let effects = rig.tell(caller, Message::Directory(DirectoryMessage::GetMiners(())));
-        match sent(&effects, caller).pop() {
-            Some(Message::Directory(DirectoryMessage::Miners(miners))) => miners.len(),
-            other => panic!("{other:?}"),
-        }
-    };
-    assert_eq!(ask(&mut rig, "[::ffff:127.0.0.1]:50001"), 2);
-    assert_eq!(ask(&mut rig, "8.8.4.4:50001"), 1);
-    let mut plain = Rig::new(&forge);
-    let caller = plain.join("8.8.4.4:1", Role::Directory);
-    plain.tell(caller, Message::Directory(DirectoryMessage::GetMiners(())));
-    assert!(!plain.is_open(caller));
-}
-
-#[test]
 fn a_hello_of_another_version_is_answered_before_the_connection_ends() {
     let mut rig = rig();
     let (peer, _) = rig.connect("9.9.9.9:9", Direction::Inbound);
@@ -258,19 +230,4 @@ fn a_hello_of_another_version_is_answered_before_the_connection_ends() {
     let said = effects.iter().position(|effect| matches!(effect, Effect::Send { .. }));
     let closed = effects.iter().position(|effect| matches!(effect, Effect::Disconnect { .. }));
     assert!(said.is_some() && said < closed, "{effects:?}");
-}
-
-#[test]
-fn a_caller_that_names_no_network_may_ask_for_nothing_but_the_spec() {
-    let forge = Forge::new();
-    let mut rig = Rig::with(&forge, MachineConfig { directory: true, ..config(&forge) });
-    for (question, is_answered) in
-        [(DirectoryMessage::GetSpec(()), true), (DirectoryMessage::GetMiners(()), false)]
-    {
-        let (caller, _) = rig.connect("9.9.9.9:9", Direction::Inbound);
-        let hello = Hello { network: None, ..rig.hello(Role::Directory) };
-        rig.tell(caller, Message::Hello(Box::new(hello)));
-        rig.tell(caller, Message::Directory(question));
-        assert_eq!(rig.is_open(caller), is_answered);
-    }
 }

@@ -39,6 +39,7 @@ pub(in crate::machine) fn config(forge: &Forge) -> MachineConfig {
         name: "rig".to_owned(),
         listen_port: 9000,
         peers: Vec::new(),
+        known: Vec::new(),
         mining: MiningPolicy {
             enabled: false,
             min_txs: 0,

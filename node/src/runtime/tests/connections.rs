@@ -26,7 +26,13 @@ impl Rig {
         let (lanes, clock) = (Arc::new(Lanes::default()), Clock::start());
         let sockets = Arc::new(Sockets::new(Arc::clone(&lanes)));
         let (tell, _) = broadcast::channel(1);
-        let mut outside = Outside::new(Arc::clone(&sockets), None, tell, tokio.handle().clone());
+        let mut outside = Outside::new(
+            Arc::clone(&sockets),
+            None,
+            tell,
+            tokio.handle().clone(),
+            Forwarding::to(None, None),
+        );
         sockets.tasks.spawn_on(listener::accept(Arc::clone(&sockets), listener), tokio.handle());
         let (seen, events) = mpsc::channel();
         let inbox = Arc::clone(&lanes);

@@ -1,5 +1,8 @@
 //! Whole nodes: start, questions, end.
 
+use chain::wire::directory::{DirectoryMessage, GetName, Named};
+use chain::wire::hello::NetworkIdentity;
+
 use super::*;
 
 fn config() -> NodeConfig {
@@ -8,6 +11,7 @@ fn config() -> NodeConfig {
             name: "test".to_owned(),
             listen_port: 0,
             peers: Vec::new(),
+            known: Vec::new(),
             mining: MiningPolicy {
                 enabled: false,
                 min_txs: 0,
@@ -23,6 +27,8 @@ fn config() -> NodeConfig {
         mining: None,
         verify_threads: NonZeroUsize::MIN,
         on_panic: PanicPolicy::Surface,
+        directory: None,
+        operator: None,
     }
 }
 
@@ -172,4 +178,77 @@ fn a_chain_is_still_there_after_a_restart() {
     assert!(height >= before);
     assert!(totals.coins > 2);
     node.stop().unwrap();
+}
+
+/// A caller of the directory whose handshake is done.
+fn caller(address: SocketAddr) -> Client {
+    let Message::Hello(mut hello) = hello() else { unreachable!("hello() makes a hello") };
+    hello.role = Role::Directory;
+    hello.network = Some(NetworkIdentity::of(&samples::network(8)));
+    let mut client = Client::connect(address);
+    client.send(&Message::Hello(hello));
+    assert!(matches!(client.receive(), Some(Message::Hello(_))));
+    client
+}
+
+fn get_name(request: u32) -> Message {
+    Message::Directory(DirectoryMessage::GetName(GetName { request, name: "Bob".to_owned() }))
+}
+
+fn named(request: u32) -> Message {
+    Message::Directory(DirectoryMessage::Named(Named { request, record: None }))
+}
+
+#[test]
+fn a_thousand_forwarded_questions_of_one_connection_are_answered_in_order_one_at_a_time() {
+    const QUESTIONS: u32 = 1000;
+    let (desk, questions) = mpsc::sync_channel(1);
+    let node = Node::start(NodeConfig {
+        machine: MachineConfig { directory: true, ..config().machine },
+        directory: Some(desk),
+        ..config()
+    })
+    .unwrap();
+    let mut client = caller(node.address);
+    let mut writing = Client { stream: client.stream.try_clone().unwrap() };
+    let writer = std::thread::spawn(move || {
+        (0..QUESTIONS).for_each(|request| writing.send(&get_name(request)));
+    });
+    let handle = node.handle.clone();
+    let answering = std::thread::spawn(move || {
+        while let Ok(question) = questions.recv() {
+            // There is one place in the channel: a second question would have ended the connection.
+            let Forwarded { peer, message: Message::Directory(message), .. } = question else {
+                panic!("{question:?}");
+            };
+            let DirectoryMessage::GetName(GetName { request, .. }) = message else {
+                panic!("{message:?}");
+            };
+            assert!(questions.try_recv().is_err());
+            handle.reply(peer, named(request));
+        }
+    });
+    for request in 0..QUESTIONS {
+        assert_eq!(client.receive(), Some(named(request)));
+    }
+    writer.join().unwrap();
+    node.stop().unwrap();
+    answering.join().unwrap();
+}
+
+#[test]
+fn a_question_that_nobody_takes_ends_its_connection() {
+    let full = mpsc::sync_channel(0);
+    for directory in [None, Some(full.0)] {
+        let node = Node::start(NodeConfig {
+            machine: MachineConfig { directory: true, ..config().machine },
+            directory,
+            ..config()
+        })
+        .unwrap();
+        let mut client = caller(node.address);
+        client.send(&get_name(1));
+        assert!(client.is_closed());
+        node.stop().unwrap();
+    }
 }

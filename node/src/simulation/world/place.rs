@@ -129,6 +129,7 @@ impl World {
             name: format!("node {node}"),
             listen_port: LISTEN_PORT,
             peers: plan.dials.iter().map(|other| self.places[*other].address).collect(),
+            known: Vec::new(),
             mining: MiningPolicy {
                 enabled: true,
                 min_txs: plan.min_txs,

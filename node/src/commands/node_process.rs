@@ -1,0 +1,228 @@
+//! A node that is a process of its own: what the miner and the bootstrap node have in common.
+//!
+//! It starts the node with the addresses it met before, says that it is ready, shows what happens,
+//! answers whoever runs it, and ends cleanly by a signal or by `lode stop`.
+
+mod address_file;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::thread::{self, Builder, JoinHandle};
+use std::time::{Duration, Instant};
+
+use chain::genesis::Network;
+use chain::key::OutputKey;
+use tokio::sync::broadcast;
+
+use super::{Exit, note};
+use crate::devnet::interrupt::Interrupt;
+use crate::devnet::report::{Line, NodeReady};
+use crate::devnet::terminal::{Style, Terminal};
+use crate::machine::Machine;
+use crate::operator::{self, OperatorDesk, Role};
+use crate::runtime::{
+    FORWARDED_MAX, Handle, Node, NodeConfig, NumberedReport, StartError, StorePlace,
+};
+use address_file::AddressFile;
+
+/// How often signals, the wish to stop and the end of the node are looked at.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// How often people are told how it goes.
+const STATUS_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What a process is started with.
+pub(super) struct ProcessOrder {
+    /// The node; what is forwarded to the operator and the addresses known before are filled in.
+    pub config: NodeConfig,
+    /// Its data directory: exists and is pinned. The store is in it.
+    pub directory: PathBuf,
+    /// What it is, for people.
+    pub role: Role,
+    /// Whether events are JSON on standard output instead of text on standard error.
+    pub json: bool,
+}
+
+/// A node that runs.
+pub(super) struct NodeProcess {
+    /// The node itself.
+    pub node: Node,
+    interrupt: Interrupt,
+    directory: PathBuf,
+    addresses: AddressFile,
+    desk: OperatorDesk,
+    show: Show,
+    json: bool,
+}
+
+impl NodeProcess {
+    /// Starts the node and says that it is ready. Blocks while the store recovers.
+    ///
+    /// # Errors
+    /// [`crate::runtime::StartError`] and whatever keeps the operator's file from being written.
+    pub fn start(order: ProcessOrder, interrupt: Interrupt) -> anyhow::Result<Self> {
+        let ProcessOrder { mut config, directory, role, json } = order;
+        config.store = StorePlace::Directory(directory.clone());
+        let (addresses, known) = AddressFile::open(&directory);
+        config.machine.known = known;
+        let (ask, asked) = sync_channel(FORWARDED_MAX);
+        config.operator = Some(ask);
+        let name = config.machine.name.clone();
+        let network = Arc::clone(&config.network);
+        let mut ready = ready(&config, &network, &directory, role);
+        let mut node = Node::start(config)?;
+        ready.address = node.address;
+        ready.height = node.handle.ask_blocking(|machine| machine.tip().height).unwrap_or(0);
+        let about = operator::About { name: name.clone(), role, directory: directory.clone() };
+        let desk = OperatorDesk::open(about, &node, asked).map_err(StartError::Operator)?;
+        let later = node.reports.resubscribe();
+        let reports = std::mem::replace(&mut node.reports, later);
+        let show = Show::start(name, json, &ready, reports)?;
+        Ok(Self { node, interrupt, directory, addresses, desk, show, json })
+    }
+
+    /// For other parts of the process that ask or tell the node something.
+    pub fn handle(&self) -> Handle {
+        self.node.handle.clone()
+    }
+
+    /// Serves until a signal, `lode stop`, or the node's own end; then `before_stop` ends whatever
+    /// stands beside the node, and everything is flushed.
+    ///
+    /// # Errors
+    /// [`crate::runtime::NodeFailure`]: why the node ended by itself or could not flush.
+    pub fn run(mut self, before_stop: impl FnOnce()) -> anyhow::Result<Exit> {
+        let mut next_status = Instant::now() + STATUS_INTERVAL;
+        while !self.shall_end() {
+            thread::sleep(LOOK_INTERVAL);
+            self.addresses.look(&self.node.handle);
+            if !self.json && Instant::now() >= next_status {
+                next_status = Instant::now() + STATUS_INTERVAL;
+                self.tell_status();
+            }
+        }
+        before_stop();
+        self.addresses.write_last(&self.node.handle);
+        let stopped = self.node.stop();
+        self.show.join();
+        self.desk.close();
+        stopped?;
+        if !self.json {
+            note(&format!("stopped; everything is in {}", self.directory.display()));
+        }
+        Ok(Exit::Ok)
+    }
+
+    fn shall_end(&self) -> bool {
+        self.interrupt.reason().is_some()
+            || self.desk.shall_stop()
+            || self.node.ended.is_cancelled()
+            || self.show.closed.load(Ordering::Relaxed)
+    }
+
+    fn tell_status(&self) {
+        let look = |machine: &Machine| {
+            let nodes = machine.peers().filter(|peer| peer.is_ready_node()).count();
+            (machine.tip().height, machine.mempool().len(), nodes)
+        };
+        let Ok((height, pending, nodes)) = self.node.handle.ask_blocking(look) else {
+            return;
+        };
+        let rate = self.node.hash_rate().and_then(|rate| rate.rates.sixty_s);
+        let rate = rate.map_or(String::new(), |rate| {
+            let kilohashes = rate / 1000;
+            format!(", {}.{} MH/s over a minute", kilohashes / 1000, kilohashes % 1000 / 100)
+        });
+        note(&format!("at height {height}, {pending} pending, {nodes} nodes connected{rate}"));
+    }
+}
+
+fn ready(
+    config: &NodeConfig,
+    network: &Network,
+    directory: &std::path::Path,
+    role: Role,
+) -> NodeReady {
+    let spec = &network.spec;
+    let policy = config.machine.mining;
+    let payout = |key: OutputKey| spec.address(key).to_string();
+    NodeReady {
+        name: config.machine.name.clone(),
+        role: role.name(),
+        address: config.listen,
+        genesis: network.genesis_hash().to_string(),
+        coin: spec.coin_name.clone(),
+        symbol: spec.coin_symbol.clone(),
+        difficulty: spec.starting_bits,
+        spacing_s: spec.spacing_s,
+        height: 0,
+        directory: directory.to_owned(),
+        threads: config.mining.map_or(0, |mining| mining.threads.get()),
+        kernel: config.mining.map(|mining| mining.kernel.name()),
+        payout: policy.enabled.then(|| payout(policy.payout)),
+    }
+}
+
+/// The thread that prints what the node reports.
+struct Show {
+    thread: JoinHandle<()>,
+    /// Nobody reads standard output any more.
+    closed: Arc<AtomicBool>,
+}
+
+impl Show {
+    fn start(
+        name: String,
+        json: bool,
+        ready: &NodeReady,
+        reports: broadcast::Receiver<NumberedReport>,
+    ) -> anyhow::Result<Self> {
+        let (out, style): (Box<dyn Write + Send>, Style) = if json {
+            (Box::new(io::stdout()), Style::Json)
+        } else {
+            (Box::new(io::stderr()), Style::of_stderr())
+        };
+        let mut terminal = Terminal::of_one_node(out, style);
+        let closed = Arc::new(AtomicBool::new(false));
+        let gone = Arc::clone(&closed);
+        if terminal.line(&Line::NodeReady(ready)).is_err() && json {
+            closed.store(true, Ordering::Relaxed);
+        }
+        let print = move || print_all(&name, reports, &mut terminal, json.then_some(&*gone));
+        let thread = Builder::new().name("events".to_owned()).spawn(print)?;
+        Ok(Self { thread, closed })
+    }
+
+    /// Prints what is left of a node that has stopped.
+    fn join(self) {
+        // It only prints; if it panicked there is nothing left to print.
+        let _ = self.thread.join();
+    }
+}
+
+/// Prints until the node has stopped. Without a reader of the text there is nobody to tell, and the
+/// node goes on; whoever reads JSON wants to be its only reason to run.
+fn print_all(
+    name: &str,
+    mut reports: broadcast::Receiver<NumberedReport>,
+    terminal: &mut Terminal<Box<dyn Write + Send>>,
+    gone: Option<&AtomicBool>,
+) {
+    loop {
+        let printed = match reports.blocking_recv() {
+            Ok(reported) => terminal.line(&Line::of(name, &reported)),
+            Err(broadcast::error::RecvError::Lagged(count)) => {
+                terminal.line(&Line::Missed { node: name, count })
+            }
+            Err(broadcast::error::RecvError::Closed) => return,
+        };
+        if printed.is_err()
+            && let Some(gone) = gone
+        {
+            gone.store(true, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! `AddressFile`: the nodes that were met, kept for the next start.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::note;
+use crate::machine::Machine;
+use crate::runtime::Handle;
+
+/// Name of the file in a node's data directory.
+const FILE: &str = "addresses.json";
+
+/// Longest file that is read: the few hundred addresses that are worth remembering, and room.
+const FILE_BYTES_MAX: u64 = 64 * 1024;
+
+/// The file is written at most this often.
+const WRITE_INTERVAL: Duration = Duration::from_secs(2);
+
+/// The file of one node.
+pub(super) struct AddressFile {
+    path: PathBuf,
+    /// What stands in it.
+    written: BTreeSet<SocketAddr>,
+    next_look: Instant,
+    /// A failure to write was told; once is enough.
+    complained: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Content {
+    v: u32,
+    addresses: Vec<SocketAddr>,
+}
+
+impl AddressFile {
+    /// Reads what the node knew when it last ran. A damaged file costs a warning.
+    pub fn open(directory: &Path) -> (Self, Vec<SocketAddr>) {
+        let path = directory.join(FILE);
+        let known = read(&path).unwrap_or_else(|reason| {
+            note(&format!(
+                "{} is damaged ({reason}): starting without the addresses of earlier peers",
+                path.display()
+            ));
+            Vec::new()
+        });
+        let written = known.iter().copied().collect();
+        let next_look = Instant::now();
+        (Self { path, written, next_look, complained: false }, known)
+    }
+
+    /// Writes the file when there is something new, not too often.
+    pub fn look(&mut self, handle: &Handle) {
+        if Instant::now() >= self.next_look {
+            self.next_look = Instant::now() + WRITE_INTERVAL;
+            self.write_last(handle);
+        }
+    }
+
+    /// Writes the file when there is something new.
+    pub fn write_last(&mut self, handle: &Handle) {
+        // A node that has no time or has ended keeps the file as it was.
+        if let Ok(met) = handle.ask_blocking(Machine::met_addresses) {
+            self.keep(&met);
+        }
+    }
+
+    fn keep(&mut self, met: &[SocketAddr]) {
+        let wanted: BTreeSet<SocketAddr> = met.iter().copied().collect();
+        if wanted == self.written {
+            return;
+        }
+        match write(&self.path, met) {
+            Ok(()) => self.written = wanted,
+            Err(error) if !self.complained => {
+                self.complained = true;
+                let path = self.path.display();
+                note(&format!("cannot write {path}: {error}; earlier peers will be forgotten"));
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// No file is no address; anything else that is no list of addresses is damage.
+fn read(path: &Path) -> Result<Vec<SocketAddr>, String> {
+    match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Ok(file) if file.len() > FILE_BYTES_MAX => {
+            return Err(format!("longer than {FILE_BYTES_MAX} bytes"));
+        }
+        _ => {}
+    }
+    let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let content: Content = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    Ok(content.addresses)
+}
+
+/// Writes beside the file and renames: after a crash there is the old one or the new one.
+fn write(path: &Path, addresses: &[SocketAddr]) -> io::Result<()> {
+    let content = Content { v: 1, addresses: addresses.to_vec() };
+    let text = serde_json::to_string(&content).expect("numbers and addresses always serialize");
+    let directory = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(directory)?;
+    io::Write::write_all(&mut file, text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_was_kept_is_known_at_the_next_start(
+            addresses in prop::collection::vec(any::<(std::net::IpAddr, u16)>(), 0..50),
+        ) {
+            let addresses: Vec<SocketAddr> = addresses.into_iter().map(SocketAddr::from).collect();
+            let directory = tempfile::tempdir().unwrap();
+            let (mut file, known) = AddressFile::open(directory.path());
+            prop_assert_eq!(known, vec![]);
+            file.keep(&addresses);
+            prop_assert_eq!(AddressFile::open(directory.path()).1, addresses);
+        }
+
+        #[test]
+        fn a_damaged_file_is_an_empty_one(text in ".{1,80}") {
+            let directory = tempfile::tempdir().unwrap();
+            fs::write(directory.path().join(FILE), text).unwrap();
+            prop_assert_eq!(AddressFile::open(directory.path()).1, vec![]);
+        }
+    }
+
+    #[test]
+    fn the_file_is_left_alone_when_nothing_is_new_and_a_long_one_is_not_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut file, _) = AddressFile::open(directory.path());
+        let met: Vec<SocketAddr> = vec!["9.9.9.9:1".parse().unwrap(), "8.8.8.8:2".parse().unwrap()];
+        file.keep(&met);
+        fs::remove_file(&file.path).unwrap();
+        file.keep(&[met[1], met[0]]);
+        assert!(!file.path.exists());
+        let long = fs::File::create(&file.path).unwrap();
+        long.set_len(FILE_BYTES_MAX + 1).unwrap();
+        assert_eq!(AddressFile::open(directory.path()).1, []);
+    }
+}
