@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -11,7 +12,7 @@ use tempfile::TempDir;
 use crate::terminal::{PATIENCE, Terminal};
 
 /// Easy blocks: a few thousandths of a second of work, so that waiting is for the rules alone.
-const DIFFICULTY: &str = "--difficulty 10 --retarget fixed --spacing 1s";
+pub const DIFFICULTY_BITS: u64 = 10;
 
 /// Between two questions to a node that something is awaited from.
 const POLL: Duration = Duration::from_millis(50);
@@ -48,8 +49,14 @@ impl Network {
 
     /// Starts the bootstrap node in a terminal.
     pub fn bootstrap(&self) -> Terminal {
+        self.bootstrap_with("")
+    }
+
+    /// Starts the bootstrap node in a terminal, with more flags.
+    pub fn bootstrap_with(&self, flags: &str) -> Terminal {
         let listen = self.bootstrap_address();
-        Terminal::open(self.home(), &format!("bootstrap --listen {listen} {DIFFICULTY}"))
+        let numbers = format!("--difficulty {DIFFICULTY_BITS} --retarget fixed --spacing 1s");
+        Terminal::open(self.home(), &format!("bootstrap --listen {listen} {numbers} {flags}"))
     }
 
     /// Starts miner `number` in a terminal.
@@ -64,6 +71,15 @@ impl Network {
     pub fn wallet(&self, name: &str) -> Terminal {
         let bootstrap = self.bootstrap_address();
         Terminal::open(self.home(), &format!("wallet {name} --bootstrap {bootstrap}"))
+    }
+
+    /// Opens a new wallet's shell, without a passphrase.
+    pub fn new_wallet(&self, name: &str) -> Terminal {
+        let mut wallet = self.wallet(name);
+        wallet.wait_for("(Enter for none): ");
+        wallet.type_line("");
+        wallet.wait_for(&format!("{name}> "));
+        wallet
     }
 
     /// Runs a command to its end: exit code, standard output, standard error.
@@ -100,9 +116,17 @@ impl Network {
             if let Some(found) = answer.as_ref().and_then(&look) {
                 return found;
             }
-            assert!(Instant::now() < deadline, "{question} of {node} after {patience:?}: {answer:?}");
+            assert!(
+                Instant::now() < deadline,
+                "{question} of {node} after {patience:?}: {answer:?}"
+            );
             std::thread::park_timeout(POLL);
         }
+    }
+
+    /// Waits until the node answers at all.
+    pub fn wait_for_status(&self, node: &str) {
+        self.ask_until(("status", node), PATIENCE, |_| Some(()));
     }
 
     /// Waits until the node's best chain has this height.
@@ -113,8 +137,14 @@ impl Network {
     }
 }
 
+/// Networks that run side by side would take each other's time.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Ports that nobody listens on now.
-fn free_ports(count: usize) -> Vec<u16> {
+pub fn free_ports(count: usize) -> Vec<u16> {
     let listeners: Vec<TcpListener> =
         (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
     listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect()

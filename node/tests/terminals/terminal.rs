@@ -10,11 +10,14 @@ use std::time::{Duration, Instant};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
 /// As long as a screen can be: nothing scrolls out of sight.
-const ROWS: u16 = 400;
+const ROWS: u16 = 1000;
 const COLUMNS: u16 = 160;
 
 /// How long anything may take that a test does not time: the computer may be busy.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Between two attempts to get an answer that is still to come.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What has arrived from the program.
 struct Screen {
@@ -91,19 +94,22 @@ impl Terminal {
         patience: Duration,
         look: impl Fn(&str) -> Option<T>,
     ) -> T {
+        self.look_within(patience, look).unwrap_or_else(|| {
+            let (name, shown) = (&self.name, self.shown());
+            panic!("`lode {name}` did not show {what} within {patience:?}; its screen:\n{shown}")
+        })
+    }
+
+    /// What `look` finds on the screen; `None` after `patience` or at the program's end.
+    fn look_within<T>(&self, patience: Duration, look: impl Fn(&str) -> Option<T>) -> Option<T> {
         let deadline = Instant::now() + patience;
         let mut screen = self.screen.0.lock().unwrap();
         loop {
-            let shown = screen.picture.screen().contents();
-            if let Some(found) = look(&shown) {
+            let found = look(&screen.picture.screen().contents());
+            let left = deadline.saturating_duration_since(Instant::now());
+            if found.is_some() || left.is_zero() || screen.closed {
                 return found;
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            assert!(
-                !left.is_zero() && !screen.closed,
-                "`lode {}` did not show {what} within {patience:?}; its screen:\n{shown}",
-                self.name
-            );
             screen = self.screen.1.wait_timeout(screen, left).unwrap().0;
         }
     }
@@ -123,13 +129,28 @@ impl Terminal {
         self.ask_until(line, &format!("{answer:?}"), |below| below.contains(answer).then_some(()));
     }
 
+    /// Types a line again and again until `answer` stands below it.
+    ///
+    /// # Panics
+    /// After [`PATIENCE`], with the screen.
+    pub fn ask_again(&mut self, line: &str, answer: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let before = self.shown().trim_end().len();
+            self.type_line(line);
+            let found = self.look_within(ASK_AGAIN, |shown| {
+                shown.get(before..).is_some_and(|below| below.contains(answer)).then_some(())
+            });
+            if found.is_some() {
+                return;
+            }
+            let shown = self.shown();
+            assert!(Instant::now() < deadline, "{line:?} never gave {answer:?}; screen:\n{shown}");
+        }
+    }
+
     /// Types a line and waits until `look` finds what it looks for below it.
-    pub fn ask_until<T>(
-        &mut self,
-        line: &str,
-        what: &str,
-        look: impl Fn(&str) -> Option<T>,
-    ) -> T {
+    pub fn ask_until<T>(&mut self, line: &str, what: &str, look: impl Fn(&str) -> Option<T>) -> T {
         let before = self.shown().trim_end().len();
         self.type_line(line);
         self.wait_until(what, PATIENCE, |shown| look(shown.get(before..).unwrap_or("")))

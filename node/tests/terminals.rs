@@ -1,0 +1,13 @@
+//! The nine terminals: a bootstrap node, three miners and five wallets, each a process of its own
+//! behind a pseudo-terminal, driven and read as a person would.
+
+#[path = "terminals/network.rs"]
+mod network;
+#[path = "terminals/outsiders.rs"]
+mod outsiders;
+#[path = "terminals/survival.rs"]
+mod survival;
+#[path = "terminals/terminal.rs"]
+mod terminal;
+#[path = "terminals/walk_through.rs"]
+mod walk_through;
