@@ -31,6 +31,10 @@ pub(crate) struct NodeState {
     pub lie: fn(&mut HistoryEntry),
     /// Mines a block after the next answer to a history question, so many times.
     pub mines_meanwhile: u32,
+    /// Closes every connection at its next message, and new ones at once.
+    pub is_down: bool,
+    /// Connections whose handshake was done.
+    pub connections: u32,
     /// Mines what is pending right before the next question for it is answered.
     pub mines_when_asked_for_pending: bool,
 }
@@ -46,6 +50,8 @@ pub(crate) fn start(chain: TestChain) -> (SocketAddr, SharedState) {
         dies_on_submit: false,
         lie: |_| {},
         mines_meanwhile: 0,
+        is_down: false,
+        connections: 0,
         mines_when_asked_for_pending: false,
     }));
     let shared = Arc::clone(&state);
@@ -106,9 +112,16 @@ pub(crate) fn shake_hands(stream: &mut TcpStream, network: &Network) -> Hello {
 
 fn converse(mut stream: TcpStream, state: &SharedState) {
     let network = Arc::clone(&state.lock().unwrap().chain.network);
+    if state.lock().unwrap().is_down {
+        return;
+    }
     shake_hands(&mut stream, &network);
+    state.lock().unwrap().connections += 1;
     while let Some(message) = receive(&mut stream, Phase::Established) {
         let mut state = state.lock().unwrap();
+        if state.is_down {
+            return;
+        }
         let answer = match message {
             Message::Wallet(question) => match answer(question, &mut state) {
                 Some(answer) => Message::Wallet(answer),
