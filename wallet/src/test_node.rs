@@ -12,7 +12,7 @@ use chain::wire::directory::{DirectoryMessage, MinerEntry};
 use chain::wire::frame::{FRAME_HEADER_BYTES, FrameHeader, Phase};
 use chain::wire::hello::{Hello, NetworkIdentity, Role};
 use chain::wire::wallet::{
-    History, HistoryEntry, Pending, SubmitOutcome, Submitted, Tip, WalletMessage,
+    History, HistoryEntry, Pending, RefusalKind, SubmitOutcome, Submitted, Tip, WalletMessage,
 };
 use chain::wire::{ByteString, Message, PROTOCOL_VERSION};
 
@@ -27,6 +27,8 @@ pub(crate) struct NodeState {
     pub page: usize,
     /// Closes the connection instead of answering the next submission.
     pub dies_on_submit: bool,
+    /// Takes no payment, for this reason.
+    pub refuses: Option<String>,
     /// Changes entries before they are sent.
     pub lie: fn(&mut HistoryEntry),
     /// Mines a block after the next answer to a history question, so many times.
@@ -48,6 +50,7 @@ pub(crate) fn start(chain: TestChain) -> (SocketAddr, SharedState) {
         submitted: Vec::new(),
         page: 3,
         dies_on_submit: false,
+        refuses: None,
         lie: |_| {},
         mines_meanwhile: 0,
         is_down: false,
@@ -185,6 +188,11 @@ fn answer(question: WalletMessage, state: &mut NodeState) -> Option<WalletMessag
             let bytes = question.transaction.0;
             let transaction = Transaction::decode(&bytes).unwrap();
             let txid = transaction.txid();
+            if let Some(reason) = state.refuses.clone() {
+                let outcome = SubmitOutcome::Refused { kind: RefusalKind::Busy, reason };
+                let request = question.request;
+                return Some(WalletMessage::Submitted(Submitted { request, outcome }));
+            }
             let known = state.chain.knows(&transaction);
             state.submitted.push(bytes);
             if !known {

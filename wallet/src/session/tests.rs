@@ -245,8 +245,8 @@ fn a_changed_key_behind_a_known_name_is_never_paid_until_the_contact_is_removed(
     let eve = Seed::from_entropy([6; 16]);
     rig.register("Bob", &eve);
     let changed = adam.receiver("BOB").unwrap_err();
-    assert!(matches!(&changed, ReceiverError::KeyChanged { told, .. }
-        if told.key == first_key(&eve)));
+    let told_address = NETWORK.spec.address(first_key(&eve)).to_string();
+    assert!(matches!(&changed, ReceiverError::KeyChanged { told, .. } if *told == told_address));
     assert!(changed.to_string().starts_with("NOT PAID"));
     adam.contacts_mut().remove("Bob").unwrap();
     assert_eq!(adam.receiver("Bob").unwrap().key, first_key(&eve));
