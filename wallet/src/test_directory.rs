@@ -1,4 +1,4 @@
-//! A bootstrap node for tests: a thread with a real socket that lists, names and pays as it is told.
+//! A bootstrap node for tests: a thread with a real socket that lists, names and pays as told.
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpStream};
