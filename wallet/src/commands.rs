@@ -32,7 +32,7 @@ pub(crate) mod waiting;
 pub(crate) mod words;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
