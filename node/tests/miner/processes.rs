@@ -86,13 +86,13 @@ impl Home {
         let out = BufReader::new(child.stdout.take().unwrap());
         let errors = Arc::new(Mutex::new(String::new()));
         let (mut told, kept) = (child.stderr.take().unwrap(), Arc::clone(&errors));
-        thread::spawn(move || {
+        let listener = thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(count @ 1..) = told.read(&mut bytes) {
                 kept.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..count]));
             }
         });
-        Running { child, out: Some(out), ready: None, errors }
+        Running { child, out: Some(out), ready: None, errors, listener: Some(listener) }
     }
 
     /// The data directory of `name` on the only network that it joined.
@@ -109,6 +109,7 @@ pub struct Running {
     out: Option<BufReader<ChildStdout>>,
     ready: Option<Value>,
     errors: Arc<Mutex<String>>,
+    listener: Option<thread::JoinHandle<()>>,
 }
 
 impl Running {
@@ -145,6 +146,8 @@ impl Running {
             code = self.child.try_wait().unwrap();
             code.is_some()
         });
+        // Nothing of what it said is missing then.
+        self.listener.take().unwrap().join().unwrap();
         code.and_then(|status| status.code()).unwrap()
     }
 
