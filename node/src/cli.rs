@@ -6,13 +6,20 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use chain::hash::{BlockHash, Txid};
 use chain::spec::Retarget;
+use chain::wire::operator::BlockName;
 use clap::{Args, Parser, Subcommand};
 use engine::Kernel;
 
+use crate::commands::WalletOptions;
+
 mod parse;
 
-use parse::{coin, difficulty, kernel, max_wait, pause, retarget, spacing_s};
+use parse::{
+    block_name, bootstrap, coin, difficulty, kernel, max_wait, mining_threads, node_name, pause,
+    retarget, spacing_s,
+};
 
 /// A small proof-of-work network that you can hold in your hand.
 #[derive(Debug, Parser)]
@@ -28,6 +35,26 @@ pub struct Cli {
 pub enum Command {
     /// Run a whole network on this computer: nodes, miners and wallets that pay each other
     Devnet(Box<DevnetOptions>),
+    /// Join a network as a node that mines
+    Miner(Box<MinerOptions>),
+    /// Pay, be paid and look, in a shell or with single commands
+    Wallet(Box<WalletOptions>),
+    /// Show how a running node is
+    Status(AskOptions),
+    /// Show who is connected to a running node
+    Peers(AskOptions),
+    /// Show what is pending at a running node, highest fee first
+    Mempool(AskOptions),
+    /// Show the last blocks of a running node's chain
+    Chain(ChainOptions),
+    /// Show a block of a running node
+    Block(BlockOptions),
+    /// Show a transaction, pending or confirmed
+    Tx(TxOptions),
+    /// Show the miners that a running node is connected with
+    Miners(AskOptions),
+    /// Let a running node flush and end
+    Stop(AskOptions),
     /// Check every block of a data directory from genesis on, with all rules and signatures
     Verify(VerifyOptions),
     /// Write the chain of a data directory, one block of hex a line, genesis first
@@ -112,6 +139,101 @@ pub struct DevnetOptions {
     /// One JSON object a line
     #[arg(long)]
     pub json: bool,
+}
+
+/// What `lode miner` is told.
+#[derive(Debug, Clone, Args)]
+pub struct MinerOptions {
+    /// Its name, like Miner1
+    #[arg(value_parser = node_name)]
+    pub name: String,
+    /// Where it listens on this computer's own address, like 9001
+    #[arg(required_unless_present = "listen", conflicts_with = "listen")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
+    /// Where it listens instead, also for other computers
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub listen: Option<SocketAddr>,
+    /// The bootstrap node, also several times [default: 127.0.0.1:9000]
+    #[arg(long, value_name = "HOST:PORT", env = "LODE_BOOTSTRAP", value_delimiter = ',')]
+    #[arg(value_parser = bootstrap)]
+    pub bootstrap: Vec<String>,
+    /// A node to stay connected with, also several times; then no bootstrap node is needed
+    #[arg(long, value_name = "HOST:PORT", value_parser = bootstrap)]
+    pub peer: Vec<String>,
+    /// Mining threads; 0 relays and never mines [default: the physical cores less one]
+    #[arg(long, value_name = "COUNT", value_parser = mining_threads)]
+    pub threads: Option<usize>,
+    /// Mine once this many transactions are pending; 0 mines always
+    #[arg(long, value_name = "COUNT", default_value_t = 4)]
+    pub min_txs: usize,
+    /// Mine earlier when a transaction has waited this long; off waits for ever
+    #[arg(long, value_name = "TIME|off", default_value = "30s", value_parser = max_wait)]
+    pub max_wait: MaxWait,
+    /// Who is paid for its blocks [default: the wallet of the same name]
+    #[arg(long, value_name = "ADDRESS")]
+    pub payout: Option<String>,
+    /// How to hash; `lode version --verbose` lists the kernels [default: the fastest here]
+    #[arg(long, value_name = "NAME", value_parser = kernel)]
+    pub kernel: Option<Kernel>,
+    /// Join no network but the one that begins with this block
+    #[arg(long, value_name = "HASH")]
+    pub genesis: Option<BlockHash>,
+    /// Keep its data here [default: in the platform's place for data]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Here only to say where it belongs
+    #[arg(long, hide = true)]
+    pub difficulty: Option<String>,
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which node is asked, and how its answer is shown.
+#[derive(Debug, Clone, Args)]
+pub struct AskOptions {
+    /// The node, by its address [default: the only one that runs here]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub node: Option<SocketAddr>,
+    /// The node, by its data directory
+    #[arg(long, value_name = "DIR", conflicts_with = "node")]
+    pub data_dir: Option<PathBuf>,
+    /// Print a JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `lode chain` is told.
+#[derive(Debug, Clone, Args)]
+pub struct ChainOptions {
+    /// How many blocks
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub count: u32,
+    /// Which node.
+    #[command(flatten)]
+    pub ask: AskOptions,
+}
+
+/// What `lode block` is told.
+#[derive(Debug, Clone, Args)]
+pub struct BlockOptions {
+    /// A height or a hash
+    #[arg(value_name = "HEIGHT|HASH", value_parser = block_name)]
+    pub block: BlockName,
+    /// Which node.
+    #[command(flatten)]
+    pub ask: AskOptions,
+}
+
+/// What `lode tx` is told.
+#[derive(Debug, Clone, Args)]
+pub struct TxOptions {
+    /// The transaction
+    pub txid: Txid,
+    /// Which node.
+    #[command(flatten)]
+    pub ask: AskOptions,
 }
 
 /// What `lode verify` is told.

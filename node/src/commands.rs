@@ -3,14 +3,23 @@
 mod bench;
 mod explain;
 mod export;
+mod miner;
+mod node_process;
+mod questions;
 mod verify;
 mod version;
+mod wallet;
+
+pub use ::wallet::cli::WalletOptions;
 
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use ::wallet::joining::JoinError;
+use ::wallet::keystore::KeystoreError;
+use chain::address::AddressError;
 use chain::genesis::Network;
 use chain::spec::{ChainSpec, SpecError};
 use clap::Parser;
@@ -22,6 +31,7 @@ use crate::machine::MachineError;
 use crate::replay::ReplayError;
 use crate::runtime::{NodeFailure, PANIC_EXIT_CODE, StartError};
 use crate::store::StoreError;
+use miner::PayoutError;
 
 /// What `lode` prints when it is given nothing to do.
 const START_HELP: &str = "\
@@ -52,6 +62,8 @@ pub enum Exit {
     Unreachable = 4,
     /// The data directory is locked or damaged.
     Directory = 5,
+    /// The passphrase is missing or wrong.
+    Passphrase = 6,
     /// Another network was meant.
     WrongNetwork = 7,
     /// The program itself is wrong.
@@ -109,6 +121,16 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
         None => print(START_HELP).map(|()| Exit::Ok),
         Some(Command::Devnet(options)) => devnet(&options),
+        Some(Command::Miner(options)) => miner::run(&options),
+        Some(Command::Wallet(options)) => wallet::run(&options),
+        Some(Command::Status(options)) => questions::status(&options),
+        Some(Command::Peers(options)) => questions::peers(&options),
+        Some(Command::Mempool(options)) => questions::mempool(&options),
+        Some(Command::Chain(options)) => questions::chain(&options),
+        Some(Command::Block(options)) => questions::block(&options),
+        Some(Command::Tx(options)) => questions::tx(&options),
+        Some(Command::Miners(options)) => questions::miners(&options),
+        Some(Command::Stop(options)) => questions::stop(&options),
         Some(Command::Verify(options)) => verify::run(&options),
         Some(Command::Export(options)) => export::run(&options),
         Some(Command::Explain(options)) => explain::run(&options),
@@ -128,6 +150,11 @@ fn exit_of(error: &anyhow::Error) -> Exit {
             cause.downcast_ref().map(exit_of_failure),
             cause.downcast_ref().map(exit_of_replay),
             cause.downcast_ref().and_then(exit_of_plan),
+            cause.downcast_ref().map(exit_of_join),
+            cause.downcast_ref().map(exit_of_keystore),
+            cause.downcast_ref().map(exit_of_payout),
+            cause.downcast_ref().map(questions::exit_of),
+            cause.downcast_ref().map(wallet::exit_of),
             cause.downcast_ref::<SpecError>().map(|_| Exit::Usage),
             cause.downcast_ref::<UsageError>().map(|_| Exit::Usage),
         ];
@@ -176,6 +203,34 @@ fn exit_of_replay(error: &ReplayError) -> Exit {
     match error {
         ReplayError::Store(error) => exit_of_store(error),
         ReplayError::Invalid { .. } | ReplayError::Body { .. } => Exit::Directory,
+    }
+}
+
+fn exit_of_join(error: &JoinError) -> Exit {
+    match error {
+        JoinError::Name(_) | JoinError::Address { .. } | JoinError::NothingPinned { .. } => {
+            Exit::Usage
+        }
+        JoinError::NoBootstrapNode { .. } => Exit::Unreachable,
+        JoinError::OtherSpec { .. } | JoinError::OtherGenesis { .. } => Exit::WrongNetwork,
+        JoinError::Pin(error) => exit_of_pin(error),
+        JoinError::Directory { .. } | JoinError::NoHome(_) => Exit::Directory,
+        JoinError::Interrupted => Exit::Interrupted,
+    }
+}
+
+fn exit_of_keystore(error: &KeystoreError) -> Exit {
+    match error {
+        KeystoreError::WrongPassphrase | KeystoreError::PassphraseNeeded => Exit::Passphrase,
+        KeystoreError::Encryption(_) => Exit::Other,
+        _ => Exit::Directory,
+    }
+}
+
+fn exit_of_payout(error: &PayoutError) -> Exit {
+    match error.source {
+        AddressError::OtherNetwork { .. } => Exit::WrongNetwork,
+        _ => Exit::Usage,
     }
 }
 

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::cli::DevnetOptions;
+use crate::operator::pass;
 use crate::store::StoreError;
 use agreement::{Agreement, Progress};
 use audit::Audit;
@@ -42,6 +43,12 @@ const STATUS_INTERVAL: Duration = Duration::from_secs(15);
 
 /// After a signal the nodes get this long to come to one tip.
 const SETTLE_MAX: Duration = Duration::from_secs(5);
+
+/// How the names of directories begin that go away with their devnet.
+const TEMPORARY_PREFIX: &str = "lode-devnet-";
+
+/// Devnets whose nodes are looked for: more than one computer carries, left-overs counted.
+const DEVNETS_MAX: usize = 256;
 
 /// How a devnet ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +93,18 @@ pub enum DevnetError {
         /// What it says.
         source: io::Error,
     },
+}
+
+/// The data directories of nodes of devnets that run here without a directory of their own.
+pub fn temporary_directories() -> Vec<PathBuf> {
+    let folders = std::fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten();
+    let homes = folders
+        .filter(|folder| folder.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX))
+        .take(DEVNETS_MAX);
+    let mut found: Vec<PathBuf> =
+        homes.flat_map(|home| pass::directories_in(&home.path())).collect();
+    found.sort();
+    found
 }
 
 /// Runs a devnet to its end.
@@ -243,7 +262,7 @@ impl Home {
                 Ok(Self::Kept(directory.to_owned()))
             }
             None => {
-                let made = tempfile::Builder::new().prefix("lode-devnet-").tempdir();
+                let made = tempfile::Builder::new().prefix(TEMPORARY_PREFIX).tempdir();
                 made.map(Self::Temporary).map_err(system("make a temporary directory"))
             }
         }

@@ -88,7 +88,8 @@ impl OperatorDesk {
             started: Instant::now(),
             stop: Arc::clone(&stop),
         };
-        let thread = Builder::new().name("operator".to_owned()).spawn(move || desk.serve(&asked))?;
+        let thread =
+            Builder::new().name("operator".to_owned()).spawn(move || desk.serve(&asked))?;
         Ok(Self { directory, stop, thread })
     }
 
@@ -125,8 +126,7 @@ impl Desk {
                 Ok(value) => AnswerOutcome::Json(ByteString(value.to_string().into_bytes())),
                 Err(reason) => AnswerOutcome::Refused { reason },
             };
-            let stops = ask.question == Question::Stop
-                && matches!(outcome, AnswerOutcome::Json(_));
+            let stops = ask.question == Question::Stop && matches!(outcome, AnswerOutcome::Json(_));
             let answer = OperatorMessage::Answer(Answer { request: ask.request, outcome });
             self.handle.reply(peer, Message::Operator(answer));
             if stops {
@@ -142,9 +142,8 @@ impl Desk {
         }
         let Question::Tx(txid) = ask.question else {
             let question = ask.question.clone();
-            let answered = self.handle.ask_blocking(move |machine| {
-                answers::answer(machine, &question)
-            });
+            let answered =
+                self.handle.ask_blocking(move |machine| answers::answer(machine, &question));
             let mut answer = answered.map_err(|error| error.to_string())??;
             self.complete(&ask.question, &mut answer);
             return Ok(answer);
@@ -188,6 +187,3 @@ fn ask<T: Send + 'static>(
 pub fn directories(home: &Path) -> Vec<PathBuf> {
     pass::directories_below(&home.join("lode"))
 }
-
-#[cfg(test)]
-mod tests;

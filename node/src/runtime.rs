@@ -136,6 +136,9 @@ pub enum StartError {
     /// The miner cannot run.
     #[error(transparent)]
     Miner(#[from] MinerError),
+    /// Nobody could ask the node.
+    #[error("cannot write the file for whoever runs the node: {0}")]
+    Operator(io::Error),
     /// The operating system refused threads.
     #[error("cannot start the node's threads: {0}")]
     Threads(String),

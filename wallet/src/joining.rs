@@ -17,8 +17,8 @@ use chain::hash::BlockHash;
 use chain::wire::hello::{Hello, NetworkIdentity};
 
 use crate::data_directory::{
-    BOOTSTRAPS_MAX, BadName, PinError, Pinned, check_name, directories_of, network_directory, pin,
-    pinned_directory, remember_bootstraps,
+    BOOTSTRAPS_MAX, BadName, NoHome, PinError, Pinned, check_name, directories_of,
+    network_directory, pin, pinned_directory, remember_bootstraps,
 };
 use crate::directory_client;
 use crate::node_client::{ClientError, Timeouts};
@@ -90,6 +90,9 @@ pub enum JoinError {
     /// The name cannot be one.
     #[error(transparent)]
     Name(#[from] BadName),
+    /// The system does not say where data belongs.
+    #[error(transparent)]
+    NoHome(#[from] NoHome),
     /// A bootstrap node is written wrongly.
     #[error(
         "{given:?} is no address of a bootstrap node: write HOST:PORT like {DEFAULT_BOOTSTRAP}"

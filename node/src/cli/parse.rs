@@ -4,6 +4,8 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use chain::spec::Retarget;
+use chain::wire::directory::{NAME_BYTES_MAX, is_name};
+use chain::wire::operator::BlockName;
 use engine::Kernel;
 
 use super::{Coin, MaxWait};
@@ -13,6 +15,9 @@ const TIME_MAX: Duration = Duration::from_secs(86_400);
 
 /// Most leading zero bits, as in [`chain::spec::ChainSpec::check`].
 const BITS_MAX: u32 = 200;
+
+/// Most mining threads: more than any computer has cores.
+const THREADS_MAX: usize = 1024;
 
 /// `20` for leading zero bits, `5x` for hex zeros.
 pub(super) fn difficulty(text: &str) -> Result<u32, String> {
@@ -113,6 +118,37 @@ pub(super) fn kernel(text: &str) -> Result<Kernel, String> {
     Kernel::by_name(text).map_err(|error| error.to_string())
 }
 
+/// Letters, digits, `-` and `_`: a name becomes a folder.
+pub(super) fn node_name(text: &str) -> Result<String, String> {
+    if is_name(text) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("write 1 to {NAME_BYTES_MAX} letters a-z, digits, - or _, like Miner1"))
+}
+
+/// `HOST:PORT`.
+pub(super) fn bootstrap(text: &str) -> Result<String, String> {
+    let parts = text.rsplit_once(':');
+    let sound = parts.is_some_and(|(host, port)| {
+        !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port != 0)
+    });
+    if sound { Ok(text.to_owned()) } else { Err("write HOST:PORT like 127.0.0.1:9000".to_owned()) }
+}
+
+pub(super) fn mining_threads(text: &str) -> Result<usize, String> {
+    let threads = text.parse().ok().filter(|threads| *threads <= THREADS_MAX);
+    threads.ok_or_else(|| format!("write a number up to {THREADS_MAX}"))
+}
+
+/// A height, or a block's hash.
+pub(super) fn block_name(text: &str) -> Result<BlockName, String> {
+    if let Ok(height) = text.parse() {
+        return Ok(BlockName::Height(height));
+    }
+    let hash = text.parse().map(BlockName::Hash);
+    hash.map_err(|_| "write a height like 12 or a block's 64 hex digits".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -125,6 +161,8 @@ mod tests {
             for text in [text, number] {
                 let _ = (difficulty(&text), duration(&text), spacing_s(&text), max_wait(&text));
                 let _ = (pause(&text), coin(&text), retarget(&text));
+                let _ = (node_name(&text), bootstrap(&text), mining_threads(&text));
+                let _ = block_name(&text);
             }
         }
 

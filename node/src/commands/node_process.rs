@@ -6,7 +6,6 @@
 mod address_file;
 
 use std::io::{self, Write};
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +23,9 @@ use crate::devnet::report::{Line, NodeReady};
 use crate::devnet::terminal::{Style, Terminal};
 use crate::machine::Machine;
 use crate::operator::{self, OperatorDesk, Role};
-use crate::runtime::{FORWARDED_MAX, Handle, Node, NodeConfig, NumberedReport, StorePlace};
+use crate::runtime::{
+    FORWARDED_MAX, Handle, Node, NodeConfig, NumberedReport, StartError, StorePlace,
+};
 use address_file::AddressFile;
 
 /// How often signals, the wish to stop and the end of the node are looked at.
@@ -76,7 +77,7 @@ impl NodeProcess {
         ready.address = node.address;
         ready.height = node.handle.ask_blocking(|machine| machine.tip().height).unwrap_or(0);
         let about = operator::About { name: name.clone(), role, directory: directory.clone() };
-        let desk = OperatorDesk::open(about, &node, asked)?;
+        let desk = OperatorDesk::open(about, &node, asked).map_err(StartError::Operator)?;
         let later = node.reports.resubscribe();
         let reports = std::mem::replace(&mut node.reports, later);
         let show = Show::start(name, json, &ready, reports)?;
@@ -225,4 +226,3 @@ fn print_all(
         }
     }
 }
-

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 
 use chain::key::OutputKey;
 
@@ -11,8 +12,9 @@ use super::agreement::Standing;
 use super::plan::{MinerPlan, Plan};
 use crate::machine::mining::MiningPolicy;
 use crate::machine::{Machine, MachineConfig};
+use crate::operator::{About, OperatorDesk, Role};
 use crate::runtime::{
-    MiningConfig, Node, NodeConfig, NodeFailure, PanicPolicy, StartError, StorePlace,
+    FORWARDED_MAX, MiningConfig, Node, NodeConfig, NodeFailure, PanicPolicy, StartError, StorePlace,
 };
 
 /// Name of the node that hands out the spec and mines nothing.
@@ -28,6 +30,8 @@ pub(super) struct RunningNode {
     pub threads: usize,
     /// The node itself.
     pub node: Node,
+    /// Answers whoever runs the devnet.
+    desk: OperatorDesk,
 }
 
 /// All nodes, the bootstrap node first.
@@ -122,10 +126,11 @@ impl RunningNetwork {
     pub(super) fn stop(self) -> Result<Vec<(String, PathBuf)>, NodeEndedError> {
         let mut stopped = Vec::new();
         let mut failure = None;
-        for RunningNode { name, directory, node, .. } in self.nodes {
+        for RunningNode { name, directory, node, desk, .. } in self.nodes {
             if let Err(source) = node.stop() {
                 failure.get_or_insert(NodeEndedError { name: name.clone(), source });
             }
+            desk.close();
             stopped.push((name, directory));
         }
         failure.map_or(Ok(stopped), Err)
@@ -150,6 +155,7 @@ fn start_node(
     let name = miner.map_or(BOOTSTRAP, |miner| &miner.name).to_owned();
     let directory = root.join(&name);
     let refused = |source| NodeStartError { name: name.clone(), source };
+    let (ask, asked) = sync_channel(FORWARDED_MAX);
     let config = NodeConfig {
         machine: MachineConfig {
             name: name.clone(),
@@ -175,9 +181,13 @@ fn start_node(
         verify_threads: NonZeroUsize::MIN,
         on_panic: PanicPolicy::Surface,
         directory: None,
-        operator: None,
+        operator: Some(ask),
     };
     let node = Node::start_resting(config).map_err(refused)?;
     let threads = miner.map_or(0, |miner| miner.threads.get());
-    Ok(RunningNode { name, directory, threads, node })
+    let role = if miner.is_some() { Role::Miner } else { Role::Bootstrap };
+    let about = About { name: name.clone(), role, directory: directory.clone() };
+    let desk = OperatorDesk::open(about, &node, asked)
+        .map_err(|error| refused(StartError::Operator(error)))?;
+    Ok(RunningNode { name, directory, threads, node, desk })
 }

@@ -199,7 +199,9 @@ impl<W: Write> Terminal<W> {
     fn node_welcome(&self, ready: &NodeReady) -> String {
         let mining = match (ready.threads, ready.kernel) {
             (1, Some(kernel)) => format!("mines with 1 thread, kernel {kernel}"),
-            (threads @ 2.., Some(kernel)) => format!("mines with {threads} threads, kernel {kernel}"),
+            (threads @ 2.., Some(kernel)) => {
+                format!("mines with {threads} threads, kernel {kernel}")
+            }
             _ => "does not mine".to_owned(),
         };
         let name = self.paint(Color::Bold, &ready.name);

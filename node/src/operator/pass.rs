@@ -106,14 +106,22 @@ pub fn reachable(address: SocketAddr) -> SocketAddr {
 
 /// The folders two levels below `root` that hold a pass, sorted.
 pub fn directories_below(root: &Path) -> Vec<PathBuf> {
-    let below = |folder: &Path| -> Vec<PathBuf> {
-        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-        entries.take(FOLDERS_MAX).map(|entry| entry.path()).collect()
-    };
-    let nodes = below(root).into_iter().flat_map(|network| below(&network)).take(FOLDERS_MAX);
-    let mut found: Vec<PathBuf> = nodes.filter(|node| node.join(FILE).is_file()).collect();
-    found.sort();
-    found
+    let networks = folders_in(root).into_iter();
+    networks.flat_map(|network| directories_in(&network)).take(FOLDERS_MAX).collect()
+}
+
+/// The folders in `network` that hold a pass, sorted.
+pub fn directories_in(network: &Path) -> Vec<PathBuf> {
+    let mut nodes = folders_in(network);
+    nodes.retain(|node| node.join(FILE).is_file());
+    nodes
+}
+
+fn folders_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries.take(FOLDERS_MAX).map(|entry| entry.path()).collect();
+    paths.sort();
+    paths
 }
 
 #[cfg(unix)]

@@ -26,9 +26,8 @@ const BLOCKS_MAX: u32 = 20_000;
 /// # Errors
 /// A sentence: it is unknown, or the node has no time.
 pub(super) fn find(handle: &Handle, txid: Txid) -> Result<Value, String> {
-    let at_once = ask(handle, move |machine| {
-        pending(machine, txid).or_else(|| unspent(machine, txid))
-    })?;
+    let at_once =
+        ask(handle, move |machine| pending(machine, txid).or_else(|| unspent(machine, txid)))?;
     if let Some(found) = at_once {
         return Ok(found);
     }

@@ -1,0 +1,198 @@
+//! `lode miner`: a node that joins a network, mines in it, and lives through anything.
+
+mod registration;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use chain::address::{Address, AddressError};
+use chain::genesis::Network;
+use chain::key::OutputKey;
+use engine::Kernel;
+use wallet::data_directory::data_home;
+use wallet::joining::{DEFAULT_BOOTSTRAP, JoinError, JoinNews, JoinOrder, Joined, join, resolve};
+use wallet::keystore::payout_key;
+
+use super::node_process::{NodeProcess, ProcessOrder};
+use super::{Exit, UsageError, note};
+use crate::cli::MinerOptions;
+use crate::devnet::interrupt::Interrupt;
+use crate::machine::MachineConfig;
+use crate::machine::mining::MiningPolicy;
+use crate::operator::Role;
+use crate::runtime::{MiningConfig, NodeConfig, PanicPolicy, StorePlace};
+use registration::Registration;
+
+/// How often a wait looks whether somebody wants the program to end.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// The payout address is of no use here.
+#[derive(Debug, thiserror::Error)]
+#[error("--payout: {source}; give an address of this network, or leave it out")]
+pub(super) struct PayoutError {
+    /// What is wrong with it.
+    pub source: AddressError,
+}
+
+/// Joins the network and mines until it is told to stop.
+///
+/// # Errors
+/// A [`JoinError`], [`PayoutError`], or why the node did not start or did not go on.
+pub(super) fn run(options: &MinerOptions) -> anyhow::Result<Exit> {
+    if options.difficulty.is_some() {
+        let advice = "the network's difficulty is set at `lode bootstrap`, not at a miner";
+        return Err(UsageError(advice.to_owned()).into());
+    }
+    let interrupt = Interrupt::listen()?;
+    let bootstraps = bootstraps(options);
+    let joined = match join_network(options, &bootstraps, &interrupt) {
+        Err(JoinError::Interrupted) => return Ok(Exit::Ok),
+        joined => joined?,
+    };
+    let Joined { network, directory, .. } = joined;
+    note(&format!("network {}", network.genesis_hash()));
+    let config = node_config(options, &network, &directory)?;
+    let role = if config.mining.is_some() { Role::Miner } else { Role::Relay };
+    let order = ProcessOrder { config, directory, role, json: options.json };
+    let process = NodeProcess::start(order, interrupt)?;
+    let port = process.node.address.port();
+    let registration =
+        Registration::start(&bootstraps, &options.name, port, &network, &process.handle())?;
+    process.run(|| registration.stop())
+}
+
+/// The bootstrap nodes to ask; none with `--peer` and without a word about them.
+fn bootstraps(options: &MinerOptions) -> Vec<String> {
+    if !options.bootstrap.is_empty() {
+        options.bootstrap.clone()
+    } else if options.peer.is_empty() {
+        vec![DEFAULT_BOOTSTRAP.to_owned()]
+    } else {
+        Vec::new()
+    }
+}
+
+fn join_network(
+    options: &MinerOptions,
+    bootstraps: &[String],
+    interrupt: &Interrupt,
+) -> Result<Joined, JoinError> {
+    let mut order = JoinOrder {
+        name: options.name.clone(),
+        bootstraps: bootstraps.to_vec(),
+        home: home(options.data_dir.as_deref())?,
+        data_dir: options.data_dir.clone(),
+        genesis: options.genesis,
+    };
+    let mut pause = |time| pause(time, interrupt);
+    match join(&order, &mut tell, &mut pause) {
+        // Fixed peers alone cannot say which network this is.
+        Err(JoinError::NothingPinned { .. }) if bootstraps.is_empty() => {
+            order.bootstraps = vec![DEFAULT_BOOTSTRAP.to_owned()];
+            join(&order, &mut tell, &mut pause)
+        }
+        joined => joined,
+    }
+}
+
+/// The place for data; of no interest when the directory itself is named.
+fn home(data_dir: Option<&Path>) -> Result<PathBuf, JoinError> {
+    if data_dir.is_some() {
+        return Ok(PathBuf::new());
+    }
+    Ok(data_home()?)
+}
+
+fn tell(news: JoinNews) {
+    match news {
+        JoinNews::Waiting { bootstraps } => {
+            note(&format!("waiting for the bootstrap node at {bootstraps}"));
+        }
+        JoinNews::WithoutBootstrap { bootstraps, directory } => note(&format!(
+            "no bootstrap node answers at {bootstraps}: going on with {}",
+            directory.display()
+        )),
+    }
+}
+
+fn pause(time: Duration, interrupt: &Interrupt) -> ControlFlow<()> {
+    let end = Instant::now() + time;
+    while Instant::now() < end {
+        if interrupt.reason().is_some() {
+            return ControlFlow::Break(());
+        }
+        thread::sleep(LOOK_INTERVAL.min(time));
+    }
+    ControlFlow::Continue(())
+}
+
+fn node_config(
+    options: &MinerOptions,
+    network: &Arc<Network>,
+    directory: &Path,
+) -> anyhow::Result<NodeConfig> {
+    let threads = options.threads.unwrap_or_else(|| engine::default_threads().get());
+    let mining = NonZeroUsize::new(threads).map(|threads| {
+        let kernel = options.kernel.unwrap_or_else(Kernel::best);
+        MiningConfig { threads, kernel }
+    });
+    let payout = match mining {
+        Some(_) => payout(options, network, directory)?,
+        None => OutputKey([0; 32]),
+    };
+    let mut peers = Vec::new();
+    for peer in &options.peer {
+        let resolved = resolve(peer)
+            .map_err(|error| UsageError(format!("--peer {peer}: {error}; write HOST:PORT")))?;
+        peers.extend(resolved);
+    }
+    Ok(NodeConfig {
+        machine: MachineConfig {
+            name: options.name.clone(),
+            listen_port: 0,
+            peers,
+            known: Vec::new(),
+            mining: MiningPolicy {
+                enabled: mining.is_some(),
+                min_txs: options.min_txs,
+                max_wait: options.max_wait,
+                payout,
+            },
+            seed: rand::random(),
+            directory: false,
+        },
+        network: Arc::clone(network),
+        store: StorePlace::Directory(directory.to_owned()),
+        listen: listen(options),
+        mining,
+        verify_threads: NonZeroUsize::MIN,
+        on_panic: PanicPolicy::ExitProcess,
+        directory: None,
+        operator: None,
+    })
+}
+
+/// A port alone is this computer's own.
+fn listen(options: &MinerOptions) -> SocketAddr {
+    let port = options.port.unwrap_or(0);
+    options.listen.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+}
+
+/// The address that was given, or the wallet of the same name.
+fn payout(
+    options: &MinerOptions,
+    network: &Network,
+    directory: &Path,
+) -> anyhow::Result<OutputKey> {
+    match &options.payout {
+        Some(address) => Address::parse(address, &network.spec.address_prefix)
+            .map(|address| address.key)
+            .map_err(|source| PayoutError { source }.into()),
+        None => Ok(payout_key(directory, network)?),
+    }
+}

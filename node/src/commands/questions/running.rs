@@ -1,0 +1,136 @@
+//! The nodes that run on this computer, found by their passes.
+
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chain::genesis::Network;
+use wallet::data_directory::data_home;
+
+use super::Exit;
+use crate::data_directory::{PinError, pinned_network};
+use crate::devnet;
+use crate::operator::pass::{self, Pass};
+
+/// A node on this computer accepts at once, or it is not there.
+const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Nodes that an error names.
+const LISTED_MAX: usize = 12;
+
+/// A node that has left its pass.
+pub(super) struct Running {
+    /// Its network.
+    pub network: Arc<Network>,
+    /// How to ask it.
+    pub pass: Pass,
+}
+
+/// Why no node is asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FindError {
+    /// None has left a pass and accepts connections.
+    #[error("no node runs here that you may ask: start one, or say --data-dir DIR")]
+    None,
+    /// Not at this address.
+    #[error("no node that you may ask runs at {address}{}", listed(running))]
+    NotThere {
+        /// The address.
+        address: SocketAddr,
+        /// Those that run.
+        running: Vec<String>,
+    },
+    /// Not in this directory.
+    #[error("no node runs in {} ({source})", directory.display())]
+    NotInDirectory {
+        /// The directory.
+        directory: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Several.
+    #[error("several nodes run here, say which one with --node ADDR{}", listed(running))]
+    Several {
+        /// Those that run.
+        running: Vec<String>,
+    },
+    /// The spec of its directory.
+    #[error(transparent)]
+    Pin(#[from] PinError),
+}
+
+/// How the program ends by it.
+pub(super) fn exit_of(error: &FindError) -> Exit {
+    match error {
+        FindError::Several { .. } => Exit::Usage,
+        FindError::Pin(_) => Exit::Directory,
+        _ => Exit::Unreachable,
+    }
+}
+
+fn listed(running: &[String]) -> String {
+    if running.is_empty() {
+        return String::new();
+    }
+    let more = if running.len() > LISTED_MAX { ", ..." } else { "" };
+    format!(": {}{more}", running[..running.len().min(LISTED_MAX)].join(", "))
+}
+
+/// The node at `address`, the one in `directory`, or the only one.
+///
+/// # Errors
+/// [`FindError`].
+pub(super) fn find(
+    address: Option<SocketAddr>,
+    directory: Option<&Path>,
+) -> Result<Running, FindError> {
+    if let Some(directory) = directory {
+        let pass = Pass::read(directory).map_err(|source| FindError::NotInDirectory {
+            directory: directory.to_owned(),
+            source,
+        })?;
+        return open(directory, pass);
+    }
+    let mut running = running();
+    if let Some(address) = address {
+        let wanted = pass::reachable(address);
+        let Some(at) = running.iter().position(|(_, pass)| pass.address == wanted) else {
+            return Err(FindError::NotThere { address, running: names(&running) });
+        };
+        let (directory, pass) = running.swap_remove(at);
+        return open(&directory, pass);
+    }
+    if running.len() > 1 {
+        return Err(FindError::Several { running: names(&running) });
+    }
+    let (directory, pass) = running.pop().ok_or(FindError::None)?;
+    open(&directory, pass)
+}
+
+/// All nodes with a pass that accept connections: one that was killed leaves its pass behind.
+fn running() -> Vec<(PathBuf, Pass)> {
+    let mut directories = Vec::new();
+    if let Ok(home) = data_home() {
+        directories.extend(crate::operator::directories(&home));
+    }
+    directories.extend(devnet::temporary_directories());
+    let passes = directories.into_iter().filter_map(|directory| {
+        let pass = Pass::read(&directory).ok()?;
+        Some((directory, pass))
+    });
+    passes.filter(|(_, pass)| accepts(pass.address)).collect()
+}
+
+fn accepts(address: SocketAddr) -> bool {
+    TcpStream::connect_timeout(&address, PROBE_TIMEOUT).is_ok()
+}
+
+fn names(running: &[(PathBuf, Pass)]) -> Vec<String> {
+    running.iter().map(|(_, pass)| format!("{} at {}", pass.name, pass.address)).collect()
+}
+
+fn open(directory: &Path, pass: Pass) -> Result<Running, FindError> {
+    Ok(Running { network: Arc::new(pinned_network(directory)?), pass })
+}
