@@ -12,6 +12,8 @@ use chain::wire::operator::BlockName;
 use clap::{Args, Parser, Subcommand};
 use engine::Kernel;
 
+use crate::commands::WalletOptions;
+
 mod parse;
 
 use parse::{
@@ -35,6 +37,8 @@ pub enum Command {
     Devnet(Box<DevnetOptions>),
     /// Join a network as a node that mines
     Miner(Box<MinerOptions>),
+    /// Pay, be paid and look, in a shell or with single commands
+    Wallet(Box<WalletOptions>),
     /// Show how a running node is
     Status(AskOptions),
     /// Show who is connected to a running node

@@ -8,18 +8,21 @@ mod node_process;
 mod questions;
 mod verify;
 mod version;
+mod wallet;
+
+pub use ::wallet::cli::WalletOptions;
 
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use ::wallet::joining::JoinError;
+use ::wallet::keystore::KeystoreError;
 use chain::address::AddressError;
 use chain::genesis::Network;
 use chain::spec::{ChainSpec, SpecError};
 use clap::Parser;
-use wallet::joining::JoinError;
-use wallet::keystore::KeystoreError;
 
 use crate::cli::{Cli, Command, DevnetOptions};
 use crate::data_directory::PinError;
@@ -119,6 +122,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         None => print(START_HELP).map(|()| Exit::Ok),
         Some(Command::Devnet(options)) => devnet(&options),
         Some(Command::Miner(options)) => miner::run(&options),
+        Some(Command::Wallet(options)) => wallet::run(&options),
         Some(Command::Status(options)) => questions::status(&options),
         Some(Command::Peers(options)) => questions::peers(&options),
         Some(Command::Mempool(options)) => questions::mempool(&options),
@@ -150,6 +154,7 @@ fn exit_of(error: &anyhow::Error) -> Exit {
             cause.downcast_ref().map(exit_of_keystore),
             cause.downcast_ref().map(exit_of_payout),
             cause.downcast_ref().map(questions::exit_of),
+            cause.downcast_ref().map(wallet::exit_of),
             cause.downcast_ref::<SpecError>().map(|_| Exit::Usage),
             cause.downcast_ref::<UsageError>().map(|_| Exit::Usage),
         ];

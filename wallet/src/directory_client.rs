@@ -9,12 +9,15 @@ use chain::key::OutputKey;
 use chain::spec::ChainSpec;
 use chain::wire::Message;
 use chain::wire::directory::{
-    AskFaucet, DirectoryMessage, FaucetOutcome, GetName, MINERS_MAX, MinerEntry, NameOutcome,
-    NameRecord, PutName, Register, RegisterOutcome,
+    AskFaucet, DirectoryMessage, FaucetOutcome, GetName, GetNames, MINERS_MAX, MinerEntry,
+    NameOutcome, NameRecord, PutName, Register, RegisterOutcome,
 };
 use chain::wire::hello::Role;
 
 use crate::node_client::{ClientError, NodeClient, Timeouts};
+
+/// Most names that are taken from one directory.
+pub const LISTED_NAMES_MAX: usize = 4096;
 
 /// A connection to a bootstrap node, after the handshake.
 ///
@@ -111,6 +114,39 @@ impl DirectoryClient {
             _ => None,
         })?;
         record.map(|record| self.checked(name, record)).transpose()
+    }
+
+    /// The names that somebody has, in the order of their lower-case bytes;
+    /// [`LISTED_NAMES_MAX`] of them at most.
+    ///
+    /// # Errors
+    /// [`ClientError`], also for pages that do not follow each other.
+    pub fn names(&mut self) -> Result<Vec<String>, ClientError> {
+        let mut all: Vec<String> = Vec::new();
+        while all.len() < LISTED_NAMES_MAX {
+            let request = self.client.next_request();
+            let after = all.last().cloned().unwrap_or_default();
+            let question = DirectoryMessage::GetNames(GetNames { request, after });
+            let page = self.client.ask(Message::Directory(question), |message| match message {
+                Message::Directory(DirectoryMessage::Names(answer))
+                    if answer.request == request =>
+                {
+                    Some(answer)
+                }
+                _ => None,
+            })?;
+            let is_empty = page.names.is_empty();
+            all.extend(page.names);
+            let lower = all.iter().map(|name| name.to_ascii_lowercase());
+            if !lower.is_sorted_by(|before, after| before < after) {
+                return Err(ClientError::Protocol("a page of names that does not follow".into()));
+            }
+            if !page.more || is_empty {
+                break;
+            }
+        }
+        all.truncate(LISTED_NAMES_MAX);
+        Ok(all)
     }
 
     /// Hands in a record: a new name, or a newer record of one that the same key holds.

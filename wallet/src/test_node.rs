@@ -143,6 +143,7 @@ fn answer(question: WalletMessage, state: &mut NodeState) -> Option<WalletMessag
             tip: tip.hash,
             height: tip.height,
             fee_rate_min: 1000,
+            pending_changes: state.chain.pending.len() as u64,
         }),
         WalletMessage::GetHistory(question) => {
             let mut entries = state.chain.history(&question.key);

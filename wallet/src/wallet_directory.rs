@@ -86,6 +86,11 @@ impl WalletDirectory {
         self.path.join("contacts.json")
     }
 
+    /// The signed record of the wallet's name.
+    pub fn name_record(&self) -> PathBuf {
+        self.path.join("name.json")
+    }
+
     /// The remembered miners.
     pub fn miners(&self) -> PathBuf {
         self.path.join("miners.json")

@@ -18,6 +18,9 @@ pub const SPEC_BYTES_MAX: u32 = 1024 * 1024;
 /// Longest name of a [`NameRecord`].
 pub const NAME_BYTES_MAX: usize = 32;
 
+/// Most names in a [`Names`].
+pub const NAMES_MAX: usize = 256;
+
 /// A miner that is listed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MinerEntry {
@@ -140,6 +143,27 @@ pub struct Named {
     pub record: Option<NameRecord>,
 }
 
+/// Asks for the names that somebody has, a page of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GetNames {
+    /// Repeated in the answer.
+    pub request: u32,
+    /// Names up to this one, in the order of [`Names::names`], are left out; empty for the first
+    /// page.
+    pub after: String,
+}
+
+/// Answers [`GetNames`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Names {
+    /// The request.
+    pub request: u32,
+    /// At most [`NAMES_MAX`] names as typed, rising in the order of their lower-case bytes.
+    pub names: Vec<String>,
+    /// More names follow; ask again from behind the last one.
+    pub more: bool,
+}
+
 /// Asks for a name, or changes the record of one that the same key holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PutName {
@@ -220,6 +244,12 @@ fn miners_are_sound(miners: &[MinerEntry]) -> Result<(), String> {
     miners.iter().try_for_each(|miner| check_node_name(&miner.name))
 }
 
+fn names_are_sound(names: &Names) -> Result<(), String> {
+    at_most(NAMES_MAX, names.names.len(), "names")?;
+    let bad = names.names.iter().find(|name| !is_name(name));
+    bad.map_or(Ok(()), |name| Err(format!("{name:?} is no name")))
+}
+
 conversation! {
     /// What anybody and the bootstrap node say to each other.
     DirectoryMessage {
@@ -247,5 +277,9 @@ conversation! {
         138 AskFaucet(AskFaucet) <= 64;
         /// What it did.
         139 FaucetAnswer(FaucetAnswer) <= 64;
+        /// Asks for the names that somebody has.
+        140 GetNames(GetNames) <= 64;
+        /// A page of them.
+        141 Names(Names) <= NAMES_MAX as u32 * 33 + 16, if names_are_sound;
     }
 }

@@ -11,8 +11,8 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 
 use super::directory::{
-    AskFaucet, FaucetAnswer, FaucetOutcome, GetName, MinerEntry, NameOutcome, NamePut, NameRecord,
-    Named, PutName, Register, RegisterOutcome, Registered,
+    AskFaucet, FaucetAnswer, FaucetOutcome, GetName, GetNames, MinerEntry, NameOutcome, NamePut,
+    NameRecord, Named, Names, PutName, Register, RegisterOutcome, Registered,
 };
 use super::frame::{FRAME_HEADER_BYTES, FrameError, FrameHeader, Phase};
 use super::hello::{NetworkIdentity, Role};
@@ -150,9 +150,12 @@ fn any_wallet_message() -> impl Strategy<Value = Message> {
         (any::<u32>(), pending)
             .prop_map(|(request, transactions)| W::Pending(Pending { request, transactions })),
         any::<u32>().prop_map(W::GetTip),
-        any::<(u32, [u8; 32], u32, u64)>().prop_map(|(request, tip, height, fee_rate_min)| {
-            W::Tip(Tip { request, tip: BlockHash(tip), height, fee_rate_min })
-        }),
+        any::<(u32, [u8; 32], u32, u64, u64)>().prop_map(
+            |(request, tip, height, fee_rate_min, pending_changes)| {
+                let tip = BlockHash(tip);
+                W::Tip(Tip { request, tip, height, fee_rate_min, pending_changes })
+            }
+        ),
     ]
     .prop_map(Message::Wallet)
 }
@@ -183,6 +186,10 @@ fn any_directory_message() -> impl Strategy<Value = Message> {
             .prop_map(|(request, key)| D::AskFaucet(AskFaucet { request, key: OutputKey(key) })),
         (request(), any_faucet_outcome())
             .prop_map(|(request, outcome)| D::FaucetAnswer(FaucetAnswer { request, outcome })),
+        (request(), "[a-zA-Z0-9_-]{0,32}")
+            .prop_map(|(request, after)| D::GetNames(GetNames { request, after })),
+        (request(), vec("[a-zA-Z0-9_-]{1,32}", 0..4), any::<bool>())
+            .prop_map(|(request, names, more)| D::Names(Names { request, names, more })),
     ]
     .prop_map(Message::Directory)
 }

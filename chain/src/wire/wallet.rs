@@ -149,6 +149,9 @@ pub struct Tip {
     pub height: u32,
     /// Least fee the node takes now, in units per 1000 bytes.
     pub fee_rate_min: u64,
+    /// Rises whenever what is pending at this node changes, so that a wallet that saw the same
+    /// number and tip before need not ask for more. It starts anew with the node.
+    pub pending_changes: u64,
 }
 
 fn entries_are_few(history: &History) -> Result<(), String> {

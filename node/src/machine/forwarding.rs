@@ -26,6 +26,7 @@ impl Machine {
             DirectoryMessage::GetMiners(())
             | DirectoryMessage::Register(_)
             | DirectoryMessage::GetName(_)
+            | DirectoryMessage::GetNames(_)
             | DirectoryMessage::PutName(_)
             | DirectoryMessage::AskFaucet(_)
                 if self.config.directory && !is_nameless =>

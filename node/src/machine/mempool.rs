@@ -127,6 +127,8 @@ pub struct Mempool {
     /// Sum of the entries' estimates.
     heap_bytes: usize,
     next_arrival: u64,
+    /// Counts every arrival and every removal.
+    changes: u64,
     /// Units per 1000 bytes; raised above what a full pool evicted, see [`Mempool::fee_rate_min`].
     fee_rate_min: u64,
 }
@@ -145,6 +147,7 @@ impl Mempool {
             by_keep: BTreeSet::new(),
             heap_bytes: 0,
             next_arrival: 0,
+            changes: 0,
             fee_rate_min: FEE_RATE_FLOOR,
         }
     }
@@ -220,6 +223,12 @@ impl Mempool {
     /// above what it evicted; every block halves it again, down to [`FEE_RATE_FLOOR`].
     pub fn fee_rate_min(&self) -> u64 {
         self.fee_rate_min
+    }
+
+    /// Rises with every arrival and every removal, so that who saw a number need not look again
+    /// until it is another.
+    pub fn changes(&self) -> u64 {
+        self.changes
     }
 
     pub(super) fn get(&self, arrival: u64) -> Option<&Pending> {

@@ -37,6 +37,7 @@ impl Machine {
                 tip: self.ledger.tip().hash,
                 height: self.ledger.tip().height,
                 fee_rate_min: self.mempool.fee_rate_min(),
+                pending_changes: self.mempool.changes(),
             }),
             WalletMessage::Submitted(_)
             | WalletMessage::History(_)

@@ -135,6 +135,7 @@ fn a_frame_that_ends_in_its_middle_is_a_closed_connection() {
         tip: BlockHash::ZERO,
         height: 0,
         fee_rate_min: 0,
+        pending_changes: 0,
     }));
     let whole = whole.to_frame().to_bytes();
     for length in [0, 3, 9, 10, whole.len() - 1] {
@@ -158,7 +159,8 @@ fn an_answer_that_comes_too_late_is_not_taken_for_the_next_one() {
         shake_hands(&mut stream, &spoken);
         let mut requests = Vec::new();
         let tip = |request, height| {
-            let tip = Tip { request, tip: BlockHash::ZERO, height, fee_rate_min: 0 };
+            let tip = BlockHash::ZERO;
+            let tip = Tip { request, tip, height, fee_rate_min: 0, pending_changes: 0 };
             Message::Wallet(WalletMessage::Tip(tip))
         };
         while let Some(Message::Wallet(WalletMessage::GetTip(request))) =

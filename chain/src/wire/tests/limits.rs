@@ -1,6 +1,6 @@
 //! What frames may claim, and that the largest honest messages are within it.
 
-use super::super::directory::{MINERS_MAX, NAME_BYTES_MAX, SPEC_BYTES_MAX};
+use super::super::directory::{MINERS_MAX, NAME_BYTES_MAX, NAMES_MAX, SPEC_BYTES_MAX};
 use super::super::frame::HANDSHAKE_PAYLOAD_BYTES_MAX;
 use super::super::hello::NODE_NAME_BYTES_MAX;
 use super::super::peer::{
@@ -165,7 +165,13 @@ fn the_largest_messages_of_wallets_fit() {
         W::Pending(Pending { request, transactions: vec![string(tx_bytes)] }),
         W::Pending(Pending { request, transactions: vec![string(TRANSFER_BYTES_MIN); 26_800] }),
         W::GetTip(u32::MAX),
-        W::Tip(Tip { request, tip, height: u32::MAX, fee_rate_min: u64::MAX }),
+        W::Tip(Tip {
+            request,
+            tip,
+            height: u32::MAX,
+            fee_rate_min: u64::MAX,
+            pending_changes: u64::MAX,
+        }),
     ] {
         fits(Message::Wallet(message));
     }
@@ -198,7 +204,9 @@ fn the_largest_messages_of_the_directory_fit() {
     for message in [
         D::Register(Register { request, name: name.clone(), port: u16::MAX }),
         D::Registered(Registered { request, outcome: unreachable }),
-        D::GetName(GetName { request, name }),
+        D::GetName(GetName { request, name: name.clone() }),
+        D::GetNames(GetNames { request, after: name.clone() }),
+        D::Names(Names { request, names: vec![name; NAMES_MAX], more: true }),
         D::Named(Named { request, record: Some(record.clone()) }),
         D::PutName(PutName { request, record: record.clone() }),
         D::NamePut(NamePut { request, outcome: NameOutcome::Taken(record) }),

@@ -98,12 +98,14 @@ impl Mempool {
         self.by_keep.insert(entry.keep_order());
         let changed = entry.parents.iter().copied().chain([arrival]).collect();
         self.entries.insert(arrival, entry);
+        self.changes += 1;
         self.refresh_keep_rates(changed);
     }
 
     /// Takes out of every index. Its children stay; the caller says whether they may.
     pub(super) fn remove(&mut self, arrival: u64) -> Option<Pending> {
         let entry = self.entries.remove(&arrival)?;
+        self.changes += 1;
         for parent in &entry.parents {
             if let Some(parent) = self.entries.get_mut(parent) {
                 parent.children.remove(&arrival);

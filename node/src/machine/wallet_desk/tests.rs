@@ -123,8 +123,13 @@ fn the_tip_and_what_is_pending_are_told() {
     };
     assert_eq!((told.request, told.tip, told.height), (3, tip, 2));
     assert!(told.fee_rate_min > 0);
+    let before = told.pending_changes;
     let payment = forge.payment(0);
     submit(&mut rig, wallet, payment_bytes(&payment));
+    let WalletMessage::Tip(told) = rig.ask(wallet, WalletMessage::GetTip(4)) else {
+        panic!("no tip");
+    };
+    assert!(told.pending_changes > before);
     for (key, count) in [(payment.outputs[1].key, 1), (OutputKey([9; 32]), 0)] {
         let ask = WalletMessage::GetPending(GetPending { request: 5, key });
         let WalletMessage::Pending(pending) = rig.ask(wallet, ask) else {

@@ -1,0 +1,237 @@
+//! The commands of a wallet: what each does, and which error ends the program how.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use serde::Serialize;
+
+use crate::background::Gone;
+use crate::cli::{Cli, WalletCommand, WalletOptions};
+use crate::contacts::ContactsError;
+use crate::data_directory::PinError;
+use crate::joining::JoinError;
+use crate::keystore::KeystoreError;
+use crate::passphrase::PassphraseError;
+use crate::payment::PaymentError;
+use crate::seed::SeedError;
+use crate::session::{PayError, ReceiverError, SessionError, UnlockError};
+use crate::shell;
+use crate::wallet_directory::DirectoryError;
+use opening::Patience;
+
+pub(crate) mod balance;
+pub(crate) mod coins;
+pub(crate) mod contacts;
+pub(crate) mod history;
+pub(crate) mod miners;
+pub(crate) mod opening;
+pub(crate) mod receive;
+pub(crate) mod send;
+pub(crate) mod waiting;
+pub(crate) mod words;
+
+#[cfg(test)]
+mod tests;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The command line makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// Nobody answers.
+    #[error("{0}")]
+    Unreachable(String),
+    /// A rule or a miner refuses it.
+    #[error("{0}")]
+    Refused(String),
+    /// No network was joined.
+    #[error(transparent)]
+    Join(#[from] JoinError),
+    /// The wallet's directory.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// The wallet's key.
+    #[error(transparent)]
+    Key(#[from] KeystoreError),
+    /// The passphrase.
+    #[error(transparent)]
+    Passphrase(#[from] PassphraseError),
+    /// The key or its passphrase.
+    #[error(transparent)]
+    Unlock(#[from] UnlockError),
+    /// The wallet's files.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// Who is to be paid.
+    #[error(transparent)]
+    Receiver(#[from] ReceiverError),
+    /// The payment.
+    #[error(transparent)]
+    Pay(#[from] PayError),
+    /// The contacts.
+    #[error(transparent)]
+    Contacts(#[from] ContactsError),
+    /// The recovery words.
+    #[error("these are not the words of a wallet: {0}")]
+    Words(#[from] SeedError),
+    /// The wallet's own thread.
+    #[error(transparent)]
+    Gone(#[from] Gone),
+    /// The terminal, or standard input or output.
+    #[error("cannot use the terminal: {0}")]
+    Terminal(#[from] io::Error),
+}
+
+impl CommandError {
+    /// The program's exit code: 1 other, 2 usage, 3 refused by a rule or funds, 4 unreachable, 5
+    /// directory locked or damaged, 6 passphrase, 7 wrong network, 130 Ctrl-C.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Gone(_) | Self::Terminal(_) => 1,
+            Self::Usage(_) | Self::Words(_) => 2,
+            Self::Refused(_) => 3,
+            Self::Unreachable(_) => 4,
+            Self::Directory(_) => 5,
+            Self::Passphrase(_) => 6,
+            Self::Join(error) => of_join(error),
+            Self::Key(error) => of_key(error),
+            Self::Unlock(UnlockError::Key(error)) => of_key(error),
+            Self::Unlock(UnlockError::Seed(_)) | Self::Session(_) => 5,
+            Self::Receiver(error) => of_receiver(error),
+            Self::Pay(error) => of_pay(error),
+            Self::Contacts(error) => of_contacts(error),
+        }
+    }
+}
+
+fn of_join(error: &JoinError) -> u8 {
+    match error {
+        JoinError::Name(_) | JoinError::Address { .. } | JoinError::NothingPinned { .. } => 2,
+        JoinError::NoBootstrapNode { .. } => 4,
+        JoinError::OtherSpec { .. } | JoinError::OtherGenesis { .. } => 7,
+        JoinError::Pin(PinError::OtherNetwork { .. }) => 7,
+        JoinError::Pin(_) | JoinError::Directory { .. } | JoinError::NoHome(_) => 5,
+        JoinError::Interrupted => 130,
+    }
+}
+
+fn of_key(error: &KeystoreError) -> u8 {
+    match error {
+        KeystoreError::WrongPassphrase | KeystoreError::PassphraseNeeded => 6,
+        KeystoreError::Exists { .. } => 3,
+        _ => 5,
+    }
+}
+
+fn of_receiver(error: &ReceiverError) -> u8 {
+    use chain::address::AddressError;
+    match error {
+        ReceiverError::Address { reason: AddressError::OtherNetwork { .. }, .. } => 7,
+        ReceiverError::Address { .. } => 2,
+        ReceiverError::Unknown { .. } | ReceiverError::KeyChanged { .. } => 3,
+        ReceiverError::DirectoryUnreachable { .. } => 4,
+    }
+}
+
+fn of_pay(error: &PayError) -> u8 {
+    match error {
+        PayError::Payment(PaymentError::Locked) => 6,
+        PayError::Payment(_) => 3,
+        PayError::NotSynced => 4,
+        PayError::Journal(_) => 5,
+        PayError::Contacts(error) => of_contacts(error),
+    }
+}
+
+fn of_contacts(error: &ContactsError) -> u8 {
+    match error {
+        ContactsError::Io { .. } | ContactsError::Damaged { .. } => 5,
+        ContactsError::NoName(_) => 2,
+        ContactsError::Unknown(_) | ContactsError::Other { .. } | ContactsError::Full => 3,
+    }
+}
+
+/// Runs the program `lode-wallet`.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { 2 } else { 0 };
+            // If nobody reads it, the code still tells.
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    match run(&cli.options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            note(&format!("lode-wallet: {error}"));
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Does what a wallet is told. Errors are the caller's to show.
+///
+/// # Errors
+/// [`CommandError`].
+pub fn run(options: &WalletOptions) -> Result<(), CommandError> {
+    let Some(command) = &options.command else {
+        return shell::run(options);
+    };
+    if options.auto {
+        let reason = "--auto pays until it is stopped: leave the command away";
+        return Err(CommandError::Usage(reason.to_owned()));
+    }
+    match command {
+        WalletCommand::Send(order) => send::run(options, order),
+        WalletCommand::Balance => balance::run(options),
+        WalletCommand::History => history::run(options),
+        WalletCommand::Receive => receive::run(options),
+        WalletCommand::Coins => coins::run(options),
+        WalletCommand::Contacts { change } => contacts::run(options, change.as_ref()),
+        WalletCommand::Miners => miners::run(options),
+        WalletCommand::Words => words::show_words(options),
+        WalletCommand::Restore => words::restore(options),
+        WalletCommand::Wait(order) => waiting::run(options, order),
+    }
+}
+
+/// What a command found out: text for people, an object for programs.
+pub(crate) trait Report: std::fmt::Display + Serialize {
+    /// The command's name in JSON.
+    const COMMAND: &'static str;
+}
+
+#[derive(Serialize)]
+struct Object<'a, R: Serialize> {
+    v: u32,
+    command: &'static str,
+    #[serde(flatten)]
+    report: &'a R,
+}
+
+/// Shows a report on standard output.
+pub(crate) fn show<R: Report>(options: &WalletOptions, report: &R) -> Result<(), CommandError> {
+    if options.json {
+        let object = Object { v: 1, command: R::COMMAND, report };
+        print_line(&serde_json::to_string(&object).map_err(io::Error::from)?)
+    } else {
+        print_line(&report.to_string())
+    }
+}
+
+/// Prints to standard output; a reader that went away is no error.
+pub(crate) fn print_line(text: &str) -> Result<(), CommandError> {
+    match writeln!(io::stdout(), "{}", text.trim_end_matches('\n')) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Tells progress on standard error; if nobody reads it, nobody misses it.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}

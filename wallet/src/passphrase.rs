@@ -1,0 +1,142 @@
+//! Where a passphrase comes from: the terminal or a file, never the command line.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, IsTerminal, Read};
+use std::path::PathBuf;
+
+use zeroize::Zeroizing;
+
+/// Longest passphrase, in bytes.
+const BYTES_MAX: u64 = 1024;
+
+/// Attempts to type the same new passphrase twice.
+const ATTEMPTS_MAX: u32 = 3;
+
+/// Where to take passphrases from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PassphraseSource {
+    /// Asked on the terminal, where there is one.
+    Terminal,
+    /// The first line of a file.
+    File(PathBuf),
+    /// The first line of standard input.
+    StandardInput,
+}
+
+/// Why there is no passphrase.
+#[derive(Debug, thiserror::Error)]
+pub enum PassphraseError {
+    /// The file cannot be read.
+    #[error("cannot read the passphrase from {place}: {source}")]
+    Io {
+        /// Where from.
+        place: String,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// Too long.
+    #[error("a passphrase has {BYTES_MAX} bytes at most")]
+    TooLong,
+    /// Two new ones that differ.
+    #[error("the two passphrases differ: nothing was created")]
+    Differ,
+    /// Nobody can be asked.
+    #[error("this wallet needs its passphrase: use a terminal, or --passphrase-file FILE")]
+    NobodyToAsk,
+}
+
+impl PassphraseSource {
+    /// What `--passphrase-file` says.
+    pub fn of_flag(flag: Option<&PathBuf>) -> Self {
+        match flag {
+            None => Self::Terminal,
+            Some(path) if path.as_os_str() == "-" => Self::StandardInput,
+            Some(path) => Self::File(path.clone()),
+        }
+    }
+
+    /// The passphrase of a wallet that exists.
+    ///
+    /// # Errors
+    /// [`PassphraseError`].
+    pub fn existing(&self, name: &str) -> Result<Zeroizing<String>, PassphraseError> {
+        match self {
+            Self::Terminal if !io::stdin().is_terminal() => Err(PassphraseError::NobodyToAsk),
+            Self::Terminal => type_in(&format!("Passphrase of {name}: ")),
+            Self::File(path) => {
+                let place = path.display().to_string();
+                let file = File::open(path)
+                    .map_err(|source| PassphraseError::Io { place: place.clone(), source })?;
+                first_line(BufReader::new(file), &place)
+            }
+            Self::StandardInput => first_line(io::stdin().lock(), "standard input"),
+        }
+    }
+
+    /// The passphrase of a wallet that is being created: typed twice, unless it is empty. `None`
+    /// when nobody can be asked.
+    ///
+    /// # Errors
+    /// [`PassphraseError`].
+    pub fn new_one(&self, name: &str) -> Result<Option<Zeroizing<String>>, PassphraseError> {
+        if *self != Self::Terminal {
+            return self.existing(name).map(Some);
+        }
+        if !io::stdin().is_terminal() {
+            return Ok(None);
+        }
+        for _ in 0..ATTEMPTS_MAX {
+            let first = type_in(&format!("New passphrase for {name} (Enter for none): "))?;
+            if first.is_empty() || type_in("The same again: ")? == first {
+                return Ok(Some(first));
+            }
+            eprintln!("The two differ.");
+        }
+        Err(PassphraseError::Differ)
+    }
+}
+
+fn type_in(prompt: &str) -> Result<Zeroizing<String>, PassphraseError> {
+    let typed = rpassword::prompt_password(prompt)
+        .map_err(|source| PassphraseError::Io { place: "the terminal".to_owned(), source })?;
+    let typed = Zeroizing::new(typed);
+    if typed.len() as u64 > BYTES_MAX {
+        return Err(PassphraseError::TooLong);
+    }
+    Ok(typed)
+}
+
+/// The first line without its end; what follows it stays unread.
+fn first_line(mut from: impl BufRead, place: &str) -> Result<Zeroizing<String>, PassphraseError> {
+    let mut line = Zeroizing::new(String::new());
+    let read = from.by_ref().take(BYTES_MAX + 2).read_line(&mut line);
+    read.map_err(|source| PassphraseError::Io { place: place.to_owned(), source })?;
+    let length = line.trim_end_matches(['\n', '\r']).len();
+    if length as u64 > BYTES_MAX {
+        return Err(PassphraseError::TooLong);
+    }
+    line.truncate(length);
+    Ok(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_gives_its_first_line_whatever_its_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("passphrase");
+        let source = PassphraseSource::of_flag(Some(&path));
+        let texts = [("secret", "secret"), ("a b \r\nrest\n", "a b "), ("\n", ""), ("", "")];
+        for (text, expected) in texts {
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(source.existing("Adam").unwrap().as_str(), expected);
+            assert_eq!(source.new_one("Adam").unwrap().unwrap().as_str(), expected);
+        }
+        std::fs::write(&path, "x".repeat(2000)).unwrap();
+        assert!(matches!(source.existing("Adam"), Err(PassphraseError::TooLong)));
+        std::fs::write(&path, b"\xff\xfe").unwrap();
+        assert!(matches!(source.existing("Adam"), Err(PassphraseError::Io { .. })));
+    }
+}

@@ -1,0 +1,176 @@
+//! Finding a miner, keeping the connection, and reading what changed.
+
+use std::time::{Duration, Instant};
+
+use chain::wire::directory::MinerEntry;
+use chain::wire::wallet::SubmitOutcome;
+
+use crate::directory_client::DirectoryClient;
+use crate::history::PaymentState;
+use crate::joining::resolve;
+use crate::miner_choice::order_of_trial;
+use crate::node_client::{ClientError, NodeClient};
+use crate::payment::SignedPayment;
+use crate::wallet::SyncError;
+
+use super::{Connected, News, Session, TIMEOUTS};
+
+/// Pause after the first search that found nobody; it doubles up to [`PAUSE_MAX`].
+pub(super) const PAUSE_MIN: Duration = Duration::from_millis(125);
+
+/// Longest pause between two searches: whoever starts is found within 2 s.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Miners that are tried in one search; each may take a second to not answer.
+const TRIALS_MAX: usize = 8;
+
+impl Session {
+    /// Takes any miner that answers when there is none and the time for a search has come.
+    pub(super) fn seek_miner(&mut self, now: Instant) {
+        if self.connected.is_some() || now < self.search.next {
+            return;
+        }
+        let listed = self.listed_miners();
+        let mut reason = match &listed {
+            Some(listed) if listed.is_empty() => "the directory lists none yet".to_owned(),
+            Some(_) => "none of those that are listed answers".to_owned(),
+            None if self.bootstraps.is_empty() => "no bootstrap node is named".to_owned(),
+            None => format!("no bootstrap node answers at {}", self.bootstraps.join(", ")),
+        };
+        let listed = listed.unwrap_or_default();
+        let mut order = order_of_trial(&listed, &mut self.rng);
+        let earlier = order_of_trial(self.remembered.miners(), &mut self.rng);
+        order.extend(earlier.into_iter().filter(|miner| !listed.contains(miner)));
+        for miner in order.into_iter().take(TRIALS_MAX) {
+            match NodeClient::connect(miner.address, &self.network, TIMEOUTS) {
+                Ok(client) => {
+                    self.adopt(client, miner);
+                    return;
+                }
+                Err(error @ ClientError::WrongNetwork { .. }) => reason = error.to_string(),
+                Err(_) => {}
+            }
+        }
+        if !std::mem::replace(&mut self.search.is_told, true) {
+            self.tell(News::Waiting { reason });
+        }
+        self.search.next = Instant::now() + self.search.pause;
+        self.search.pause = (self.search.pause * 2).min(PAUSE_MAX);
+    }
+
+    fn adopt(&mut self, client: NodeClient, miner: MinerEntry) {
+        let again = std::mem::replace(&mut self.search.was_connected, true);
+        self.tell(News::Connected { miner: miner.name.clone(), address: miner.address, again });
+        self.connected = Some(Connected { client, miner });
+        self.seen = None;
+        self.search.is_told = false;
+        self.search.pause = PAUSE_MIN;
+    }
+
+    /// The miners that are listed now; `None` when no directory answers. They are remembered.
+    pub fn listed_miners(&mut self) -> Option<Vec<MinerEntry>> {
+        let listed = self.ask_directory(|directory| directory.miners())?;
+        if let Err(error) = self.remembered.remember(&listed) {
+            self.tell(News::NotKept { what: format!("the list of miners ({error})") });
+        }
+        Some(listed)
+    }
+
+    /// Asks the first bootstrap node that answers.
+    pub(super) fn ask_directory<T>(
+        &self,
+        mut question: impl FnMut(&mut DirectoryClient) -> Result<T, ClientError>,
+    ) -> Option<T> {
+        let addresses = self.bootstraps.iter().flat_map(|written| resolve(written).ok());
+        addresses.flatten().find_map(|address| {
+            let mut directory = DirectoryClient::connect(address, &self.network, TIMEOUTS).ok()?;
+            question(&mut directory).ok()
+        })
+    }
+
+    /// Reads what changed and sends what waits. A miner that fails or lies is left.
+    pub(super) fn look(&mut self, now: Instant) {
+        let Some(mut connected) = self.connected.take() else {
+            return;
+        };
+        match self.look_at(&mut connected.client) {
+            Ok(()) => self.connected = Some(connected),
+            Err(error) => self.lose(&connected.miner, &error.to_string(), now),
+        }
+    }
+
+    pub(super) fn lose(&mut self, miner: &MinerEntry, reason: &str, now: Instant) {
+        self.tell(News::Lost { miner: miner.name.clone(), reason: reason.to_owned() });
+        self.connected = None;
+        self.seen = None;
+        self.search.next = now;
+    }
+
+    fn look_at(&mut self, client: &mut NodeClient) -> Result<(), SyncError> {
+        let tip = client.tip()?;
+        let now = (tip.tip, tip.pending_changes);
+        if self.seen == Some(now) {
+            return Ok(());
+        }
+        let same_tip = self.seen.is_some_and(|(seen, _)| seen == tip.tip);
+        let changes = match self.wallet.sync(client) {
+            Err(SyncError::TipMoves) => return Ok(()),
+            synced => synced?,
+        };
+        self.seen = Some(now);
+        // The first look brings the whole past, which is no news.
+        if std::mem::replace(&mut self.is_synced, true) {
+            self.tell_changes(changes);
+        }
+        if !same_tip {
+            self.resend(client)?;
+        }
+        Ok(())
+    }
+
+    /// Hands over every payment that waits, in the bytes it was signed in: the miner may be another
+    /// one, or its chain may have changed.
+    fn resend(&mut self, client: &mut NodeClient) -> Result<(), SyncError> {
+        let waiting: Vec<SignedPayment> = self
+            .wallet
+            .payments()
+            .filter(|(_, state)| *state == PaymentState::Pending)
+            .map(|(payment, _)| payment.clone())
+            .collect();
+        for payment in waiting {
+            let outcome = client.submit(&payment.transaction())?;
+            self.note_outcome(&payment, &outcome);
+        }
+        Ok(())
+    }
+
+    /// Keeps in mind, and tells where it is news, what became of a payment that was made before.
+    fn note_outcome(&mut self, payment: &SignedPayment, outcome: &SubmitOutcome) {
+        let txid = payment.txid;
+        match outcome {
+            SubmitOutcome::Accepted(_) | SubmitOutcome::AlreadyKnown(_) => {
+                if self.mark_handed_over(txid) {
+                    let receiver = self.name_or_address(payment.receiver);
+                    self.tell(News::HandedOver { receiver, amount: payment.amount, txid });
+                }
+            }
+            SubmitOutcome::Refused { reason, .. } => {
+                if self.refusals_told.insert(txid) {
+                    self.tell(News::Refused { txid, reason: reason.clone() });
+                }
+            }
+        }
+    }
+
+    /// Writes down that a node has a payment; false when that was known. When it cannot be written,
+    /// the payment is merely sent once more after the next start.
+    pub(super) fn mark_handed_over(&mut self, txid: chain::hash::Txid) -> bool {
+        if !self.handed_over.insert(txid) {
+            return false;
+        }
+        if let Err(error) = self.journal.mark_handed_over(txid) {
+            self.tell(News::NotKept { what: error.to_string() });
+        }
+        true
+    }
+}

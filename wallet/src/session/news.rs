@@ -1,0 +1,243 @@
+//! `News`: what a wallet tells unasked, as sentences.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use chain::address::Address;
+use chain::amount::Amount;
+use chain::hash::Txid;
+
+use crate::history::{Movement, MovementState};
+use crate::wallet::Changes;
+
+use super::Session;
+
+/// Something happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// A miner was found.
+    Connected {
+        /// Its name.
+        miner: String,
+        /// Where it is.
+        address: SocketAddr,
+        /// After another one was lost.
+        again: bool,
+    },
+    /// The miner is gone.
+    Lost {
+        /// Its name.
+        miner: String,
+        /// Why.
+        reason: String,
+    },
+    /// No miner answers. Told once until one does.
+    Waiting {
+        /// What was tried.
+        reason: String,
+    },
+    /// A payment to this wallet waits for a block.
+    Arrived {
+        /// How much.
+        amount: Amount,
+        /// It is the faucet's.
+        from_faucet: bool,
+        /// The transaction.
+        txid: Txid,
+    },
+    /// A payment to this wallet is in a block.
+    Received {
+        /// How much.
+        amount: Amount,
+        /// The block's height.
+        height: u32,
+        /// The transaction.
+        txid: Txid,
+    },
+    /// A payment of this wallet is in a block.
+    Confirmed {
+        /// Who was paid, by name where the wallet knows one.
+        receiver: String,
+        /// How much arrived.
+        amount: Amount,
+        /// The block's height.
+        height: u32,
+        /// The transaction.
+        txid: Txid,
+    },
+    /// A block pays this wallet for mining.
+    Mined {
+        /// How much.
+        amount: Amount,
+        /// The block's height.
+        height: u32,
+    },
+    /// A transaction's block lost to another: it waits again.
+    Unconfirmed {
+        /// The transaction.
+        txid: Txid,
+    },
+    /// A transaction that was known is gone.
+    Vanished {
+        /// The transaction.
+        txid: Txid,
+    },
+    /// A payment of this wallet can never confirm: its coin was spent otherwise.
+    Conflicted {
+        /// The transaction.
+        txid: Txid,
+    },
+    /// A payment that a crash or a lost miner held up is handed over now.
+    HandedOver {
+        /// Who is paid, by name where the wallet knows one.
+        receiver: String,
+        /// How much arrives.
+        amount: Amount,
+        /// The transaction.
+        txid: Txid,
+    },
+    /// A miner does not take a payment that was made before.
+    Refused {
+        /// The transaction.
+        txid: Txid,
+        /// Why, as a sentence.
+        reason: String,
+    },
+    /// The directory has this wallet's name; told when it was not known to before.
+    Named {
+        /// The name.
+        name: String,
+    },
+    /// Somebody else has the name.
+    NameTaken {
+        /// The name.
+        name: String,
+        /// Who has it.
+        by: Address,
+        /// Where this wallet is paid instead.
+        address: Address,
+    },
+    /// The directory does not take the name.
+    NameRefused {
+        /// The name.
+        name: String,
+        /// Why, as a sentence.
+        reason: String,
+    },
+    /// The faucet has paid.
+    FaucetPaid {
+        /// How much.
+        amount: Amount,
+    },
+    /// The faucet asks to wait; it is asked again by itself.
+    FaucetLater {
+        /// Seconds.
+        wait_s: u32,
+    },
+    /// The faucet is dry.
+    FaucetEmpty,
+    /// A file could not be written; what it is for goes on without.
+    NotKept {
+        /// What was not kept, and why.
+        what: String,
+    },
+}
+
+impl fmt::Display for News {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connected { miner, address, again } => {
+                let again = if *again { " again" } else { "" };
+                write!(f, "connected{again}: {miner} at {address}")
+            }
+            Self::Lost { miner, reason } => write!(f, "lost {miner} ({reason}); taking another"),
+            Self::Waiting { reason } => write!(f, "waiting for a miner: {reason}"),
+            Self::Arrived { amount, from_faucet: true, .. } => {
+                write!(f, "+{amount} (pending, from the faucet)")
+            }
+            Self::Arrived { amount, txid, .. } => write!(f, "+{amount} (pending), tx {txid}"),
+            Self::Received { amount, height, txid } => {
+                write!(f, "+{amount} confirmed in block {height}, tx {txid}")
+            }
+            Self::Confirmed { receiver, amount, height, txid } => {
+                write!(f, "{amount} to {receiver} confirmed in block {height}, tx {txid}")
+            }
+            Self::Mined { amount, height } => write!(f, "+{amount} for mining block {height}"),
+            Self::Unconfirmed { txid } => {
+                write!(f, "the chain changed: tx {txid} waits for a block again")
+            }
+            Self::Vanished { txid } => write!(f, "tx {txid} is gone: no miner asked knows it"),
+            Self::Conflicted { txid } => {
+                write!(f, "tx {txid} can never confirm: its coin was spent by another; pay anew")
+            }
+            Self::HandedOver { receiver, amount, txid } => {
+                write!(f, "{amount} to {receiver}, signed before, is handed over now, tx {txid}")
+            }
+            Self::Refused { txid, reason } => {
+                write!(f, "tx {txid} is not taken ({reason}); it is offered again")
+            }
+            Self::Named { name } => write!(f, "the directory knows you as {name}"),
+            Self::NameTaken { name, by, address } => write!(
+                f,
+                "the name {name} belongs to somebody else ({by}): you are paid at {address} only"
+            ),
+            Self::NameRefused { name, reason } => {
+                write!(f, "the directory does not take the name {name}: {reason}")
+            }
+            Self::FaucetPaid { amount } => write!(f, "{amount} (pending, from the faucet)"),
+            Self::FaucetLater { wait_s } => {
+                write!(f, "the faucet is busy: it is asked again in {wait_s} s")
+            }
+            Self::FaucetEmpty => f.write_str("the faucet is empty: ask somebody for a payment"),
+            Self::NotKept { what } => write!(f, "not kept on disk: {what}"),
+        }
+    }
+}
+
+impl Session {
+    /// Tells what a synchronization brought.
+    pub(super) fn tell_changes(&mut self, changes: Changes) {
+        let news: Vec<News> = changes
+            .arrived
+            .iter()
+            .chain(&changes.confirmed)
+            .filter_map(|txid| self.news_of(self.movement(txid)?))
+            .collect();
+        let unconfirmed = changes.unconfirmed.into_iter().map(|txid| News::Unconfirmed { txid });
+        let conflicted = changes.conflicted.iter().map(|txid| News::Conflicted { txid: *txid });
+        let vanished =
+            changes.vanished.into_iter().filter(|txid| !changes.conflicted.contains(txid));
+        let vanished = vanished.map(|txid| News::Vanished { txid });
+        let all: Vec<News> =
+            news.into_iter().chain(unconfirmed).chain(conflicted).chain(vanished).collect();
+        all.into_iter().for_each(|news| self.tell(news));
+    }
+
+    pub(super) fn movement(&self, txid: &Txid) -> Option<&Movement> {
+        self.wallet.history().movements().find(|movement| movement.txid == *txid)
+    }
+
+    /// What is told of a transaction that is new or newly confirmed.
+    fn news_of(&self, movement: &Movement) -> Option<News> {
+        let txid = movement.txid;
+        let gain = movement.received.checked_sub(movement.spent);
+        match (movement.state, gain.filter(|gain| *gain > Amount::ZERO)) {
+            (MovementState::Pending, Some(amount)) => {
+                let from_faucet = self.visits.promise.is_some_and(|(paid, _)| paid == txid);
+                Some(News::Arrived { amount, from_faucet, txid })
+            }
+            // Own payments are told when they are made.
+            (MovementState::Pending, None) => None,
+            (MovementState::Confirmed { position, .. }, Some(amount)) if movement.coinbase => {
+                Some(News::Mined { amount, height: position.height })
+            }
+            (MovementState::Confirmed { position, .. }, Some(amount)) => {
+                Some(News::Received { amount, height: position.height, txid })
+            }
+            (MovementState::Confirmed { position, .. }, None) => {
+                let (receiver, amount) = self.receiver_of(movement);
+                Some(News::Confirmed { receiver, amount, height: position.height, txid })
+            }
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Paying: who is meant by a name, and the order of sign, write down, hand over.
+
+use std::time::Instant;
+
+use chain::address::{Address, AddressError};
+use chain::amount::Amount;
+use chain::hash::Txid;
+use chain::key::OutputKey;
+use chain::wire::directory::is_name;
+use chain::wire::wallet::SubmitOutcome;
+
+use crate::coin_selection::{Fee, Selection};
+use crate::contacts::{ContactSource, ContactsError};
+use crate::history::{Movement, PaymentState};
+use crate::journal::JournalError;
+use crate::payment::{PaymentError, SignedPayment};
+
+use super::Session;
+
+/// Somebody who can be paid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receiver {
+    /// Who is paid.
+    pub key: OutputKey,
+    /// The name that was given; none when an address was.
+    pub name: Option<String>,
+    /// The name is not pinned yet: show the address.
+    pub is_first_use: bool,
+}
+
+/// Why a text means nobody who can be paid.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReceiverError {
+    /// It looks like an address and is none of this network.
+    #[error("{given:?} cannot be paid: {reason}")]
+    Address {
+        /// What was given, cut to 100 characters.
+        given: String,
+        /// What is wrong with it.
+        reason: AddressError,
+    },
+    /// Nobody has the name.
+    #[error("nobody here is called {name:?}: check the spelling, or pay the address instead")]
+    Unknown {
+        /// The name.
+        name: String,
+    },
+    /// The directory cannot be asked, and the name is not pinned.
+    #[error("no bootstrap node answers, so nobody can say who {name} is: pay the address instead")]
+    DirectoryUnreachable {
+        /// The name.
+        name: String,
+    },
+    /// The directory names another key than the one that was paid before.
+    #[error(
+        "NOT PAID: {name} was {pinned} so far, and the directory now says {told}. Somebody may be \
+         posing as {name}: ask them. If the new address is right, remove the contact {name} and \
+         pay again"
+    )]
+    KeyChanged {
+        /// The name.
+        name: String,
+        /// Who was paid.
+        pinned: Address,
+        /// Who would be paid now.
+        told: Address,
+    },
+}
+
+/// Why no payment was made. Nothing was signed, or what was signed was seen by nobody.
+#[derive(Debug, thiserror::Error)]
+pub enum PayError {
+    /// The coins, the amounts, or the passphrase.
+    #[error(transparent)]
+    Payment(#[from] PaymentError),
+    /// The wallet does not know what it has.
+    #[error("no miner has answered yet, so it is not known what could be paid: try again later")]
+    NotSynced,
+    /// It could not be written down.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The name could not be pinned.
+    #[error(transparent)]
+    Contacts(#[from] ContactsError),
+}
+
+/// Where a payment went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Handover {
+    /// A miner has it.
+    Taken {
+        /// The miner's name.
+        miner: String,
+    },
+    /// No miner answers: it is sent as soon as one does.
+    Waiting,
+    /// The miner does not want it. It stays reserved and is offered again.
+    Refused {
+        /// The miner's name.
+        miner: String,
+        /// Why, as a sentence.
+        reason: String,
+    },
+}
+
+/// A payment that was made.
+#[derive(Debug, Clone)]
+pub struct Payment {
+    /// What was signed.
+    pub payment: SignedPayment,
+    /// How its coins were selected; `None` for one that was signed earlier.
+    pub selection: Option<Selection>,
+    /// Where it went.
+    pub handover: Handover,
+}
+
+impl Session {
+    /// Who is meant by a name or an address. Contacts come first, then the directory.
+    ///
+    /// # Errors
+    /// [`ReceiverError`].
+    pub fn receiver(&mut self, given: &str) -> Result<Receiver, ReceiverError> {
+        let given = given.trim();
+        if !is_name(given) {
+            let address = self.address(given)?;
+            return Ok(Receiver { key: address.key, name: None, is_first_use: false });
+        }
+        let name = given.to_owned();
+        let known = self.contacts.get(given).cloned();
+        if let Some(known) = known.as_ref().filter(|known| known.source == ContactSource::Added) {
+            return Ok(Receiver { key: known.key, name: Some(name), is_first_use: false });
+        }
+        let told = self.ask_directory(|directory| directory.name(given));
+        match (known, told) {
+            (Some(known), Some(Some(record))) if record.key != known.key => {
+                let address = |key| self.network.spec.address(key);
+                let (pinned, told) = (address(known.key), address(record.key));
+                Err(ReceiverError::KeyChanged { name, pinned, told })
+            }
+            (Some(known), _) => {
+                Ok(Receiver { key: known.key, name: Some(known.name), is_first_use: false })
+            }
+            (None, Some(Some(record))) => {
+                Ok(Receiver { key: record.key, name: Some(record.name), is_first_use: true })
+            }
+            (None, Some(None)) => Err(ReceiverError::Unknown { name }),
+            (None, None) => Err(ReceiverError::DirectoryUnreachable { name }),
+        }
+    }
+
+    /// An address of this network.
+    ///
+    /// # Errors
+    /// [`ReceiverError::Address`].
+    pub fn address(&self, given: &str) -> Result<Address, ReceiverError> {
+        Address::parse(given, &self.network.spec.address_prefix).map_err(|reason| {
+            ReceiverError::Address { given: given.chars().take(100).collect(), reason }
+        })
+    }
+
+    /// The fee that is as low as nodes take now.
+    pub fn fee_auto(&self) -> Fee {
+        Fee::Rate(self.wallet.fee_rate_min())
+    }
+
+    /// Pays: selects coins, signs, writes it down, and only then hands it over. Whatever happens
+    /// after it was written down, these bytes are sent and no others.
+    ///
+    /// # Errors
+    /// [`PayError`]; nothing is paid and nothing reserved then.
+    pub fn pay(
+        &mut self,
+        receiver: &Receiver,
+        amount: Amount,
+        fee: Fee,
+    ) -> Result<Payment, PayError> {
+        if !self.is_synced {
+            return Err(PayError::NotSynced);
+        }
+        let (payment, selection) = self.sign(receiver, amount, fee)?;
+        let handover = self.hand_over(&payment);
+        Ok(Payment { payment, selection: Some(selection), handover })
+    }
+
+    /// A payment like this that an earlier process signed, and was ended before it could tell
+    /// anybody. It is handed over instead of another one, once.
+    pub fn take_up_unfinished(&mut self, receiver: &Receiver, amount: Amount) -> Option<Payment> {
+        let is_alike =
+            |payment: &&SignedPayment| payment.receiver == receiver.key && payment.amount == amount;
+        let payment = self.unfinished.values().find(is_alike)?.clone();
+        self.unfinished.remove(&payment.txid);
+        let state = self.wallet.history().state(&payment.transfer);
+        match state {
+            PaymentState::Conflicted { .. } | PaymentState::Orphaned => return None,
+            PaymentState::Pending | PaymentState::Confirmed { .. } => {}
+        }
+        let handover = self.hand_over(&payment);
+        Some(Payment { payment, selection: None, handover })
+    }
+
+    /// Signs a payment and writes it down; nobody has seen it yet.
+    pub(super) fn sign(
+        &mut self,
+        receiver: &Receiver,
+        amount: Amount,
+        fee: Fee,
+    ) -> Result<(SignedPayment, Selection), PayError> {
+        let (payment, selection) =
+            self.wallet.pay_explained(receiver.key, amount, fee, &mut self.rng)?;
+        if let Err(error) = self.write_down(receiver, &payment) {
+            self.wallet.discard_unsent(payment.txid);
+            return Err(error);
+        }
+        Ok((payment, selection))
+    }
+
+    fn write_down(&mut self, receiver: &Receiver, payment: &SignedPayment) -> Result<(), PayError> {
+        if let Some(name) = receiver.name.as_ref().filter(|_| receiver.is_first_use) {
+            self.contacts.add(name, receiver.key, ContactSource::Directory)?;
+        }
+        Ok(self.journal.append(payment)?)
+    }
+
+    /// Hands a payment to the miner; to another one if that one is gone.
+    fn hand_over(&mut self, payment: &SignedPayment) -> Handover {
+        for _ in 0..2 {
+            self.seek_miner(Instant::now());
+            let Some(mut connected) = self.connected.take() else {
+                break;
+            };
+            let miner = connected.miner.name.clone();
+            let outcome = connected.client.submit(&payment.transaction());
+            match outcome {
+                Ok(outcome) => {
+                    self.connected = Some(connected);
+                    return self.noted(payment, miner, outcome);
+                }
+                Err(error) => self.lose(&connected.miner, &error.to_string(), Instant::now()),
+            }
+        }
+        Handover::Waiting
+    }
+
+    fn noted(
+        &mut self,
+        payment: &SignedPayment,
+        miner: String,
+        outcome: SubmitOutcome,
+    ) -> Handover {
+        match outcome {
+            SubmitOutcome::Accepted(_) | SubmitOutcome::AlreadyKnown(_) => {
+                self.mark_handed_over(payment.txid);
+                Handover::Taken { miner }
+            }
+            SubmitOutcome::Refused { reason, .. } => {
+                self.refusals_told.insert(payment.txid);
+                Handover::Refused { miner, reason }
+            }
+        }
+    }
+
+    /// Who a transaction of this wallet pays, by name where one is known, and how much.
+    pub fn receiver_of(&self, movement: &Movement) -> (String, Amount) {
+        let own = self.wallet.payments().find(|(payment, _)| payment.txid == movement.txid);
+        if let Some((payment, _)) = own {
+            return (self.name_or_address(payment.receiver), payment.amount);
+        }
+        let amounts = movement.to_others.iter().map(|output| output.amount);
+        let amount = Amount::checked_sum(amounts).unwrap_or_default();
+        let receiver = movement.to_others.first().map(|output| self.name_or_address(output.key));
+        (receiver.unwrap_or_else(|| "yourself".to_owned()), amount)
+    }
+
+    /// Whether a payment of this wallet can never confirm on the chain that it knows.
+    pub fn is_conflicted(&self, txid: &Txid) -> bool {
+        self.wallet.payments().any(|(payment, state)| {
+            payment.txid == *txid && matches!(state, PaymentState::Conflicted { .. })
+        })
+    }
+}
