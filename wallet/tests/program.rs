@@ -32,32 +32,32 @@ fn network(prefix: &str) -> Network {
         genesis_time: 1_700_000_000,
         allocations: Vec::new(),
     };
-    Network::new(spec).unwrap()
+    Network::new(spec).expect("the spec is sound")
 }
 
 /// A directory that is pinned to a network, as an earlier run leaves it.
 fn pinned(prefix: &str) -> TempDir {
-    let directory = tempfile::tempdir().unwrap();
-    pin(directory.path(), &network(prefix)).unwrap();
+    let directory = tempfile::tempdir().expect("there is room");
+    pin(directory.path(), &network(prefix)).expect("the directory is new");
     directory
 }
 
 fn run(directory: &Path, arguments: &[&str], input: &str) -> Output {
-    let mut command = Command::cargo_bin("lode-wallet").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lode-wallet"));
     command.arg("Adam").args(arguments).arg("--data-dir").arg(directory);
-    command.args(["--bootstrap", NOBODY]).write_stdin(input).output().unwrap()
+    command.args(["--bootstrap", NOBODY]).write_stdin(input).output().expect("the program starts")
 }
 
 fn code(output: &Output) -> i32 {
-    output.status.code().unwrap()
+    output.status.code().expect("it ends by itself")
 }
 
 fn told(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap().trim().to_owned()
+    String::from_utf8(output.stdout.clone()).expect("it prints text").trim().to_owned()
 }
 
 fn errors(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
+    String::from_utf8(output.stderr.clone()).expect("it prints text")
 }
 
 #[test]
