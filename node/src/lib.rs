@@ -4,6 +4,8 @@ pub mod cli;
 pub mod commands;
 pub mod data_directory;
 pub mod devnet;
+pub mod directory;
+mod founding;
 pub mod machine;
 pub mod operator;
 pub mod replay;

@@ -171,6 +171,10 @@ impl Machine {
                 self.mined(template, header, extra_nonce)?;
             }
             Event::Reply { peer, message } => self.reply(peer, &message),
+            Event::OwnTransaction(transaction) => {
+                // Reported either way; whoever made it offers it again.
+                self.take_transaction(&transaction)?;
+            }
             Event::Addresses(addresses) => self.hear_addresses(&addresses),
             Event::Wakeup => {}
         }

@@ -9,6 +9,7 @@ mod codec;
 mod connection;
 mod dialer;
 mod forwarding;
+mod greeting;
 mod handle;
 mod inbound_memory;
 mod lanes;
@@ -35,6 +36,7 @@ use std::time::Duration;
 use chain::genesis::Network;
 use tokio::runtime::Runtime;
 use tokio::sync::broadcast;
+use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 
 use crate::data_directory::{self, PinError};
@@ -49,6 +51,7 @@ use outside::Outside;
 use rate_meter::RateMeter;
 
 pub use forwarding::Forwarded;
+pub use greeting::{GreetError, greet};
 pub use handle::{AskError, Handle};
 pub use miner::{HashRate, MinerError, MiningConfig};
 pub use outside::NumberedReport;
@@ -105,7 +108,7 @@ pub struct NodeConfig {
     /// What happens when the machine panics.
     pub on_panic: PanicPolicy,
     /// Who answers questions to the directory: a channel with [`FORWARDED_MAX`] places.
-    pub directory: Option<SyncSender<Forwarded>>,
+    pub directory: Option<Sender<Forwarded>>,
     /// Who answers whoever runs the node; the same.
     pub operator: Option<SyncSender<Forwarded>>,
 }

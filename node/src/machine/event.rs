@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use chain::header::Header;
+use chain::transaction::Transaction;
 use chain::wire::Message;
 
 /// The two clocks of a call: rules use the wall clock, time-outs the monotonic one.
@@ -98,6 +99,8 @@ pub enum Event {
         /// The answer.
         message: Box<Message>,
     },
+    /// A transaction that another part of the process made.
+    OwnTransaction(Box<Transaction>),
     /// Where other nodes are, as another part of the process has heard.
     Addresses(Vec<SocketAddr>),
     /// The time of [`super::Machine::next_wakeup`] has come.

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::mpsc::SyncSender;
 
 use chain::wire::Message;
+use tokio::sync::mpsc::Sender;
 use tokio::sync::oneshot;
 
 use crate::machine::PeerId;
@@ -27,7 +28,7 @@ pub struct Forwarded {
 #[derive(Debug)]
 pub(super) struct Forwarding {
     /// None on a node without a directory.
-    directory: Option<SyncSender<Forwarded>>,
+    directory: Option<Sender<Forwarded>>,
     /// None on a node that nobody may ask.
     operator: Option<SyncSender<Forwarded>>,
     /// Connections whose question is answered elsewhere; told so, they read on.
@@ -37,7 +38,7 @@ pub(super) struct Forwarding {
 impl Forwarding {
     /// To these; nobody waits yet.
     pub fn to(
-        directory: Option<SyncSender<Forwarded>>,
+        directory: Option<Sender<Forwarded>>,
         operator: Option<SyncSender<Forwarded>>,
     ) -> Self {
         Self { directory, operator, waiting: BTreeMap::new() }
@@ -45,12 +46,12 @@ impl Forwarding {
 
     /// Passes a question on; false when nobody takes it, and the connection shall end.
     pub fn pass_on(&mut self, question: Forwarded) -> bool {
-        let desk = match &question.message {
-            Message::Operator(_) => &self.operator,
-            _ => &self.directory,
-        };
         let peer = question.peer;
-        let taken = desk.as_ref().is_some_and(|desk| desk.try_send(question).is_ok());
+        let taken = match (&question.message, &self.operator, &self.directory) {
+            (Message::Operator(_), Some(operator), _) => operator.try_send(question).is_ok(),
+            (Message::Directory(_), _, Some(directory)) => directory.try_send(question).is_ok(),
+            _ => false,
+        };
         if taken {
             self.waiting.insert(peer, None);
         }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use chain::transaction::Transaction;
 use chain::wire::Message;
 use tokio::sync::oneshot;
 
@@ -66,6 +67,11 @@ impl Handle {
     /// Answers a [`super::Forwarded`] question: exactly once each, as its connection waits for it.
     pub fn reply(&self, peer: PeerId, message: Message) {
         self.lanes.push_own(Event::Reply { peer, message: Box::new(message) });
+    }
+
+    /// Offers a transaction of this process; what becomes of it is reported.
+    pub fn submit(&self, transaction: Transaction) {
+        self.lanes.push_own(Event::OwnTransaction(Box::new(transaction)));
     }
 
     /// Tells the node where others are; it dials them at once. At most

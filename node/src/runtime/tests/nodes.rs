@@ -202,7 +202,7 @@ fn named(request: u32) -> Message {
 #[test]
 fn a_thousand_forwarded_questions_of_one_connection_are_answered_in_order_one_at_a_time() {
     const QUESTIONS: u32 = 1000;
-    let (desk, questions) = mpsc::sync_channel(1);
+    let (desk, mut questions) = tokio::sync::mpsc::channel(1);
     let node = Node::start(NodeConfig {
         machine: MachineConfig { directory: true, ..config().machine },
         directory: Some(desk),
@@ -216,7 +216,7 @@ fn a_thousand_forwarded_questions_of_one_connection_are_answered_in_order_one_at
     });
     let handle = node.handle.clone();
     let answering = std::thread::spawn(move || {
-        while let Ok(question) = questions.recv() {
+        while let Some(question) = questions.blocking_recv() {
             // There is one place in the channel: a second question would have ended the connection.
             let Forwarded { peer, message: Message::Directory(message), .. } = question else {
                 panic!("{question:?}");
@@ -238,8 +238,10 @@ fn a_thousand_forwarded_questions_of_one_connection_are_answered_in_order_one_at
 
 #[test]
 fn a_question_that_nobody_takes_ends_its_connection() {
-    let full = mpsc::sync_channel(0);
-    for directory in [None, Some(full.0)] {
+    let (full, _questions) = tokio::sync::mpsc::channel(1);
+    let filler = Forwarded { peer: PeerId(0), address: config().listen, message: get_name(0) };
+    full.try_send(filler).unwrap();
+    for directory in [None, Some(full)] {
         let node = Node::start(NodeConfig {
             machine: MachineConfig { directory: true, ..config().machine },
             directory,

@@ -1,0 +1,97 @@
+//! `Names`: who is paid under which name. First come, first served; only the key that has a name
+//! can change its record.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use chain::hash::BlockHash;
+use chain::wire::directory::{NameOutcome, NameRecord, is_name};
+
+use super::allowance::{AllowanceByAddress, Pace};
+
+/// Names that are held: some 30 MB of memory.
+pub const NAMES_MAX: usize = 100_000;
+
+/// Records that one address may hand in: a classroom behind one address can begin at once.
+const PACE: Pace = Pace { burst: 64, interval: Duration::from_secs(10) };
+
+/// What becomes of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is held from now on, once it is on disk.
+    Keep,
+    /// This is the answer, and nothing changes.
+    Answer(NameOutcome),
+}
+
+/// The names of one network.
+#[derive(Debug)]
+pub struct Names {
+    genesis: BlockHash,
+    /// By the name in small letters.
+    records: BTreeMap<String, NameRecord>,
+    handed_in: AllowanceByAddress,
+}
+
+impl Names {
+    /// The names that were held before.
+    pub fn new(genesis: BlockHash, records: Vec<NameRecord>) -> Self {
+        let records = records.into_iter().map(|record| (folded(&record.name), record)).collect();
+        Self { genesis, records, handed_in: AllowanceByAddress::default() }
+    }
+
+    /// The record of a name, in whatever case it is asked for.
+    pub fn get(&self, name: &str) -> Option<&NameRecord> {
+        if !is_name(name) {
+            return None;
+        }
+        self.records.get(&folded(name))
+    }
+
+    /// Judges a record that came from `ip` and takes it when the answer is [`Verdict::Keep`].
+    pub fn put(&mut self, now: Duration, ip: IpAddr, record: &NameRecord) -> Verdict {
+        if self.get(&record.name) == Some(record) {
+            return Verdict::Answer(NameOutcome::Held);
+        }
+        if self.handed_in.take(now, ip, PACE).is_err() {
+            return Verdict::Answer(NameOutcome::Busy);
+        }
+        if let Some(reason) = self.fault(record) {
+            return Verdict::Answer(NameOutcome::Refused { reason });
+        }
+        match self.get(&record.name) {
+            Some(held) if held.key != record.key => {
+                return Verdict::Answer(NameOutcome::Taken(held.clone()));
+            }
+            Some(held) if held.sequence >= record.sequence => {
+                return Verdict::Answer(NameOutcome::Held);
+            }
+            None if self.records.len() >= NAMES_MAX => {
+                return Verdict::Answer(NameOutcome::Busy);
+            }
+            _ => {}
+        }
+        self.records.insert(folded(&record.name), record.clone());
+        Verdict::Keep
+    }
+
+    fn fault(&self, record: &NameRecord) -> Option<String> {
+        if !is_name(&record.name) {
+            return Some("a name has 1 to 32 letters a-z, digits, - or _".to_owned());
+        }
+        if !record.key.is_spendable() {
+            return Some("its key is no point of the curve: nobody could spend".to_owned());
+        }
+        let signed = record.is_valid(self.genesis);
+        (!signed).then(|| "its key did not sign this record for this network".to_owned())
+    }
+}
+
+/// The form in which names are compared.
+pub fn folded(name: &str) -> String {
+    name.to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+//! Names against a plain model, and each reason to refuse one.
+
+use chain::key::{OutputKey, SecretKey};
+use chain::wire::ByteString;
+use proptest::prelude::*;
+
+use super::*;
+
+const GENESIS: BlockHash = BlockHash([9; 32]);
+const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+fn secret(number: u8) -> SecretKey {
+    SecretKey::from_bytes([number + 1; 32]).unwrap()
+}
+
+fn record(name: &str, key: u8, sequence: u64) -> NameRecord {
+    NameRecord::sign(name, sequence, GENESIS, &secret(key), &[0; 32])
+}
+
+fn names() -> Names {
+    Names::new(GENESIS, Vec::new())
+}
+
+fn put(names: &mut Names, record: &NameRecord) -> Verdict {
+    names.put(Duration::ZERO, HERE, record)
+}
+
+proptest! {
+    #[test]
+    fn the_first_key_has_a_name_in_every_case_and_its_highest_record_counts(
+        puts in prop::collection::vec(("[aAbB]{1,2}", 0u8..3, 0u64..4), 1..40),
+    ) {
+        let mut names = names();
+        let mut model: BTreeMap<String, (u8, u64, String)> = BTreeMap::new();
+        for (name, key, sequence) in puts {
+            let verdict = put(&mut names, &record(&name, key, sequence));
+            let new = (key, sequence, name.clone());
+            match model.get(&name.to_lowercase()) {
+                Some((owner, _, _)) if *owner != key => {
+                    let Verdict::Answer(NameOutcome::Taken(held)) = verdict else {
+                        panic!("{verdict:?}");
+                    };
+                    prop_assert_eq!(held.key, secret(*owner).output_key());
+                }
+                Some((_, held, _)) if *held >= sequence => {
+                    prop_assert_eq!(verdict, Verdict::Answer(NameOutcome::Held));
+                }
+                _ => {
+                    prop_assert_eq!(verdict, Verdict::Keep);
+                    model.insert(name.to_lowercase(), new);
+                }
+            }
+            for (folded, (owner, sequence, typed)) in &model {
+                let expected = record(typed, *owner, *sequence);
+                prop_assert_eq!(names.get(folded), Some(&expected), "shown as typed");
+                prop_assert_eq!(names.get(&folded.to_uppercase()), Some(&expected));
+            }
+        }
+    }
+
+    #[test]
+    fn a_record_with_any_bit_changed_is_refused(bit in 0usize..(32 + 8 + 64) * 8) {
+        let mut record = record("Adam", 1, 7);
+        let (byte, flip) = (bit / 8, 1u8 << (bit % 8));
+        match byte {
+            0..32 => record.key.0[byte] ^= flip,
+            32..40 => record.sequence ^= 1 << (bit - 32 * 8),
+            _ => record.signature.0[byte - 40] ^= flip,
+        }
+        let mut names = names();
+        let refused = matches!(put(&mut names, &record), Verdict::Answer(NameOutcome::Refused { .. }));
+        prop_assert!(refused);
+        prop_assert_eq!(names.get("Adam"), None);
+    }
+}
+
+#[test]
+fn names_that_are_none_other_networks_and_keys_off_the_curve_are_refused() {
+    let mut foreign = record("Adam", 1, 1);
+    foreign = NameRecord::sign(&foreign.name, 1, BlockHash([8; 32]), &secret(1), &[0; 32]);
+    let nobody = NameRecord {
+        name: "Adam".to_owned(),
+        key: OutputKey([0xff; 32]),
+        sequence: 1,
+        signature: ByteString(vec![0; 64]),
+    };
+    let long = "a".repeat(33);
+    for record in [
+        foreign,
+        nobody,
+        record("", 1, 1),
+        record("a b", 1, 1),
+        record(&long, 1, 1),
+        record("é", 1, 1),
+    ] {
+        let mut names = names();
+        let verdict = put(&mut names, &record);
+        assert!(matches!(verdict, Verdict::Answer(NameOutcome::Refused { .. })), "{record:?}");
+        assert_eq!(names.get(&record.name), None);
+    }
+}
+
+#[test]
+fn one_address_hands_in_64_records_at_once_then_one_in_ten_seconds_and_loopback_any_number() {
+    let mut names = names();
+    let mut kept = |ip: &str, now, count: u8| {
+        let mut put = |key| {
+            names.put(
+                now,
+                ip.parse().unwrap(),
+                &record(&format!("{ip}-{key}").replace([':', '.'], "_"), key, now.as_secs()),
+            )
+        };
+        (0..count).filter(|key| put(*key) == Verdict::Keep).count()
+    };
+    assert_eq!(kept("9.9.9.9", Duration::ZERO, 100), 64);
+    assert_eq!(kept("9.9.9.9", Duration::from_secs(30), 100), 3);
+    assert_eq!(kept("9.9.9.8", Duration::ZERO, 10), 10);
+    assert_eq!(kept("127.0.0.1", Duration::ZERO, 200), 200);
+}
+
+#[test]
+fn a_full_book_takes_no_new_name_but_still_new_records() {
+    let held = (0..NAMES_MAX).map(|number| NameRecord {
+        name: format!("n{number}"),
+        key: secret(1).output_key(),
+        sequence: 1,
+        signature: ByteString(Vec::new()),
+    });
+    let mut names = Names::new(GENESIS, held.collect());
+    assert_eq!(put(&mut names, &record("new", 1, 1)), Verdict::Answer(NameOutcome::Busy));
+    assert_eq!(put(&mut names, &record("n5", 1, 2)), Verdict::Keep);
+}
