@@ -393,4 +393,67 @@ mod tests {
             assert!(devnet(arguments).is_err(), "{arguments}");
         }
     }
+
+    fn miner(arguments: &str) -> Result<MinerOptions, String> {
+        let words = ["lode", "miner"].into_iter().chain(arguments.split_whitespace());
+        match Cli::try_parse_from(words).map_err(|error| error.to_string())?.command {
+            Some(Command::Miner(options)) => Ok(*options),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_miner_needs_a_name_and_a_port_alone() {
+        let options = miner("Miner1 9001").unwrap();
+        assert_eq!(
+            (options.name.as_str(), options.port, options.listen),
+            ("Miner1", Some(9001), None)
+        );
+        assert_eq!((options.min_txs, options.max_wait), (4, Some(Duration::from_secs(30))));
+        assert_eq!((options.threads, options.payout, options.genesis), (None, None, None));
+    }
+
+    #[test]
+    fn a_miner_takes_all_its_flags() {
+        let hash = "ab".repeat(32);
+        let options = miner(&format!(
+            "Extra --listen 0.0.0.0:9100 --bootstrap a:1 --bootstrap b:2,c:3 --peer d:4 --threads 0 \
+             --min-txs 0 --max-wait off --payout x --kernel portable --genesis {hash} --data-dir d \
+             --json"
+        ))
+        .unwrap();
+        assert_eq!(options.bootstrap, ["a:1", "b:2", "c:3"]);
+        assert_eq!((options.peer.as_slice(), options.threads), (&["d:4".to_owned()][..], Some(0)));
+        assert_eq!((options.min_txs, options.max_wait), (0, None));
+        assert_eq!(options.genesis.unwrap().to_string(), hash);
+    }
+
+    #[test]
+    fn what_a_miner_or_a_question_cannot_mean_is_refused() {
+        for arguments in [
+            "Miner1",
+            "9001",
+            "Miner1 0",
+            "Miner1 65536",
+            "Miner1 9001 --listen 127.0.0.1:9001",
+            "a/b 9001",
+            "Miner1 9001 --threads 1025",
+            "Miner1 9001 --bootstrap 9000",
+            "Miner1 9001 --genesis 12",
+        ] {
+            assert!(miner(arguments).is_err(), "{arguments}");
+        }
+        for arguments in [
+            "status --node 9001",
+            "status --node 127.0.0.1:1 --data-dir d",
+            "block",
+            "block -1",
+            "block xyz",
+            "tx 12",
+            "chain --count 0",
+        ] {
+            let words = ["lode"].into_iter().chain(arguments.split_whitespace());
+            assert!(Cli::try_parse_from(words).is_err(), "{arguments}");
+        }
+    }
 }

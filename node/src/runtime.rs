@@ -8,6 +8,7 @@ mod clock;
 mod codec;
 mod connection;
 mod dialer;
+mod failure;
 mod forwarding;
 mod greeting;
 mod handle;
@@ -23,7 +24,6 @@ mod signatures;
 mod tests;
 
 use std::any::Any;
-use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -39,17 +39,18 @@ use tokio::sync::broadcast;
 use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 
-use crate::data_directory::{self, PinError};
+use crate::data_directory;
 use crate::machine::{Event, Machine, MachineConfig, MachineError};
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 use clock::Clock;
 use connection::Sockets;
 use forwarding::Forwarding;
 use lanes::{Lanes, Work};
-use listener::{into_tokio, listen, listen_advice};
+use listener::{into_tokio, listen};
 use outside::Outside;
 use rate_meter::RateMeter;
 
+pub use failure::{NodeFailure, StartError};
 pub use forwarding::Forwarded;
 pub use greeting::{GreetError, greet};
 pub use handle::{AskError, Handle};
@@ -111,48 +112,6 @@ pub struct NodeConfig {
     pub directory: Option<Sender<Forwarded>>,
     /// Who answers whoever runs the node; the same.
     pub operator: Option<SyncSender<Forwarded>>,
-}
-
-/// Why a node did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The address is taken, or not one of this computer.
-    #[error("cannot listen on {address}: {source}; {}", listen_advice(source))]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// What the operating system says.
-        source: io::Error,
-    },
-    /// The data directory is locked, damaged, or of another network.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The spec in the data directory is another one or cannot be read.
-    #[error(transparent)]
-    Pin(#[from] PinError),
-    /// The machine could not take up its chain.
-    #[error(transparent)]
-    Machine(#[from] MachineError),
-    /// The miner cannot run.
-    #[error(transparent)]
-    Miner(#[from] MinerError),
-    /// Nobody could ask the node.
-    #[error("cannot write the file for whoever runs the node: {0}")]
-    Operator(io::Error),
-    /// The operating system refused threads.
-    #[error("cannot start the node's threads: {0}")]
-    Threads(String),
-}
-
-/// Why a node ended by itself.
-#[derive(Debug, thiserror::Error)]
-pub enum NodeFailure {
-    /// The machine's own trouble, of the disk mostly.
-    #[error(transparent)]
-    Machine(#[from] MachineError),
-    /// The machine panicked: a bug. Nothing half-done was written.
-    #[error("the node failed inside: {0}; this is a bug, please report it")]
-    Panicked(String),
 }
 
 /// A running node. Dropping it stops it.

@@ -314,7 +314,12 @@ fn our_hello(role: Role, network: Option<NetworkIdentity>) -> Result<Hello, Clie
         listen_port: 0,
         wall_s: wall.as_secs(),
         height: 0,
-        name: "wallet".to_owned(),
+        name: match role {
+            Role::Operator => "operator",
+            Role::Directory => "caller",
+            Role::Wallet | Role::Peer => "wallet",
+        }
+        .to_owned(),
     })
 }
 

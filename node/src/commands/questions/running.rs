@@ -1,10 +1,12 @@
 //! The nodes that run on this computer, found by their passes.
 
+use std::cmp::Reverse;
+use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use chain::genesis::Network;
 use wallet::data_directory::data_home;
@@ -117,10 +119,20 @@ fn running() -> Vec<(PathBuf, Pass)> {
     }
     directories.extend(devnet::temporary_directories());
     let passes = directories.into_iter().filter_map(|directory| {
+        let written = fs::metadata(directory.join(pass::FILE)).and_then(|file| file.modified());
         let pass = Pass::read(&directory).ok()?;
-        Some((directory, pass))
+        Some((written.ok()?, directory, pass))
     });
-    passes.filter(|(_, pass)| accepts(pass.address)).collect()
+    let mut running = newest(passes.collect());
+    running.retain(|(_, pass)| accepts(pass.address));
+    running
+}
+
+/// One pass for each address: an older one is that of a node which was killed there.
+fn newest(mut passes: Vec<(SystemTime, PathBuf, Pass)>) -> Vec<(PathBuf, Pass)> {
+    passes.sort_by_key(|(written, _, pass)| (pass.address, Reverse(*written)));
+    passes.dedup_by_key(|(_, _, pass)| pass.address);
+    passes.into_iter().map(|(_, directory, pass)| (directory, pass)).collect()
 }
 
 fn accepts(address: SocketAddr) -> bool {
@@ -133,4 +145,39 @@ fn names(running: &[(PathBuf, Pass)]) -> Vec<String> {
 
 fn open(directory: &Path, pass: Pass) -> Result<Running, FindError> {
     Ok(Running { network: Arc::new(pinned_network(directory)?), pass })
+}
+
+#[cfg(test)]
+mod tests {
+    use chain::wire::operator::Token;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_last_pass_of_every_address_is_the_one_that_counts(
+            written in prop::collection::vec((0u64..50, 1u16..6), 0..20),
+        ) {
+            let at = |s: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(s);
+            let pass = |port: u16, pid: u32| Pass {
+                name: "Miner1".to_owned(),
+                address: SocketAddr::from(([127, 0, 0, 1], port)),
+                token: Token([0; 32]),
+                pid,
+            };
+            let passes = written.iter().zip(0..);
+            let passes = passes.map(|((s, port), pid)| (at(*s), PathBuf::new(), pass(*port, pid)));
+            let kept = newest(passes.collect());
+            for (_, pass) in &kept {
+                let port = pass.address.port();
+                let last = written.iter().filter(|(_, other)| *other == port).map(|(s, _)| *s).max();
+                prop_assert_eq!(Some(written[pass.pid as usize].0), last);
+            }
+            let mut ports: Vec<u16> = written.iter().map(|(_, port)| *port).collect();
+            ports.sort_unstable();
+            ports.dedup();
+            prop_assert_eq!(kept.len(), ports.len());
+        }
+    }
 }

@@ -153,3 +153,21 @@ fn a_template_is_renewed_before_its_time_runs_out() {
     }
     rig.settle(Event::Wakeup);
 }
+
+#[test]
+fn what_the_miner_does_is_told_with_its_reason() {
+    let forge = Forge::new();
+    assert_eq!(Rig::new(&forge).machine.mining_state(), MiningState::Off);
+    let mut rig = miner(&forge, 2, Some(30));
+    let few = |pending, wait| MiningState::FewPending { pending, min_txs: 2, wait };
+    assert_eq!(rig.machine.mining_state(), few(0, None));
+    pay(&mut rig, &forge, 0);
+    let state = rig.machine.mining_state();
+    assert_eq!(state, few(1, Some(Duration::from_secs(30))));
+    assert_eq!(state.to_string(), "1 of 2 payments are pending, mines in 30 s");
+    assert_eq!(state.word(), "resting");
+    pay(&mut rig, &forge, 1);
+    let state = rig.machine.mining_state();
+    assert_eq!(state, MiningState::Mining { height: 1, transactions: 2 });
+    assert_eq!(state.word(), "mining");
+}

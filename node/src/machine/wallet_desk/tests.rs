@@ -6,6 +6,7 @@ use chain::wire::hello::Role;
 use proptest::prelude::*;
 
 use super::*;
+use crate::machine::Tally;
 use crate::machine::mempool::fixture::made;
 use crate::machine::tests::forge::Forge;
 use crate::machine::tests::rig::{Rig, payment_bytes};
@@ -190,4 +191,21 @@ proptest! {
             prop_assert_eq!(blocks[0], path[0]);
         }
     }
+}
+
+#[test]
+fn connections_of_wallets_and_their_payments_are_counted() {
+    let forge = Forge::new();
+    let mut rig = Rig::new(&forge);
+    rig.peer();
+    assert_eq!(rig.machine.tally(), Tally::default());
+    let wallet = wallet(&mut rig);
+    let payment = forge.payment(0);
+    for _ in 0..20 {
+        submit(&mut rig, wallet, payment_bytes(&payment));
+    }
+    let expected = Tally { wallet_connections: 1, payments_submitted: 20 };
+    assert_eq!(rig.machine.tally(), expected);
+    rig.join("8.8.8.8:2", Role::Wallet);
+    assert_eq!(rig.machine.tally().wallet_connections, 2);
 }

@@ -93,7 +93,7 @@ fn a_stopped_node_frees_its_port_closes_its_connections_and_answers_no_more() {
     assert!(ended.is_cancelled());
     // The node may have stopped before it took the connection up, which makes the end a reset.
     let end = client.stream.read(&mut [0; 1]).map_err(|error| error.kind());
-    assert!(matches!(end, Ok(0) | Err(io::ErrorKind::ConnectionReset)), "{end:?}");
+    assert!(matches!(end, Ok(0) | Err(std::io::ErrorKind::ConnectionReset)), "{end:?}");
     assert_eq!(handle.ask_blocking(|_| ()), Err(AskError::Stopped));
     let mut again = config();
     again.listen = address;

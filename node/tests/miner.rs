@@ -1,0 +1,125 @@
+//! Miners as processes of their own: they join, wait, come back, are asked, and end cleanly.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests stop at the first surprise")]
+
+#[path = "miner/processes.rs"]
+mod processes;
+#[path = "miner/questions.rs"]
+mod questions;
+#[path = "miner/refusals.rs"]
+mod refusals;
+
+use std::time::{Duration, Instant};
+
+use processes::{Home, until};
+
+#[test]
+fn a_miner_that_comes_first_waits_and_is_connected_within_two_seconds() {
+    let home = Home::new();
+    let bootstrap = home.free_port();
+    let mut miner = home.miner("Miner1", bootstrap, "--threads 0");
+    until(10, "it says that it waits", || {
+        miner.errors().contains(&format!("waiting for the bootstrap node at 127.0.0.1:{bootstrap}"))
+    });
+    let started = home.bootstrap(bootstrap, 1);
+    let listens = Instant::now();
+    assert_eq!(miner.ready()["role"], "relay");
+    let address = miner.address();
+    let connected = || home.ask(&address, "peers")["peers"][0]["name"] == "bootstrap";
+    until(2, "they are connected", connected);
+    let waited = listens.elapsed();
+    assert!(waited < Duration::from_secs(2), "{waited:?}");
+    let said = miner.errors().matches("waiting").count();
+    assert_eq!(said, 1, "{}", miner.errors());
+    drop(started);
+}
+
+#[test]
+fn a_miner_finds_its_network_again_without_the_bootstrap_node() {
+    let home = Home::new();
+    let port = home.free_port();
+    let bootstrap = home.bootstrap(port, 1);
+    let mut stays = home.miner("Miner1", port, "--threads 0");
+    let mut comes_back = home.miner("Miner2", port, "--threads 0");
+    let (first, second) = (stays.address(), comes_back.address());
+    until(20, "the miners know each other", || {
+        let file = home.data_of("Miner2").join("addresses.json");
+        std::fs::read_to_string(file).is_ok_and(|text| text.contains(&first))
+    });
+    drop(bootstrap);
+    comes_back.kill();
+    let mut again = home.miner_at("Miner2", &second, port, "--threads 0");
+    let restarted = Instant::now();
+    let address = again.address();
+    until(10, "it is back", || {
+        let peers = home.ask(&address, "peers");
+        peers["peers"].as_array().unwrap().iter().any(|peer| peer["name"] == "Miner1")
+    });
+    assert!(restarted.elapsed() < Duration::from_secs(10));
+    assert!(again.errors().contains("going on with"), "{}", again.errors());
+}
+
+#[test]
+fn two_halves_that_mined_apart_become_one_chain() {
+    let home = Home::new();
+    let ports = [home.free_port(), home.free_port()];
+    // The same seed gives the same spec: two networks of processes that could be one.
+    let bootstraps = ports.map(|port| home.bootstrap(port, 1));
+    let mut addresses = Vec::new();
+    for (port, (name, blocks)) in ports.into_iter().zip([("East", 6), ("West", 3)]) {
+        let mut mining = home.miner(name, port, "--threads 1 --min-txs 0");
+        let address = mining.address();
+        until(60, "blocks", || home.ask(&address, "status")["height"].as_u64() >= Some(blocks));
+        home.stop(&address);
+        assert_eq!(mining.end(), 0, "{}", mining.errors());
+        addresses.push((name, address, port));
+    }
+    drop(bootstraps);
+    let (east, west) = (&addresses[0], &addresses[1]);
+    let mut one = home.miner_at(east.0, &east.1, east.2, "--threads 0");
+    let join = format!("--threads 0 --peer {}", east.1);
+    let mut other = home.miner_at(west.0, &west.1, west.2, &join);
+    assert_eq!(one.ready()["genesis"], other.ready()["genesis"]);
+    until(5, "one chain", || {
+        let tip = |address: &str| home.ask(address, "status")["tip"].clone();
+        tip(&east.1) == tip(&west.1)
+    });
+}
+
+#[cfg(unix)]
+#[test]
+fn a_terminated_miner_flushes_takes_its_pass_away_and_leaves_a_sound_directory() {
+    let home = Home::new();
+    let port = home.free_port();
+    let _bootstrap = home.bootstrap(port, 1);
+    for signal in ["TERM", "INT"] {
+        let mut miner = home.miner("Miner1", port, "--threads 1 --min-txs 0");
+        let address = miner.address();
+        until(60, "a block", || home.ask(&address, "status")["height"].as_u64() >= Some(1));
+        let pass = home.data_of("Miner1").join("operator.json");
+        assert!(pass.exists());
+        miner.signal(signal);
+        assert_eq!(miner.end(), 0, "{}", miner.errors());
+        assert!(!pass.exists());
+        let directory = home.data_of("Miner1");
+        let (code, out, err) = home.lode(&format!("verify {}", directory.display()));
+        assert_eq!(code, 0, "{out}{err}");
+    }
+}
+
+#[test]
+fn a_damaged_address_book_costs_a_warning_and_nothing_else() {
+    let home = Home::new();
+    let port = home.free_port();
+    let _bootstrap = home.bootstrap(port, 1);
+    let mut miner = home.miner("Miner1", port, "--threads 0");
+    let address = miner.address();
+    miner.kill();
+    std::fs::write(home.data_of("Miner1").join("addresses.json"), "{\"v\":1").unwrap();
+    let mut again = home.miner_at("Miner1", &address, port, "--threads 0");
+    again.ready();
+    assert!(again.errors().contains("addresses.json is damaged"), "{}", again.errors());
+    until(10, "connected", || {
+        home.ask(&address, "peers")["peers"].as_array().is_some_and(|peers| peers.len() > 1)
+    });
+}

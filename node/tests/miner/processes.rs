@@ -1,0 +1,174 @@
+//! Processes under test: each home has data of its own, and whatever runs is killed with it.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// Waits until `holds`, at most so many seconds.
+pub fn until(seconds: u64, what: &str, mut holds: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(seconds);
+    while !holds() {
+        assert!(Instant::now() < end, "not within {seconds} s: {what}");
+        thread::yield_now();
+    }
+}
+
+/// A place for data, and the programs that use it.
+pub struct Home(tempfile::TempDir);
+
+impl Home {
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    /// A port that nobody uses now.
+    pub fn free_port(&self) -> u16 {
+        TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    }
+
+    pub fn command(&self, arguments: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lode"));
+        command.args(arguments.split_whitespace());
+        // Passes of devnets lie where temporary files do.
+        command.env("XDG_DATA_HOME", self.0.path()).env("TMPDIR", self.0.path());
+        command.env_remove("LODE_BOOTSTRAP");
+        command
+    }
+
+    /// Runs `lode` to its end: exit code, standard output, standard error.
+    pub fn lode(&self, arguments: &str) -> (i32, String, String) {
+        let output = self.command(arguments).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    }
+
+    /// Asks the node at `address`; `Null` when it does not answer.
+    pub fn ask(&self, address: &str, question: &str) -> Value {
+        let (code, out, _) = self.lode(&format!("{question} --node {address} --json"));
+        if code == 0 { serde_json::from_str(&out).unwrap() } else { Value::Null }
+    }
+
+    pub fn stop(&self, address: &str) {
+        let (code, _, err) = self.lode(&format!("stop --node {address}"));
+        assert_eq!(code, 0, "{err}");
+    }
+
+    /// Something that hands out a spec: networks of one seed are the same. It mines nothing.
+    pub fn bootstrap(&self, port: u16, seed: u64) -> Running {
+        let mut running = self.start(&format!(
+            "devnet --listen 127.0.0.1:{port} --miners 1 --wallets 2 --threads 1 --difficulty 8 \
+             --pause 24h..24h --seed {seed} --json"
+        ));
+        running.ready();
+        running
+    }
+
+    /// A miner on a free port.
+    pub fn miner(&self, name: &str, bootstrap: u16, flags: &str) -> Running {
+        self.miner_at(name, "127.0.0.1:0", bootstrap, flags)
+    }
+
+    pub fn miner_at(&self, name: &str, address: &str, bootstrap: u16, flags: &str) -> Running {
+        self.start(&format!(
+            "miner {name} --listen {address} --bootstrap 127.0.0.1:{bootstrap} --json {flags}"
+        ))
+    }
+
+    fn start(&self, arguments: &str) -> Running {
+        let mut child =
+            self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let errors = Arc::new(Mutex::new(String::new()));
+        let (mut told, kept) = (child.stderr.take().unwrap(), Arc::clone(&errors));
+        let listener = thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(count @ 1..) = told.read(&mut bytes) {
+                kept.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..count]));
+            }
+        });
+        Running { child, out: Some(out), ready: None, errors, listener: Some(listener) }
+    }
+
+    /// The data directory of `name` on the only network that it joined.
+    pub fn data_of(&self, name: &str) -> PathBuf {
+        let networks = std::fs::read_dir(self.0.path().join("lode")).unwrap();
+        let mut found = networks.map(|network| network.unwrap().path().join(name));
+        found.find(|path| path.is_dir()).unwrap()
+    }
+}
+
+/// A program that runs; killed when it is dropped.
+pub struct Running {
+    child: Child,
+    out: Option<BufReader<ChildStdout>>,
+    ready: Option<Value>,
+    errors: Arc<Mutex<String>>,
+    listener: Option<thread::JoinHandle<()>>,
+}
+
+impl Running {
+    /// The first line, when it is there. What comes after it is read and left alone.
+    pub fn ready(&mut self) -> Value {
+        if let Some(ready) = &self.ready {
+            return ready.clone();
+        }
+        let mut out = self.out.take().unwrap();
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
+        let ready: Value = serde_json::from_str(&line)
+            .unwrap_or_else(|error| panic!("{line:?}: {error}; {}", self.errors()));
+        assert_eq!(ready["event"], "ready");
+        self.ready = Some(ready.clone());
+        ready
+    }
+
+    /// Where it listens.
+    pub fn address(&mut self) -> String {
+        self.ready()["address"].as_str().unwrap().to_owned()
+    }
+
+    /// Standard error so far.
+    pub fn errors(&self) -> String {
+        self.errors.lock().unwrap().clone()
+    }
+
+    /// The exit code of a program that ends by itself.
+    pub fn end(&mut self) -> i32 {
+        let mut code = None;
+        until(20, "the program ends", || {
+            code = self.child.try_wait().unwrap();
+            code.is_some()
+        });
+        // Nothing of what it said is missing then.
+        self.listener.take().unwrap().join().unwrap();
+        code.and_then(|status| status.code()).unwrap()
+    }
+
+    /// As SIGKILL does.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    #[cfg(unix)]
+    pub fn signal(&self, name: &str) {
+        let process = self.child.id().to_string();
+        let sent = Command::new("kill").args([&format!("-{name}"), &process]).status().unwrap();
+        assert!(sent.success());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

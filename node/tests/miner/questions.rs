@@ -1,0 +1,134 @@
+//! Questions to running nodes: who may ask, which node is meant, and what the answers hold.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::processes::{Home, until};
+
+const DOCS: &str = include_str!("../../../docs/json.md");
+
+/// What stands between back quotes in the section of a command.
+fn documented(command: &str) -> BTreeSet<&'static str> {
+    let heading = format!("## `lode {command} --json`");
+    let mut lines = DOCS.lines().skip_while(|line| *line != heading);
+    assert!(lines.next().is_some(), "docs/json.md has no heading {heading:?}");
+    let section = lines.take_while(|line| !line.starts_with("## "));
+    section.flat_map(|line| line.split('`').skip(1).step_by(2)).collect()
+}
+
+fn fields(value: &Value, names: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(object) => {
+            for (name, inner) in object {
+                names.insert(name.clone());
+                fields(inner, names);
+            }
+        }
+        Value::Array(list) => list.iter().for_each(|inner| fields(inner, names)),
+        _ => {}
+    }
+}
+
+fn assert_documented(answer: &Value, sections: &[&str]) {
+    let mut known: BTreeSet<&str> = ["v", "event", "command"].into();
+    known.extend(sections.iter().flat_map(|section| documented(section)));
+    let mut names = BTreeSet::new();
+    fields(answer, &mut names);
+    assert!(names.contains("v"));
+    for name in names {
+        assert!(known.contains(name.as_str()), "{name} is not under {sections:?}: {answer}");
+    }
+}
+
+#[test]
+fn every_answer_is_documented_and_can_be_read_by_people() {
+    let home = Home::new();
+    let port = home.free_port();
+    let _bootstrap = home.bootstrap(port, 1);
+    let mut miner = home.miner("Miner1", port, "--threads 1 --min-txs 0");
+    let address = miner.address();
+    assert_documented(&miner.ready(), &["miner"]);
+    until(60, "blocks", || home.ask(&address, "status")["height"].as_u64() >= Some(3));
+    let status = home.ask(&address, "status");
+    assert_eq!((&status["name"], &status["role"]), (&"Miner1".into(), &"miner".into()));
+    for question in ["status", "peers", "mempool", "chain", "miners"] {
+        assert_documented(&home.ask(&address, question), &[question]);
+    }
+    let block = home.ask(&address, "block 1");
+    assert_documented(&block, &["block", "chain"]);
+    let hash = block["hash"].as_str().unwrap();
+    assert_eq!(home.ask(&address, &format!("block {hash}"))["hash"], hash);
+    let txid = block["listed"][0]["txid"].as_str().unwrap();
+    let tx = home.ask(&address, &format!("tx {txid}"));
+    assert_documented(&tx, &["tx"]);
+    assert_eq!((&tx["status"], &tx["block"]), (&"confirmed".into(), &hash.into()));
+    assert_eq!(home.ask(&address, "chain --count 2")["blocks"].as_array().unwrap().len(), 2);
+    for question in
+        ["status", "peers", "mempool", "chain", "miners", "block 1", &format!("tx {txid}")]
+    {
+        let (code, out, err) = home.lode(&format!("{question} --node {address}"));
+        assert_eq!((code, err.as_str()), (0, ""), "{question}");
+        assert!(!out.contains('{') && !out.is_empty(), "{out}");
+    }
+    for unknown in ["block 1000000", &format!("block {}", "12".repeat(32)), &format!("tx {hash}")] {
+        let (code, out, err) = home.lode(&format!("{unknown} --node {address}"));
+        assert_eq!((code, out.as_str(), err.lines().count()), (3, "", 1), "{unknown}: {err}");
+    }
+    assert_documented(&home.ask(&address, "stop"), &["stop"]);
+    assert_eq!(miner.end(), 0, "{}", miner.errors());
+}
+
+#[test]
+fn the_node_is_found_alone_named_among_several_and_missed_when_there_is_none() {
+    let home = Home::new();
+    let (code, _, err) = home.lode("status");
+    assert_eq!((code, err.lines().count()), (4, 1), "{err}");
+    let port = home.free_port();
+    let bootstrap = home.bootstrap(port, 1);
+    let (code, _, err) = home.lode("status");
+    assert_eq!(code, 2, "{err}");
+    assert!(err.contains(&format!("bootstrap at 127.0.0.1:{port}")), "{err}");
+    let asked = home.ask(&format!("127.0.0.1:{port}"), "status");
+    assert_eq!(asked["role"], "bootstrap");
+    let mut miner = home.miner("Miner1", port, "--threads 0");
+    let address = miner.address();
+    drop(bootstrap);
+    // What was killed left its pass behind and is not meant.
+    let (code, out, err) = home.lode("status --json");
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(serde_json::from_str::<Value>(&out).unwrap()["address"], address.as_str());
+    let directory = home.data_of("Miner1");
+    let (code, ..) = home.lode(&format!("status --data-dir {}", directory.display()));
+    assert_eq!(code, 0);
+    let (code, _, err) = home.lode("status --node 127.0.0.1:1");
+    assert_eq!(code, 4);
+    assert!(err.contains(&address), "{err}");
+}
+
+#[test]
+fn a_wrong_token_is_refused_after_a_pause() {
+    let home = Home::new();
+    let port = home.free_port();
+    let _bootstrap = home.bootstrap(port, 1);
+    let mut miner = home.miner("Miner1", port, "--threads 0");
+    let address = miner.address();
+    let pass = home.data_of("Miner1").join("operator.json");
+    let text = fs::read_to_string(&pass).unwrap();
+    let object: Value = serde_json::from_str(&text).unwrap();
+    let token = object["token"].as_str().unwrap();
+    let flipped = if token.ends_with('0') { '1' } else { '0' };
+    let wrong = format!("{}{flipped}", &token[..63]);
+    fs::write(&pass, text.replace(token, &wrong)).unwrap();
+    let asked = Instant::now();
+    for question in ["status", "stop"] {
+        let (code, out, err) = home.lode(&format!("{question} --node {address}"));
+        assert_eq!((code, out.as_str()), (3, ""), "{err}");
+        assert!(err.contains("token"), "{err}");
+    }
+    assert!(asked.elapsed() >= Duration::from_millis(500));
+    fs::write(&pass, text).unwrap();
+    assert_eq!(home.ask(&address, "status")["name"], "Miner1", "it goes on");
+}
