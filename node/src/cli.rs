@@ -35,6 +35,8 @@ pub struct Cli {
 pub enum Command {
     /// Run a whole network on this computer: nodes, miners and wallets that pay each other
     Devnet(Box<DevnetOptions>),
+    /// Make a network, or go on with one: hand out its spec, keep its directory, pay newcomers
+    Bootstrap(Box<BootstrapOptions>),
     /// Join a network as a node that mines
     Miner(Box<MinerOptions>),
     /// Pay, be paid and look, in a shell or with single commands
@@ -136,6 +138,36 @@ pub struct DevnetOptions {
     /// How to hash; `lode version --verbose` lists the kernels [default: the fastest here]
     #[arg(long, value_name = "NAME", value_parser = kernel)]
     pub kernel: Option<Kernel>,
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `lode bootstrap` is told.
+#[derive(Debug, Clone, Args)]
+pub struct BootstrapOptions {
+    /// Where it listens
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:9000")]
+    pub listen: SocketAddr,
+    /// Leading zero bits of a block's hash, or hex zeros as in 5x [default: 22]
+    #[arg(long, value_name = "BITS|HEXx", value_parser = difficulty)]
+    pub difficulty: Option<u32>,
+    /// Time between blocks that difficulty aims at, in whole seconds [default: 10s]
+    #[arg(long = "spacing", value_name = "TIME", value_parser = spacing_s)]
+    pub spacing_s: Option<u32>,
+    /// How difficulty follows the hash rate: asert or fixed [default: asert]
+    #[arg(long, value_name = "HOW", value_parser = retarget)]
+    pub retarget: Option<Retarget>,
+    /// Name and symbol of the coin [default: Lode:LODE]
+    #[arg(long, value_name = "NAME:SYMBOL", value_parser = coin)]
+    pub coin: Option<Coin>,
+    /// Take the network's numbers from this file
+    #[arg(long, value_name = "FILE")]
+    #[arg(conflicts_with_all = ["difficulty", "retarget", "spacing_s", "coin"])]
+    pub spec: Option<PathBuf>,
+    /// Keep its data here [default: in the platform's place for data]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
     /// One JSON object a line
     #[arg(long)]
     pub json: bool,

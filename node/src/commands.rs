@@ -1,6 +1,7 @@
 //! The commands of `lode`: what each does, and how the program ends.
 
 mod bench;
+mod bootstrap;
 mod explain;
 mod export;
 mod miner;
@@ -27,6 +28,7 @@ use clap::Parser;
 use crate::cli::{Cli, Command, DevnetOptions};
 use crate::data_directory::PinError;
 use crate::devnet::{self, Ending, PlanError};
+use crate::directory::DirectoryError;
 use crate::machine::MachineError;
 use crate::replay::ReplayError;
 use crate::runtime::{NodeFailure, PANIC_EXIT_CODE, StartError};
@@ -122,6 +124,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
         None => print(START_HELP).map(|()| Exit::Ok),
         Some(Command::Devnet(options)) => devnet(&options),
+        Some(Command::Bootstrap(options)) => bootstrap::run(&options),
         Some(Command::Miner(options)) => miner::run(&options),
         Some(Command::Wallet(options)) => wallet::run(&options),
         Some(Command::Status(options)) => questions::status(&options),
@@ -151,6 +154,8 @@ fn exit_of(error: &anyhow::Error) -> Exit {
             cause.downcast_ref().map(exit_of_failure),
             cause.downcast_ref().map(exit_of_replay),
             cause.downcast_ref().and_then(exit_of_plan),
+            cause.downcast_ref().map(bootstrap::exit_of),
+            cause.downcast_ref().map(exit_of_directory),
             cause.downcast_ref().map(exit_of_join),
             cause.downcast_ref().map(exit_of_keystore),
             cause.downcast_ref().map(exit_of_payout),
@@ -204,6 +209,13 @@ fn exit_of_replay(error: &ReplayError) -> Exit {
     match error {
         ReplayError::Store(error) => exit_of_store(error),
         ReplayError::Invalid { .. } | ReplayError::Body { .. } => Exit::Directory,
+    }
+}
+
+fn exit_of_directory(error: &DirectoryError) -> Exit {
+    match error {
+        DirectoryError::Database(_) => Exit::Directory,
+        DirectoryError::Thread(_) => Exit::Other,
     }
 }
 

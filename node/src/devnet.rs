@@ -19,12 +19,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::cli::DevnetOptions;
+use crate::directory::DirectoryError;
 use crate::operator::pass;
 use crate::store::StoreError;
 use agreement::{Agreement, Progress};
 use audit::Audit;
 use interrupt::Interrupt;
-use network::RunningNetwork;
+use network::{BOOTSTRAP, RunningNetwork};
 use plan::Plan;
 use report::{Invariants, Line, Ready, ReadyNode, Reason, Summary, SummaryNode};
 use show::Show;
@@ -71,6 +72,9 @@ pub enum DevnetError {
     /// A node did not start.
     #[error("{0}")]
     Start(#[from] NodeStartError),
+    /// The directory's file is of no use.
+    #[error("{BOOTSTRAP}: {0}")]
+    Directory(#[from] DirectoryError),
     /// A node ended by itself.
     #[error("{0}")]
     Ended(#[from] NodeEndedError),
@@ -225,7 +229,10 @@ impl Devnet {
         if !self.network.has_ended() {
             return Ok(());
         }
-        let network = std::mem::replace(&mut self.network, RunningNetwork { nodes: Vec::new() });
+        let network = std::mem::replace(
+            &mut self.network,
+            RunningNetwork { nodes: Vec::new(), directory: None },
+        );
         network.stop()?;
         Ok(())
     }

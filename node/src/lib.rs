@@ -5,6 +5,7 @@ pub mod commands;
 pub mod data_directory;
 pub mod devnet;
 pub mod directory;
+mod founding;
 pub mod machine;
 pub mod operator;
 pub mod replay;

@@ -7,14 +7,19 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
 use chain::key::OutputKey;
+use chain::wire::directory::MinerEntry;
+use tokio::sync::mpsc::{Sender, channel};
 
+use super::DevnetError;
 use super::agreement::Standing;
 use super::plan::{MinerPlan, Plan};
+use crate::directory::{Directory, DirectoryOrder};
 use crate::machine::mining::MiningPolicy;
 use crate::machine::{Machine, MachineConfig};
 use crate::operator::{About, OperatorDesk, Role};
 use crate::runtime::{
-    FORWARDED_MAX, MiningConfig, Node, NodeConfig, NodeFailure, PanicPolicy, StartError, StorePlace,
+    FORWARDED_MAX, Forwarded, MiningConfig, Node, NodeConfig, NodeFailure, PanicPolicy, StartError,
+    StorePlace,
 };
 
 /// Name of the node that hands out the spec and mines nothing.
@@ -38,6 +43,8 @@ pub(super) struct RunningNode {
 pub(super) struct RunningNetwork {
     /// In the order of their start.
     pub nodes: Vec<RunningNode>,
+    /// That of the bootstrap node.
+    pub directory: Option<Directory>,
 }
 
 /// A node of the devnet did not start.
@@ -64,14 +71,28 @@ impl RunningNetwork {
     /// Starts all nodes under `root`. The miners rest until [`RunningNetwork::mine_up_to`].
     ///
     /// # Errors
-    /// [`NodeStartError`]; nothing is left running then.
-    pub(super) fn start(plan: &Plan, root: &Path) -> Result<Self, NodeStartError> {
-        let mut nodes = vec![start_node(plan, root, None, &[])?];
+    /// [`DevnetError`]; nothing is left running then.
+    pub(super) fn start(plan: &Plan, root: &Path) -> Result<Self, DevnetError> {
+        let (forward, questions) = channel(FORWARDED_MAX);
+        let mut nodes = vec![start_node(plan, root, None, (&[], Some(forward)))?];
         for miner in &plan.miners {
             let earlier: Vec<SocketAddr> = nodes.iter().map(|node| node.node.address).collect();
-            nodes.push(start_node(plan, root, Some(miner), &earlier)?);
+            nodes.push(start_node(plan, root, Some(miner), (&earlier, None))?);
         }
-        Ok(Self { nodes })
+        let entry =
+            |node: &RunningNode| MinerEntry { name: node.name.clone(), address: node.node.address };
+        let order = DirectoryOrder {
+            network: Arc::clone(&plan.network),
+            directory: nodes[0].directory.clone(),
+            faucet: Some(plan.faucet.clone()),
+            miners: nodes.iter().skip(1).map(entry).collect(),
+            handle: nodes[0].node.handle.clone(),
+            questions,
+            // What comes of it is on the chain, and that is shown.
+            tell: Box::new(|_| ()),
+        };
+        let directory = Some(Directory::start(order)?);
+        Ok(Self { nodes, directory })
     }
 
     /// Where the bootstrap node accepts connections.
@@ -133,6 +154,9 @@ impl RunningNetwork {
             desk.close();
             stopped.push((name, directory));
         }
+        if let Some(directory) = self.directory {
+            directory.stop();
+        }
         failure.map_or(Ok(stopped), Err)
     }
 }
@@ -145,12 +169,13 @@ fn standing(machine: &Machine) -> Standing {
     Standing { tip: machine.tip(), settled }
 }
 
-/// Starts the bootstrap node, or a miner that dials the nodes started `earlier`.
+/// Starts the bootstrap node, which forwards what the directory is asked, or a miner that dials the
+/// nodes started `earlier`.
 fn start_node(
     plan: &Plan,
     root: &Path,
     miner: Option<&MinerPlan>,
-    earlier: &[SocketAddr],
+    (earlier, forward): (&[SocketAddr], Option<Sender<Forwarded>>),
 ) -> Result<RunningNode, NodeStartError> {
     let name = miner.map_or(BOOTSTRAP, |miner| &miner.name).to_owned();
     let directory = root.join(&name);
@@ -180,7 +205,7 @@ fn start_node(
         mining: miner.map(|miner| MiningConfig { threads: miner.threads, kernel: plan.kernel }),
         verify_threads: NonZeroUsize::MIN,
         on_panic: PanicPolicy::Surface,
-        directory: None,
+        directory: forward,
         operator: Some(ask),
     };
     let node = Node::start_resting(config).map_err(refused)?;

@@ -10,19 +10,16 @@ use std::time::Duration;
 
 use chain::amount::{Amount, COIN};
 use chain::genesis::Network;
-use chain::key::OutputKey;
+use chain::key::{OutputKey, SecretKey};
 use chain::spec::{Allocation, ChainSpec, Retarget, SpecError};
-use chain::wire::hello::SpecFields;
 use engine::Kernel;
 use wallet::accounts::Account;
 use wallet::seed::{DEVNET_PREFIX, Seed};
 
 use crate::cli::DevnetOptions;
 use crate::data_directory::{PinError, pin, pinned_network};
-
-/// Leading zero bits of the starting target, which is also the easiest: four million attempts, less
-/// than a second of work for two slow cores. ASERT climbs from there to what the machine can do.
-pub(super) const DIFFICULTY_DEFAULT: u32 = 22;
+use crate::directory::faucet;
+use crate::founding::{Wishes, apply, default_spec, difference, flag_of};
 
 /// Genesis is always of this second (2026-01-01), so that a seed names one genesis. The chain is
 /// late from its first block on, and ASERT forgets that at its floor.
@@ -31,23 +28,14 @@ const GENESIS_TIME: u32 = 1_767_225_600;
 /// Seconds between blocks.
 const SPACING_S: u32 = 5;
 
-/// Spacings that double the target when the chain is late by them.
-const HALF_LIFE_SPACINGS: u32 = 120;
-
-/// Coins that a block of the first years pays.
-const SUBSIDY_COINS: u64 = 50;
-
-/// Blocks between halvings, as in Bitcoin.
-const HALVING_INTERVAL: u32 = 210_000;
-
-/// Blocks until a miner can spend its coinbase: under a minute at the usual spacing.
-const MATURITY: u32 = 10;
-
-/// Most bytes of a block.
-const BLOCK_BYTES_MAX: u32 = 1_000_000;
-
 /// Coins of every wallet in genesis.
 const WALLET_COINS: u64 = 100;
+
+/// Payouts of the faucet: outsiders come to a devnet in small numbers.
+const FAUCET_OUTPUTS: usize = 100;
+
+/// The faucet's key comes from the devnet's seed and this name.
+const FAUCET_NAME: &str = "faucet";
 
 /// Each wallet has a thread and a connection.
 const WALLETS_MAX: usize = 64;
@@ -90,6 +78,8 @@ pub(super) struct Plan {
     pub miners: Vec<MinerPlan>,
     /// The wallets.
     pub wallets: Vec<WalletPlan>,
+    /// Key of the faucet, for whoever joins.
+    pub faucet: SecretKey,
     /// How the miners hash.
     pub kernel: Kernel,
     /// Pending transactions that make a block worth mining.
@@ -172,7 +162,7 @@ impl Plan {
         if wallets.len() == 1 && !options.no_traffic {
             return Err(PlanError::LonelyWallet);
         }
-        let base = given.or_else(|| kept.clone()).unwrap_or_else(default_spec);
+        let base = given.or_else(|| kept.clone()).unwrap_or_else(|| new_spec(options.seed));
         let spec = spec(options, base, &wallets);
         if let Some(kept) = &kept {
             refuse_contradiction(options, kept, &spec, root)?;
@@ -183,6 +173,7 @@ impl Plan {
             network,
             miners: miners(options),
             wallets,
+            faucet: faucet_secret(options.seed),
             kernel: options.kernel.unwrap_or_else(Kernel::best),
             min_txs: options.min_txs.unwrap_or(if options.no_traffic { 0 } else { MIN_TXS }),
             max_wait: options.max_wait,
@@ -260,20 +251,14 @@ fn given_spec(path: &Path) -> Result<ChainSpec, PlanError> {
 
 /// The spec that the flags describe; what no flag says is as in `spec`. The wallets come first in
 /// genesis, and whoever else `spec` pays after them.
-fn spec(options: &DevnetOptions, mut spec: ChainSpec, wallets: &[WalletPlan]) -> ChainSpec {
-    if let Some(coin) = &options.coin {
-        (spec.coin_name, spec.coin_symbol) = (coin.name.clone(), coin.symbol.clone());
-    }
-    if let Some(bits) = options.difficulty {
-        (spec.starting_bits, spec.easiest_bits) = (bits, bits);
-    }
-    if let Some(retarget) = options.retarget {
-        spec.retarget = retarget;
-    }
-    if let Some(spacing_s) = options.spacing_s {
-        spec.spacing_s = spacing_s;
-        spec.half_life_s = spacing_s.saturating_mul(HALF_LIFE_SPACINGS);
-    }
+fn spec(options: &DevnetOptions, spec: ChainSpec, wallets: &[WalletPlan]) -> ChainSpec {
+    let wishes = Wishes {
+        coin: options.coin.clone(),
+        difficulty: options.difficulty,
+        retarget: options.retarget,
+        spacing_s: options.spacing_s,
+    };
+    let mut spec = apply(&wishes, spec);
     let funded: Vec<Allocation> = wallets.iter().map(allocation).collect();
     let others = spec.allocations.iter().filter(|entry| !funded.contains(entry)).copied();
     let others: Vec<Allocation> = others.collect();
@@ -281,23 +266,19 @@ fn spec(options: &DevnetOptions, mut spec: ChainSpec, wallets: &[WalletPlan]) ->
     spec
 }
 
-fn default_spec() -> ChainSpec {
-    ChainSpec {
-        coin_name: "Lode".to_owned(),
-        coin_symbol: "LODE".to_owned(),
-        address_prefix: DEVNET_PREFIX.to_owned(),
-        starting_bits: DIFFICULTY_DEFAULT,
-        easiest_bits: DIFFICULTY_DEFAULT,
-        spacing_s: SPACING_S,
-        retarget: Retarget::Asert,
-        half_life_s: SPACING_S * HALF_LIFE_SPACINGS,
-        subsidy: Amount(SUBSIDY_COINS * COIN),
-        halving_interval: HALVING_INTERVAL,
-        maturity: MATURITY,
-        block_bytes_max: BLOCK_BYTES_MAX,
-        genesis_time: GENESIS_TIME,
-        allocations: Vec::new(),
-    }
+/// A new devnet, whose genesis pays the faucet.
+fn new_spec(seed: u64) -> ChainSpec {
+    let mut spec = default_spec(DEVNET_PREFIX, SPACING_S, GENESIS_TIME);
+    let key = faucet_secret(seed).output_key();
+    spec.allocations = faucet::allocations(key, FAUCET_OUTPUTS).collect();
+    spec
+}
+
+/// The key of the faucet; like all of a devnet's, anybody can compute it.
+fn faucet_secret(seed: u64) -> SecretKey {
+    let account = Account::new(&Seed::devnet(seed, FAUCET_NAME));
+    let secret = account.secret(&account.receive_key(0));
+    secret.expect("an account has the secrets of its first keys")
 }
 
 /// Names the first field in which the network of `directory` is another than the one asked for.
@@ -314,26 +295,10 @@ fn refuse_contradiction(
     };
     let flag = match field {
         _ if options.spec.is_some() => "--spec",
-        "coin_name" | "coin_symbol" => "--coin",
-        "starting_bits" | "easiest_bits" => "--difficulty",
-        "retarget" => "--retarget",
-        _ => "--spacing",
+        field => flag_of(field),
     };
     let directory = directory.to_owned();
     Err(PlanError::Contradiction { directory, field, flag, kept, wanted })
-}
-
-/// The first field besides the allocations, with both values.
-fn difference(kept: &ChainSpec, wanted: &ChainSpec) -> Option<(&'static str, String, String)> {
-    let names = [
-        ("coin_name", &kept.coin_name, &wanted.coin_name),
-        ("coin_symbol", &kept.coin_symbol, &wanted.coin_symbol),
-    ];
-    let name = names.into_iter().find(|(_, kept, wanted)| kept != wanted);
-    if let Some((field, kept, wanted)) = name {
-        return Some((field, kept.clone(), wanted.clone()));
-    }
-    SpecFields::of(kept).difference(&SpecFields::of(wanted))
 }
 
 #[cfg(test)]

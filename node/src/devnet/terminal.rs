@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal, Write};
 
 use super::network::BOOTSTRAP;
 use super::report::{Line, NodeReady, Ready, Summary};
+use crate::operator::pass;
 
 /// Transactions that are remembered as shown, so that each appears once and not once a node.
 const SHOWN_MAX: usize = 1000;
@@ -184,6 +185,8 @@ impl<W: Write> Terminal<W> {
             };
             let _ = writeln!(text, "  {:<9} {} {threads}", node.name, node.address);
         }
+        let _ = writeln!(text, "\nAsk a node from another terminal, like");
+        let _ = writeln!(text, "  lode status --node {}", ready.bootstrap);
         let _ = write!(text, "\nPress Ctrl-C to stop.");
         if ready.kept {
             let directory = ready.directory.display();
@@ -215,7 +218,13 @@ impl<W: Write> Terminal<W> {
         if let Some(payout) = &ready.payout {
             let _ = writeln!(text, "paid to    {payout}");
         }
-        let _ = write!(text, "data       {}\nPress Ctrl-C to stop.", ready.directory.display());
+        let _ = write!(
+            text,
+            "data       {}\nasked by   lode status --node {} in another terminal\n\
+             Press Ctrl-C to stop.",
+            ready.directory.display(),
+            pass::reachable(ready.address)
+        );
         text
     }
 

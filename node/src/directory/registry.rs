@@ -118,7 +118,8 @@ impl Registry {
         let outcome = match result {
             Ok(()) if self.has_room(address) => {
                 let name = name.unwrap_or_default();
-                let entry = Entry { name: name.clone(), verified: now, expires: Some(now + EXPIRY) };
+                let entry =
+                    Entry { name: name.clone(), verified: now, expires: Some(now + EXPIRY) };
                 new = self.entries.insert(address, entry).is_none().then_some(name);
                 listed()
             }

@@ -180,8 +180,8 @@ impl Machine {
         let Some(peer) = self.peers.get_mut(id) else {
             return;
         };
-        if let PeerState::Ready { name, .. } = &peer.state {
-            let name = name.clone();
+        if peer.is_reported() {
+            let name = peer.name().to_owned();
             let report = Report::PeerLost {
                 peer: id,
                 address: peer.address,

@@ -158,7 +158,9 @@ impl Machine {
             });
         }
         let (address, direction, listen) = (peer.address, peer.direction, peer.listen_address);
-        self.report(Report::PeerReady { peer: id, address, name, direction });
+        if peer.is_reported() {
+            self.report(Report::PeerReady { peer: id, address, name, direction });
+        }
         if hello.role == Role::Wallet {
             self.tally.wallet_connections += 1;
         }
@@ -223,7 +225,7 @@ impl Machine {
         self.forget_requests(id);
         self.forget_sender(id);
         if let Some(peer) = self.peers.remove(id) {
-            if peer.role().is_some() {
+            if peer.is_reported() {
                 let reason = format!("{}: the connection was closed", peer.name());
                 self.report(Report::PeerLost { peer: id, address: peer.address, reason });
             }

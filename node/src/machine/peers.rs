@@ -119,6 +119,12 @@ impl Peer {
         }
     }
 
+    /// Whether its coming and going is reported: callers of the directory and operators say one thing
+    /// and hang up, every few seconds.
+    pub(super) fn is_reported(&self) -> bool {
+        matches!(self.role(), Some(Role::Peer | Role::Wallet))
+    }
+
     /// A full node whose handshake is done.
     pub fn is_ready_node(&self) -> bool {
         self.role() == Some(Role::Peer)

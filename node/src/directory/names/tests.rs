@@ -85,9 +85,14 @@ fn names_that_are_none_other_networks_and_keys_off_the_curve_are_refused() {
         signature: ByteString(vec![0; 64]),
     };
     let long = "a".repeat(33);
-    for record in
-        [foreign, nobody, record("", 1, 1), record("a b", 1, 1), record(&long, 1, 1), record("é", 1, 1)]
-    {
+    for record in [
+        foreign,
+        nobody,
+        record("", 1, 1),
+        record("a b", 1, 1),
+        record(&long, 1, 1),
+        record("é", 1, 1),
+    ] {
         let mut names = names();
         let verdict = put(&mut names, &record);
         assert!(matches!(verdict, Verdict::Answer(NameOutcome::Refused { .. })), "{record:?}");
@@ -99,7 +104,13 @@ fn names_that_are_none_other_networks_and_keys_off_the_curve_are_refused() {
 fn one_address_hands_in_64_records_at_once_then_one_in_ten_seconds_and_loopback_any_number() {
     let mut names = names();
     let mut kept = |ip: &str, now, count: u8| {
-        let put = |key| names.put(now, ip.parse().unwrap(), &record(&format!("{ip}-{key}").replace([':', '.'], "_"), key, now.as_secs()));
+        let mut put = |key| {
+            names.put(
+                now,
+                ip.parse().unwrap(),
+                &record(&format!("{ip}-{key}").replace([':', '.'], "_"), key, now.as_secs()),
+            )
+        };
         (0..count).filter(|key| put(*key) == Verdict::Keep).count()
     };
     assert_eq!(kept("9.9.9.9", Duration::ZERO, 100), 64);

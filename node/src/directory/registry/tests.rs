@@ -35,7 +35,11 @@ fn is_listed(outcome: &RegisterOutcome) -> bool {
 #[derive(Debug, Clone)]
 enum Act {
     Pass(u64),
-    Register { host: u8, port: u16, request: u32 },
+    Register {
+        host: u8,
+        port: u16,
+        request: u32,
+    },
     /// The oldest call ends, with an answer there or not.
     Dialed(bool),
 }
@@ -43,8 +47,11 @@ enum Act {
 fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         (0u64..20).prop_map(Act::Pass),
-        (0u8..4, 1u16..6, any::<u32>())
-            .prop_map(|(host, port, request)| Act::Register { host, port, request }),
+        (0u8..4, 1u16..6, any::<u32>()).prop_map(|(host, port, request)| Act::Register {
+            host,
+            port,
+            request
+        }),
         any::<bool>().prop_map(Act::Dialed),
     ]
 }
@@ -160,8 +167,7 @@ fn whoever_does_not_answer_any_more_leaves_the_list_at_once() {
 fn the_list_has_256_places_eight_of_one_address_and_loopback_as_many_as_it_likes() {
     let mut registry = Registry::default();
     let tries = 1..=20;
-    let listed =
-        tries.filter(|port| is_listed(&list(&mut registry, seconds(0), "9.9.9.9", *port)));
+    let listed = tries.filter(|port| is_listed(&list(&mut registry, seconds(0), "9.9.9.9", *port)));
     assert_eq!(listed.count(), PER_ADDRESS_MAX);
     let listed =
         (1..=300).filter(|port| is_listed(&list(&mut registry, seconds(0), "127.0.0.1", *port)));
@@ -180,7 +186,7 @@ fn calls_are_bounded_in_all_and_for_one_address() {
         ports.map(step).filter(|step| matches!(step, Step::Dial(_))).count()
     };
     assert_eq!(dials("9.9.9.9", 1..=20), DIALS_PER_ADDRESS_MAX);
-    assert_eq!(dials("127.0.0.1", 1..=100), DIALS_MAX - DIALS_PER_ADDRESS_MAX);
+    assert_eq!(dials("127.0.0.1", 1..=300), DIALS_MAX - DIALS_PER_ADDRESS_MAX);
     assert_eq!(dials("9.9.9.10", 1..=1), 0);
 }
 

@@ -1,0 +1,356 @@
+//! `lode bootstrap`: makes a network or goes on with one, and keeps its directory and faucet.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use chain::genesis::Network;
+use chain::hash::{from_hex, to_hex};
+use chain::key::{OutputKey, SecretKey};
+use chain::spec::{ChainSpec, SpecError};
+use tokio::sync::mpsc::channel;
+use wallet::data_directory::{
+    NoHome, PinError, data_home, directories_of, network_directory, pin, pinned_network,
+};
+use wallet::durable_file;
+use wallet::joining::DEFAULT_BOOTSTRAP;
+use zeroize::Zeroizing;
+
+use super::node_process::{NodeProcess, ProcessOrder};
+use super::{Exit, network_of, note};
+use crate::cli::BootstrapOptions;
+use crate::devnet::interrupt::Interrupt;
+use crate::directory::{Directory, DirectoryOrder, faucet};
+use crate::founding::{Wishes, apply, default_spec, difference, flag_of};
+use crate::machine::MachineConfig;
+use crate::machine::mining::MiningPolicy;
+use crate::operator::Role;
+use crate::runtime::{FORWARDED_MAX, NodeConfig, PanicPolicy, StorePlace};
+
+/// Its name, and that of its directory.
+const NAME: &str = "bootstrap";
+
+/// Prefix of addresses of a network that is made here.
+const ADDRESS_PREFIX: &str = "tlode";
+
+/// Seconds between blocks.
+const SPACING_S: u32 = 10;
+
+/// Payouts of the faucet: a hundred thousand coins, and a spec file of a hundred kilobytes.
+const FAUCET_OUTPUTS: usize = 1000;
+
+/// Holds the faucet's secret key as 64 hex digits.
+const FAUCET_FILE: &str = "faucet.key";
+
+/// Why no network was made or taken up.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BootstrapError {
+    /// The system does not say where data belongs.
+    #[error(transparent)]
+    NoHome(#[from] NoHome),
+    /// The flags make a spec that breaks a bound.
+    #[error("these flags make no network: {0}")]
+    Spec(SpecError),
+    /// The directory holds another network.
+    #[error(
+        "{} holds a network with {field} {kept}, not {wanted}: leave {flag} away, or give another \
+         --data-dir for a new network",
+        directory.display()
+    )]
+    Contradiction {
+        /// The directory.
+        directory: PathBuf,
+        /// The spec's field that differs.
+        field: &'static str,
+        /// The flag that it comes from.
+        flag: &'static str,
+        /// Its value in the directory.
+        kept: String,
+        /// Its value by the flags.
+        wanted: String,
+    },
+    /// The directory holds a network that pays others.
+    #[error(
+        "{} holds a network with other allocations than --spec: give another --data-dir",
+        directory.display()
+    )]
+    OtherAllocations {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// Several networks were made here.
+    #[error("several networks were made here: say which with --data-dir, one of {}", list(_0))]
+    Several(Vec<PathBuf>),
+    /// A file of the data directory cannot be read or written.
+    #[error("cannot {action} {}: {source}", path.display())]
+    File {
+        /// `make`, `read` or `write`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// The faucet's key is none.
+    #[error("{} is not 64 hex digits: restore it, or move it away and go on without", _0.display())]
+    FaucetKey(PathBuf),
+}
+
+/// A network, where its data lies, and the key of its faucet, if it has one.
+struct Founded {
+    network: Arc<Network>,
+    directory: PathBuf,
+    faucet: Option<SecretKey>,
+    is_new: bool,
+}
+
+/// Makes a network or goes on with one, until it is told to stop.
+///
+/// # Errors
+/// [`BootstrapError`], or why the node or the directory did not start or did not go on.
+pub(super) fn run(options: &BootstrapOptions) -> anyhow::Result<Exit> {
+    let interrupt = Interrupt::listen()?;
+    let Founded { network, directory, faucet, is_new } = found(options)?;
+    if !options.json {
+        let verb = if is_new { "a new network" } else { "going on with the network" };
+        note(&format!("{verb} {} in {}", network.genesis_hash(), directory.display()));
+    }
+    let (forward, questions) = channel(FORWARDED_MAX);
+    let config = NodeConfig {
+        machine: MachineConfig {
+            name: NAME.to_owned(),
+            listen_port: 0,
+            peers: Vec::new(),
+            known: Vec::new(),
+            mining: MiningPolicy {
+                enabled: false,
+                min_txs: 0,
+                max_wait: None,
+                payout: OutputKey([0; 32]),
+            },
+            seed: rand::random(),
+            directory: true,
+        },
+        network: Arc::clone(&network),
+        store: StorePlace::Directory(directory.clone()),
+        listen: options.listen,
+        mining: None,
+        verify_threads: std::num::NonZeroUsize::MIN,
+        on_panic: PanicPolicy::ExitProcess,
+        directory: Some(forward),
+        operator: None,
+    };
+    let order = ProcessOrder {
+        config,
+        directory: directory.clone(),
+        role: Role::Bootstrap,
+        json: options.json,
+    };
+    let process = NodeProcess::start(order, interrupt)?;
+    let directory = Directory::start(DirectoryOrder {
+        network,
+        directory,
+        faucet,
+        miners: Vec::new(),
+        handle: process.handle(),
+        questions,
+        tell: Box::new(|news| note(&news.to_string())),
+    })?;
+    if !options.json {
+        say_what_next(&process.node.address.to_string());
+    }
+    process.run(|| directory.stop())
+}
+
+/// How the program ends by such an error.
+pub(super) fn exit_of(error: &BootstrapError) -> Exit {
+    match error {
+        BootstrapError::Spec(_)
+        | BootstrapError::Contradiction { .. }
+        | BootstrapError::OtherAllocations { .. }
+        | BootstrapError::Several(_) => Exit::Usage,
+        BootstrapError::NoHome(_) | BootstrapError::File { .. } | BootstrapError::FaucetKey(_) => {
+            Exit::Directory
+        }
+    }
+}
+
+fn say_what_next(address: &str) {
+    let flag = if address == DEFAULT_BOOTSTRAP {
+        String::new()
+    } else {
+        format!(" --bootstrap {address}")
+    };
+    note(&format!(
+        "In other terminals:  lode miner Miner1 9001{flag}\n                     \
+         lode wallet Adam{flag}"
+    ));
+}
+
+/// The network that the flags ask for: the one that lies there already, or a new one.
+fn found(options: &BootstrapOptions) -> anyhow::Result<Founded> {
+    let given = options.spec.as_deref().map(network_of).transpose()?;
+    match place(options, given.as_ref())? {
+        Place::Kept(directory, kept) => {
+            refuse_contradiction(options, given.as_ref(), &kept, &directory)?;
+            let faucet = read_faucet(&directory)?;
+            Ok(Founded { network: Arc::new(kept), directory, faucet, is_new: false })
+        }
+        Place::New(directory) => make(options, given, directory),
+    }
+}
+
+/// Where a network lies or will lie.
+enum Place {
+    /// One was made there.
+    Kept(PathBuf, Network),
+    /// Nothing is there; none for a directory that is named after the new network.
+    New(Option<PathBuf>),
+}
+
+fn place(options: &BootstrapOptions, given: Option<&Network>) -> anyhow::Result<Place> {
+    if let Some(directory) = &options.data_dir {
+        return Ok(kept_at(directory)?.unwrap_or_else(|| Place::New(Some(directory.clone()))));
+    }
+    let home = data_home().map_err(BootstrapError::from)?;
+    if let Some(given) = given {
+        let directory = network_directory(&home, given).join(NAME);
+        return Ok(kept_at(&directory)?.unwrap_or(Place::New(None)));
+    }
+    let mut all = directories_of(&home, NAME);
+    match all.len() {
+        0 => Ok(Place::New(None)),
+        1 => {
+            let only = all.remove(0);
+            let network = Arc::try_unwrap(only.network);
+            let network = network.unwrap_or_else(|shared| (*shared).clone());
+            Ok(Place::Kept(only.directory, network))
+        }
+        _ => {
+            let directories = all.into_iter().map(|pinned| pinned.directory).collect();
+            Err(BootstrapError::Several(directories).into())
+        }
+    }
+}
+
+fn kept_at(directory: &Path) -> Result<Option<Place>, PinError> {
+    match pinned_network(directory) {
+        Ok(network) => Ok(Some(Place::Kept(directory.to_owned(), network))),
+        Err(PinError::Missing { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes a new network: the spec is pinned last, so that a crash before leaves none behind.
+fn make(
+    options: &BootstrapOptions,
+    given: Option<Network>,
+    directory: Option<PathBuf>,
+) -> anyhow::Result<Founded> {
+    let secret = given.is_none().then(new_secret);
+    let network = match given {
+        Some(network) => network,
+        None => {
+            let faucet = secret.as_ref().map(|(_, secret)| secret.output_key());
+            Network::new(new_spec(options, faucet)).map_err(BootstrapError::Spec)?
+        }
+    };
+    let directory = match directory {
+        Some(directory) => directory,
+        None => {
+            let home = data_home().map_err(BootstrapError::from)?;
+            network_directory(&home, &network).join(NAME)
+        }
+    };
+    let failed = |action, path: &Path| {
+        let path = path.to_owned();
+        move |source| BootstrapError::File { action, path, source }
+    };
+    fs::create_dir_all(&directory).map_err(failed("make", &directory))?;
+    if let Some((hex, _)) = &secret {
+        let path = directory.join(FAUCET_FILE);
+        durable_file::replace(&path, hex.as_bytes()).map_err(failed("write", &path))?;
+    }
+    pin(&directory, &network)?;
+    // A key that lies there already may be that of a given spec.
+    let faucet = read_faucet(&directory)?;
+    Ok(Founded { network: Arc::new(network), directory, faucet, is_new: true })
+}
+
+/// A secret key, and how it is written down.
+fn new_secret() -> (Zeroizing<String>, SecretKey) {
+    loop {
+        // All but one in 2^127 numbers are keys.
+        let bytes = Zeroizing::new(rand::random::<[u8; 32]>());
+        if let Ok(secret) = SecretKey::from_bytes(*bytes) {
+            return (Zeroizing::new(to_hex(bytes.as_slice()) + "\n"), secret);
+        }
+    }
+}
+
+fn new_spec(options: &BootstrapOptions, faucet: Option<OutputKey>) -> ChainSpec {
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let seconds = since_1970.map_or(0, |time| time.as_secs());
+    let genesis_time = u32::try_from(seconds).unwrap_or(u32::MAX);
+    let mut spec = apply(&wishes(options), default_spec(ADDRESS_PREFIX, SPACING_S, genesis_time));
+    if let Some(key) = faucet {
+        spec.allocations = faucet::allocations(key, FAUCET_OUTPUTS).collect();
+    }
+    spec
+}
+
+fn wishes(options: &BootstrapOptions) -> Wishes {
+    Wishes {
+        coin: options.coin.clone(),
+        difficulty: options.difficulty,
+        retarget: options.retarget,
+        spacing_s: options.spacing_s,
+    }
+}
+
+/// Names the first field in which the network of `directory` is another than the one asked for.
+fn refuse_contradiction(
+    options: &BootstrapOptions,
+    given: Option<&Network>,
+    kept: &Network,
+    directory: &Path,
+) -> Result<(), BootstrapError> {
+    let wanted = match given {
+        Some(given) => given.spec.clone(),
+        None => apply(&wishes(options), kept.spec.clone()),
+    };
+    let directory = directory.to_owned();
+    if let Some((field, kept, wanted)) = difference(&kept.spec, &wanted) {
+        let flag = if given.is_some() { "--spec" } else { flag_of(field) };
+        return Err(BootstrapError::Contradiction { directory, field, flag, kept, wanted });
+    }
+    if kept.spec.hash() != wanted.hash() {
+        return Err(BootstrapError::OtherAllocations { directory });
+    }
+    Ok(())
+}
+
+/// The faucet's key; none when the directory has none.
+fn read_faucet(directory: &Path) -> Result<Option<SecretKey>, BootstrapError> {
+    /// 64 digits, and an editor's line end.
+    const BYTES_MAX: u64 = 80;
+    let path = directory.join(FAUCET_FILE);
+    let bytes = match durable_file::read_limited(&path, BYTES_MAX) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(BootstrapError::File { action: "read", path, source }),
+    };
+    let text = String::from_utf8(bytes).unwrap_or_default();
+    let secret = from_hex(text.trim()).and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+    let secret = secret.and_then(|bytes| SecretKey::from_bytes(bytes).ok());
+    secret.map(Some).ok_or(BootstrapError::FaucetKey(path))
+}
+
+fn list(directories: &[PathBuf]) -> String {
+    /// So many fit in two lines.
+    const SHOWN_MAX: usize = 4;
+    let shown = directories.iter().take(SHOWN_MAX).map(|directory| directory.display().to_string());
+    shown.collect::<Vec<_>>().join(", ")
+}
