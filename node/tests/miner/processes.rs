@@ -35,7 +35,7 @@ impl Home {
     pub fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lode"));
         command.args(arguments.split_whitespace());
-        // Passes of devnets lie where temporary files do.
+        // Passes of devnets lie where temporary files do; others may run here.
         command.env("XDG_DATA_HOME", self.0.path()).env("TMPDIR", self.0.path());
         command.env_remove("LODE_BOOTSTRAP");
         command
@@ -59,12 +59,20 @@ impl Home {
         assert_eq!(code, 0, "{err}");
     }
 
-    /// Something that hands out a spec: networks of one seed are the same. It mines nothing.
-    pub fn bootstrap(&self, port: u16, seed: u64) -> Running {
-        let mut running = self.start(&format!(
-            "devnet --listen 127.0.0.1:{port} --miners 1 --wallets 2 --threads 1 --difficulty 8 \
-             --pause 24h..24h --seed {seed} --json"
-        ));
+    /// A bootstrap node that goes on with the network of this home, or makes it.
+    pub fn bootstrap(&self, port: u16) -> Running {
+        self.bootstrap_with(port, "--difficulty 8")
+    }
+
+    /// A bootstrap node with a directory of its own, outside the usual place.
+    pub fn bootstrap_in(&self, folder: &str, port: u16, flags: &str) -> Running {
+        let directory = self.0.path().join(folder);
+        self.bootstrap_with(port, &format!("--data-dir {} {flags}", directory.display()))
+    }
+
+    fn bootstrap_with(&self, port: u16, flags: &str) -> Running {
+        let mut running =
+            self.start(&format!("bootstrap --listen 127.0.0.1:{port} --json {flags}"));
         running.ready();
         running
     }

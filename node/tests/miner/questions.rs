@@ -47,7 +47,7 @@ fn assert_documented(answer: &Value, sections: &[&str]) {
 fn every_answer_is_documented_and_can_be_read_by_people() {
     let home = Home::new();
     let port = home.free_port();
-    let _bootstrap = home.bootstrap(port, 1);
+    let _bootstrap = home.bootstrap(port);
     let mut miner = home.miner("Miner1", port, "--threads 1 --min-txs 0");
     let address = miner.address();
     assert_documented(&miner.ready(), &["miner"]);
@@ -87,14 +87,19 @@ fn the_node_is_found_alone_named_among_several_and_missed_when_there_is_none() {
     let (code, _, err) = home.lode("status");
     assert_eq!((code, err.lines().count()), (4, 1), "{err}");
     let port = home.free_port();
-    let bootstrap = home.bootstrap(port, 1);
-    let (code, _, err) = home.lode("status");
-    assert_eq!(code, 2, "{err}");
-    assert!(err.contains(&format!("bootstrap at 127.0.0.1:{port}")), "{err}");
-    let asked = home.ask(&format!("127.0.0.1:{port}"), "status");
-    assert_eq!(asked["role"], "bootstrap");
+    let bootstrap = home.bootstrap(port);
+    let (code, out, err) = home.lode("status");
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("bootstrap"), "{out}");
     let mut miner = home.miner("Miner1", port, "--threads 0");
     let address = miner.address();
+    let (code, _, err) = home.lode("status");
+    assert_eq!(code, 2, "{err}");
+    for running in [format!("bootstrap at 127.0.0.1:{port}"), format!("Miner1 at {address}")] {
+        assert!(err.contains(&running), "{err}");
+    }
+    let asked = home.ask(&format!("127.0.0.1:{port}"), "status");
+    assert_eq!(asked["role"], "bootstrap");
     drop(bootstrap);
     // What was killed left its pass behind and is not meant.
     let (code, out, err) = home.lode("status --json");
@@ -112,7 +117,7 @@ fn the_node_is_found_alone_named_among_several_and_missed_when_there_is_none() {
 fn a_wrong_token_is_refused_after_a_pause() {
     let home = Home::new();
     let port = home.free_port();
-    let _bootstrap = home.bootstrap(port, 1);
+    let _bootstrap = home.bootstrap(port);
     let mut miner = home.miner("Miner1", port, "--threads 0");
     let address = miner.address();
     let pass = home.data_of("Miner1").join("operator.json");
