@@ -165,6 +165,8 @@ pub struct VersionOptions {
 pub enum BenchCommand {
     /// How fast every mining kernel of this CPU hashes, in interleaved rounds beside a reference
     Kernels(BenchKernelsOptions),
+    /// How promptly a search stops and the next one starts, with all mining threads busy
+    Cancel(BenchCancelOptions),
 }
 
 /// What `lode bench kernels` is told.
@@ -173,6 +175,26 @@ pub struct BenchKernelsOptions {
     /// Time to spend, at least five rounds
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub seconds: u32,
+    /// Print a JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `lode bench cancel` is told.
+#[derive(Debug, Clone, Args)]
+pub struct BenchCancelOptions {
+    /// Measure a whole node: from a peer's block on the socket to the first hash on top of it
+    #[arg(long)]
+    pub node: bool,
+    /// Cancels [default: 10000], or blocks with --node [default: 300]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub count: Option<u32>,
+    /// Mining threads [default: the physical cores less one]
+    #[arg(long, value_name = "COUNT")]
+    pub threads: Option<NonZeroUsize>,
+    /// How to hash; `lode version --verbose` lists the kernels [default: the fastest here]
+    #[arg(long, value_name = "NAME", value_parser = kernel)]
+    pub kernel: Option<Kernel>,
     /// Print a JSON object
     #[arg(long)]
     pub json: bool,

@@ -16,6 +16,7 @@ mod miner;
 mod outbound;
 mod outside;
 mod rate_meter;
+mod searched;
 mod signatures;
 #[cfg(test)]
 mod tests;
@@ -47,6 +48,7 @@ use rate_meter::RateMeter;
 pub use handle::{AskError, Handle};
 pub use miner::{HashRate, MinerError, MiningConfig};
 pub use outside::NumberedReport;
+pub use searched::Searched;
 pub use signatures::RayonVerifier;
 
 /// Exit code of a process whose machine panicked (`EX_SOFTWARE` of BSD's `sysexits.h`).

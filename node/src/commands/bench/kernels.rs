@@ -6,9 +6,10 @@
 use std::time::{Duration, Instant};
 
 use engine::{Cancel, Job, Kernel, Outcome, Target, search_alone};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
+use super::progress;
+use super::samples::quantile;
 use crate::cli::BenchKernelsOptions;
 use crate::commands::{Exit, print};
 
@@ -41,10 +42,7 @@ pub(super) fn run(options: &BenchKernelsOptions) -> anyhow::Result<Exit> {
     let slot_ms = u32::try_from(SLOT.as_millis()).unwrap_or(u32::MAX);
     let rounds = options.seconds.saturating_mul(1000) / slot_ms.saturating_mul(slots);
     let rounds = rounds.max(ROUNDS_MIN);
-    let bar = ProgressBar::new(u64::from(rounds)).with_style(
-        ProgressStyle::with_template("{bar:30} round {pos} of {len}, {eta} left")
-            .unwrap_or_else(|_| ProgressStyle::default_bar()),
-    );
+    let bar = progress(rounds, "round");
     for round in 0..rounds {
         // There and back: a drift of the clock rate favors nobody.
         if round % 2 == 0 {
@@ -106,14 +104,6 @@ impl Contestant {
     }
 }
 
-/// The value that `percent` of the others do not exceed (nearest rank); zero of nothing.
-fn quantile(values: &[f64], percent: usize) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let rank = (sorted.len() * percent).div_ceil(100).max(1) - 1;
-    sorted.get(rank).copied().unwrap_or(0.0)
-}
-
 fn mhs(rate: f64) -> f64 {
     (rate / 10_000.0).round() / 100.0
 }
@@ -157,29 +147,4 @@ fn people(contestants: &[Contestant], reference: &[f64], rounds: u32) -> String 
         Kernel::best().name()
     );
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn a_quantile_is_one_of_the_values_and_they_rise(
-            values in prop::collection::vec(0.0f64..1e9, 1..50),
-        ) {
-            let quantiles = [0, 10, 50, 90, 100].map(|percent| quantile(&values, percent));
-            prop_assert!(quantiles.is_sorted());
-            prop_assert!(quantiles.iter().all(|quantile| values.contains(quantile)));
-            let below = values.iter().filter(|value| **value <= quantiles[2]).count();
-            prop_assert!(2 * below >= values.len());
-        }
-    }
-
-    #[test]
-    fn the_middle_of_three_is_their_median() {
-        assert_eq!(quantile(&[3.0, 1.0, 2.0], 50), 2.0);
-        assert_eq!(quantile(&[], 50), 0.0);
-    }
 }
