@@ -248,6 +248,30 @@ fn assert_fields_documented(result: &Value, heading: &str) {
 }
 
 #[test]
+fn a_search_is_measured_together_apart_and_on_easy_jobs() {
+    let (code, out, err) = lode(&["bench", "search", "--seconds", "1", "--threads", "2", "--json"]);
+    assert_eq!(code, 0, "{err}");
+    let result: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&result["threads"], &result["rounds"]), (&2.into(), &5.into()));
+    for rate in ["together_mhs", "apart_mhs", "scaling"] {
+        assert!(result[rate].as_f64().unwrap() > 0.0, "{out}");
+    }
+    assert!(result["easy"][0]["lost"].as_f64().unwrap() < 1.0, "{out}");
+    assert_fields_documented(&result, "## `lode bench search --json`");
+    assert_fields_documented(&result["easy"][0], "## `lode bench search --json`");
+}
+
+#[test]
+fn kernels_hash_side_by_side_on_as_many_threads_as_wanted() {
+    let (code, out, err) =
+        lode(&["bench", "kernels", "--seconds", "1", "--threads", "2", "--json"]);
+    assert_eq!(code, 0, "{err}");
+    let result: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(result["threads"], 2);
+    assert_eq!(lode(&["bench", "kernels", "--threads", "0"]).0, 2);
+}
+
+#[test]
 fn cancels_are_measured_with_every_worker_busy() {
     let (code, out, err) = lode(&["bench", "cancel", "--count", "50", "--threads", "2", "--json"]);
     assert_eq!(code, 0, "{err}");

@@ -3,13 +3,13 @@
 //! The kernels take turns in rounds of short slots, so that noise hits all of them alike. A ratio
 //! is the median over the rounds of the ratios *within* a round.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use engine::{Cancel, Job, Kernel, Outcome, Target, search_alone};
 use serde_json::{Value, json};
 
-use super::progress;
 use super::samples::quantile;
+use super::{attempts_within, progress, side_by_side};
 use crate::cli::BenchKernelsOptions;
 use crate::commands::{Exit, print};
 
@@ -27,17 +27,18 @@ struct Contestant {
     name: &'static str,
     kernel: Kernel,
     versions: u32,
-    /// Header attempts that take about one slot.
+    threads: usize,
+    /// Header attempts of each thread that take about one slot.
     attempts: u64,
     /// Attempts per second, one figure a round.
     rates: Vec<f64>,
 }
 
 pub(super) fn run(options: &BenchKernelsOptions) -> anyhow::Result<Exit> {
-    let mut contestants = vec![Contestant::new(REFERENCE, Kernel::portable(), 1)];
-    contestants.extend(
-        Kernel::available().into_iter().map(|kernel| Contestant::new(kernel.name(), kernel, 8)),
-    );
+    let threads = options.threads.get();
+    let contestant = |kernel: Kernel| Contestant::new(kernel.name(), kernel, 8, threads);
+    let mut contestants = vec![Contestant::new(REFERENCE, Kernel::portable(), 1, threads)];
+    contestants.extend(Kernel::available().into_iter().map(contestant));
     let slots = u32::try_from(contestants.len()).unwrap_or(u32::MAX);
     let slot_ms = u32::try_from(SLOT.as_millis()).unwrap_or(u32::MAX);
     let rounds = options.seconds.saturating_mul(1000) / slot_ms.saturating_mul(slots);
@@ -55,30 +56,30 @@ pub(super) fn run(options: &BenchKernelsOptions) -> anyhow::Result<Exit> {
     bar.finish_and_clear();
     let reference = contestants[0].rates.clone();
     let text = if options.json {
-        format!("{}\n", programs(&contestants, &reference, rounds))
+        format!("{}\n", programs(&contestants, &reference, rounds, threads))
     } else {
-        people(&contestants, &reference, rounds)
+        people(&contestants, &reference, rounds, threads)
     };
     print(&text).map(|()| Exit::Ok)
 }
 
 impl Contestant {
-    fn new(name: &'static str, kernel: Kernel, versions: u32) -> Self {
-        let mut contestant = Self { name, kernel, versions, attempts: 1 << 16, rates: Vec::new() };
-        // The first slot finds out how much fits into one, and wakes the core up.
-        let (attempts, elapsed) = contestant.measure();
-        let fitting = u128::from(attempts) * SLOT.as_nanos() / elapsed.as_nanos().max(1);
-        contestant.attempts = u64::try_from(fitting).unwrap_or(u64::MAX).clamp(1 << 12, 1 << 34);
+    fn new(name: &'static str, kernel: Kernel, versions: u32, threads: usize) -> Self {
+        let rates = Vec::new();
+        let mut contestant = Self { name, kernel, versions, threads, attempts: 1 << 16, rates };
+        // The first slot finds out how much fits into one, and wakes the cores up.
+        let rate = contestant.measure() / threads as f64;
+        contestant.attempts = attempts_within(SLOT, rate);
         contestant
     }
 
     fn hash(&mut self) {
-        let (attempts, elapsed) = self.measure();
-        self.rates.push(attempts as f64 / elapsed.as_secs_f64().max(1e-9));
+        let rate = self.measure();
+        self.rates.push(rate);
     }
 
-    /// Searches for about one slot; returns the attempts and the time they took.
-    fn measure(&self) -> (u64, Duration) {
+    /// Searches for about one slot on every thread; returns attempts a second of all of them.
+    fn measure(&self) -> f64 {
         // A target of zero is met by no hash that anybody will see: the whole range is searched.
         let (header, target) = ([0x5a; 80], Target::from_le_bytes([0; 32]));
         let job = match self.versions {
@@ -88,12 +89,11 @@ impl Contestant {
         let nonces = self.attempts.div_ceil(u64::from(self.versions)).min(1 << 32);
         let last = u32::try_from(nonces.saturating_sub(1)).unwrap_or(u32::MAX);
         let job = job.with_nonces(0..=last);
-        let attempts = job.attempts();
-        let started = Instant::now();
-        let outcome = search_alone(self.kernel, &job, &Cancel::new());
-        let elapsed = started.elapsed();
-        debug_assert!(matches!(outcome, Outcome::Exhausted), "nothing meets a target of zero");
-        (attempts, elapsed)
+        side_by_side(self.threads, |_| {
+            let outcome = search_alone(self.kernel, &job, &Cancel::new());
+            debug_assert!(matches!(outcome, Outcome::Exhausted), "nothing meets a target of zero");
+            job.attempts()
+        })
     }
 
     /// Ratio to the reference: the median of the rounds' own ratios.
@@ -108,7 +108,7 @@ fn mhs(rate: f64) -> f64 {
     (rate / 10_000.0).round() / 100.0
 }
 
-fn programs(contestants: &[Contestant], reference: &[f64], rounds: u32) -> Value {
+fn programs(contestants: &[Contestant], reference: &[f64], rounds: u32, threads: usize) -> Value {
     let row = |contestant: &Contestant| {
         json!({
             "name": contestant.name,
@@ -124,12 +124,12 @@ fn programs(contestants: &[Contestant], reference: &[f64], rounds: u32) -> Value
         "command": "bench kernels",
         "kernels": contestants.iter().map(row).collect::<Vec<_>>(),
         "chosen": Kernel::best().name(),
-        "threads": 1,
+        "threads": threads,
         "rounds": rounds,
     })
 }
 
-fn people(contestants: &[Contestant], reference: &[f64], rounds: u32) -> String {
+fn people(contestants: &[Contestant], reference: &[f64], rounds: u32, threads: usize) -> String {
     let mut text = String::from("kernel     versions      MH/s   10 to 90 %        to reference\n");
     for contestant in contestants {
         text += &format!(
@@ -143,7 +143,8 @@ fn people(contestants: &[Contestant], reference: &[f64], rounds: u32) -> String 
         );
     }
     text += &format!(
-        "One thread, {rounds} interleaved rounds, medians; this program would choose {}.\n",
+        "{threads} {}, {rounds} interleaved rounds, medians; this program would choose {}.\n",
+        if threads == 1 { "thread" } else { "threads" },
         Kernel::best().name()
     );
     text
