@@ -1,6 +1,7 @@
 //! What the parallel search adds to the kernel: its rate by threads, and how fast a cancel is.
 #![allow(missing_docs, reason = "criterion's macros make public functions without docs")]
 
+use std::hint::black_box;
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,14 @@ fn cancel(criterion: &mut Criterion) {
     });
 }
 
+/// One look at the flag, as each worker takes before each batch.
+fn cancel_check(criterion: &mut Criterion) {
+    let cancel = Cancel::new();
+    criterion.bench_function("search, look at the cancel flag", |bencher| {
+        bencher.iter(|| black_box(&cancel).is_cancelled());
+    });
+}
+
 fn cancelled_once(miner: &Miner, job: &Job) -> Duration {
     let cancel = Cancel::new();
     let meter = miner.meter();
@@ -57,5 +66,5 @@ fn cancelled_once(miner: &Miner, job: &Job) -> Duration {
     })
 }
 
-criterion_group!(benches, rate, cancel);
+criterion_group!(benches, rate, cancel, cancel_check);
 criterion_main!(benches);

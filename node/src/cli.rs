@@ -319,6 +319,10 @@ pub struct VersionOptions {
 pub enum BenchCommand {
     /// How fast every mining kernel of this CPU hashes, in interleaved rounds beside a reference
     Kernels(BenchKernelsOptions),
+    /// What the search adds to its kernel: its rate by threads, and the time lost on easy targets
+    Search(BenchSearchOptions),
+    /// How promptly a search stops and the next one starts, with all mining threads busy
+    Cancel(BenchCancelOptions),
 }
 
 /// What `lode bench kernels` is told.
@@ -327,6 +331,46 @@ pub struct BenchKernelsOptions {
     /// Time to spend, at least five rounds
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub seconds: u32,
+    /// Threads that hash side by side, each its own job
+    #[arg(long, value_name = "COUNT", default_value = "1")]
+    pub threads: NonZeroUsize,
+    /// Print a JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `lode bench search` is told.
+#[derive(Debug, Clone, Args)]
+pub struct BenchSearchOptions {
+    /// Time to spend, at least five rounds
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub seconds: u32,
+    /// Mining threads [default: the physical cores less one]
+    #[arg(long, value_name = "COUNT")]
+    pub threads: Option<NonZeroUsize>,
+    /// How to hash; `lode version --verbose` lists the kernels [default: the fastest here]
+    #[arg(long, value_name = "NAME", value_parser = kernel)]
+    pub kernel: Option<Kernel>,
+    /// Print a JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `lode bench cancel` is told.
+#[derive(Debug, Clone, Args)]
+pub struct BenchCancelOptions {
+    /// Measure a whole node: from a peer's block on the socket to the first hash on top of it
+    #[arg(long)]
+    pub node: bool,
+    /// Cancels [default: 10000], or blocks with --node [default: 300]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub count: Option<u32>,
+    /// Mining threads [default: the physical cores less one]
+    #[arg(long, value_name = "COUNT")]
+    pub threads: Option<NonZeroUsize>,
+    /// How to hash; `lode version --verbose` lists the kernels [default: the fastest here]
+    #[arg(long, value_name = "NAME", value_parser = kernel)]
+    pub kernel: Option<Kernel>,
     /// Print a JSON object
     #[arg(long)]
     pub json: bool,

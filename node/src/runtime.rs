@@ -19,6 +19,7 @@ mod miner;
 mod outbound;
 mod outside;
 mod rate_meter;
+mod searched;
 mod signatures;
 #[cfg(test)]
 mod tests;
@@ -56,6 +57,7 @@ pub use greeting::{GreetError, greet};
 pub use handle::{AskError, Handle};
 pub use miner::{HashRate, MinerError, MiningConfig};
 pub use outside::NumberedReport;
+pub use searched::Searched;
 pub use signatures::RayonVerifier;
 
 /// Exit code of a process whose machine panicked (`EX_SOFTWARE` of BSD's `sysexits.h`).

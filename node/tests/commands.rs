@@ -232,3 +232,72 @@ fn every_kernel_of_this_cpu_is_measured_beside_the_reference() {
         );
     }
 }
+
+/// What stands between back quotes in the section of `docs/json.md` under `heading`.
+fn documented_fields(heading: &str) -> Vec<&'static str> {
+    let lines = include_str!("../../docs/json.md").lines().skip_while(|line| *line != heading);
+    let section = lines.skip(1).take_while(|line| !line.starts_with("## "));
+    section.flat_map(|line| line.split('`').skip(1).step_by(2)).collect()
+}
+
+fn assert_fields_documented(result: &Value, heading: &str) {
+    let documented = documented_fields(heading);
+    for (field, value) in result.as_object().unwrap() {
+        assert!(field == "v" || documented.contains(&field.as_str()), "{field} of {heading}");
+        for inner in value.as_object().into_iter().flatten() {
+            assert!(documented.contains(&inner.0.as_str()), "{inner:?} of {heading}");
+        }
+    }
+}
+
+#[test]
+fn a_search_is_measured_together_apart_and_on_easy_jobs() {
+    let (code, out, err) = lode(&["bench", "search", "--seconds", "1", "--threads", "2", "--json"]);
+    assert_eq!(code, 0, "{err}");
+    let result: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&result["threads"], &result["rounds"]), (&2.into(), &5.into()));
+    for rate in ["together_mhs", "apart_mhs", "scaling"] {
+        assert!(result[rate].as_f64().unwrap() > 0.0, "{out}");
+    }
+    assert!(result["easy"][0]["lost"].as_f64().unwrap() < 1.0, "{out}");
+    assert_fields_documented(&result, "## `lode bench search --json`");
+    assert_fields_documented(&result["easy"][0], "## `lode bench search --json`");
+}
+
+#[test]
+fn kernels_hash_side_by_side_on_as_many_threads_as_wanted() {
+    let (code, out, err) =
+        lode(&["bench", "kernels", "--seconds", "1", "--threads", "2", "--json"]);
+    assert_eq!(code, 0, "{err}");
+    let result: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(result["threads"], 2);
+    assert_eq!(lode(&["bench", "kernels", "--threads", "0"]).0, 2);
+}
+
+#[test]
+fn cancels_are_measured_with_every_worker_busy() {
+    let (code, out, err) = lode(&["bench", "cancel", "--count", "50", "--threads", "2", "--json"]);
+    assert_eq!(code, 0, "{err}");
+    let result: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&result["v"], &result["command"]), (&1.into(), &"bench cancel".into()));
+    assert_eq!((&result["cancels"], &result["threads"]), (&50.into(), &2.into()));
+    for of in ["cancel_us", "start_us"] {
+        let at = |quantile: &str| result[of][quantile].as_f64().unwrap();
+        assert!(0.0 < at("p50") && at("p50") <= at("p99") && at("p99") <= at("max"), "{out}");
+    }
+    let wasted = result["wasted_hashes_max"].as_u64().unwrap();
+    assert!(wasted <= 2 * result["batch_hashes"].as_u64().unwrap(), "{out}");
+    assert_fields_documented(&result, "## `lode bench cancel --json`");
+    assert!(lode(&["bench", "cancel", "--count", "5"]).1.contains("5 cancels"));
+    assert_eq!(lode(&["bench", "cancel", "--count", "0"]).0, 2);
+}
+
+#[test]
+fn a_whole_node_is_measured_from_a_block_to_the_next_hash() {
+    let (code, out, err) = lode(&["bench", "cancel", "--node", "--count", "8", "--json"]);
+    assert_eq!(code, 0, "{err}");
+    let result: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&result["node"], &result["blocks"]), (&true.into(), &8.into()));
+    assert!(result["lost"].as_u64().unwrap() <= 8);
+    assert_fields_documented(&result, "## `lode bench cancel --node --json`");
+}

@@ -74,13 +74,18 @@ proptest! {
 proptest! {
     #[test]
     fn all_solutions_are_given_in_order_and_none_after_a_cancel(
-        header in headers(), bits in 2_u32..9, first: u32, nonces in 0_u32..1000, wanted in 1_usize..9,
+        header in headers(),
+        bits in 2_u32..9,
+        first: u32,
+        nonces in 0_u32..1000,
+        wanted in 1_usize..9,
     ) {
         let target = Target::with_zero_bits(bits);
         let job = Job::rolling(&header, target, 0).unwrap();
         let job = job.with_nonces(first..=first.saturating_add(nonces));
         let attempts = (0..job.attempts()).map(|position| job.header_at(position).unwrap());
-        let hits = attempts.enumerate().filter(|(_, header)| target.is_met_by(&crate::sha256d(header)));
+        let is_hit = |header: &[u8; 80]| target.is_met_by(&crate::sha256d(header));
+        let hits = attempts.enumerate().filter(|(_, header)| is_hit(header));
         let expected: Vec<(u64, [u8; 80])> =
             hits.map(|(position, header)| (position as u64 + 1, header)).collect();
         for kernel in Kernel::available() {

@@ -1,6 +1,15 @@
 //! `lode bench`: measurements, one file each.
 
+mod cancel;
 mod kernels;
+mod samples;
+mod search;
+
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Exit;
 use crate::cli::BenchCommand;
@@ -8,5 +17,39 @@ use crate::cli::BenchCommand;
 pub(super) fn run(command: &BenchCommand) -> anyhow::Result<Exit> {
     match command {
         BenchCommand::Kernels(options) => kernels::run(options),
+        BenchCommand::Search(options) => search::run(options),
+        BenchCommand::Cancel(options) => cancel::run(options),
     }
+}
+
+/// A bar on standard error that counts `steps` of something.
+fn progress(steps: u32, what: &str) -> ProgressBar {
+    let template = format!("{{bar:30}} {what} {{pos}} of {{len}}, {{eta}} left");
+    let style = ProgressStyle::with_template(&template);
+    ProgressBar::new(u64::from(steps))
+        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// Runs `hash` on `threads` threads at once. Each returns its attempts; the result is the sum of
+/// their rates, attempts per second, each over its own time.
+fn side_by_side(threads: usize, hash: impl Fn(usize) -> u64 + Sync) -> f64 {
+    let all_there = Barrier::new(threads);
+    let rate = |number| {
+        all_there.wait();
+        let started = Instant::now();
+        let attempts = hash(number);
+        attempts as f64 / started.elapsed().as_secs_f64().max(1e-9)
+    };
+    let rate = &rate;
+    thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|number| scope.spawn(move || rate(number))).collect();
+        let own = rate(0);
+        own + others.into_iter().map(|other| other.join().unwrap_or(0.0)).sum::<f64>()
+    })
+}
+
+/// Attempts that fit into `time` at `rate` a second, within bounds that keep a slot a slot.
+#[expect(clippy::cast_sign_loss, reason = "a rate is not negative")]
+fn attempts_within(time: Duration, rate: f64) -> u64 {
+    ((rate * time.as_secs_f64()) as u64).clamp(1 << 12, 1 << 34)
 }

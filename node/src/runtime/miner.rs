@@ -3,6 +3,7 @@
 use std::io;
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
@@ -12,6 +13,7 @@ use thread_priority::{ThreadPriority, set_current_thread_priority};
 
 use super::clock::Clock;
 use super::lanes::Lanes;
+use super::searched::Searched;
 use crate::machine::Event;
 use crate::machine::template::Template;
 
@@ -53,6 +55,8 @@ struct Current {
     /// Stops the search of `template`; each template has a flag of its own.
     cancel: Cancel,
     stopping: bool,
+    /// Hears how each search went, while somebody measures.
+    watcher: Option<SyncSender<Searched>>,
 }
 
 /// What the mining thread takes out of the slot.
@@ -101,6 +105,17 @@ impl TemplateSlot {
             current.search_offered();
             self.changed.notify_one();
         }
+    }
+
+    /// Tells `watcher` of every search that ends from now on.
+    pub fn tell_searches(&self, watcher: SyncSender<Searched>) {
+        self.lock().watcher = Some(watcher);
+    }
+
+    fn tell(&self, searched: Searched) {
+        let watcher = self.lock().watcher.clone();
+        // A watcher that is gone or too slow misses it.
+        let _ = watcher.map(|watcher| watcher.try_send(searched));
     }
 
     /// Ends the thread.
@@ -190,7 +205,12 @@ impl Drop for MiningThread {
 fn mine(miner: &Miner, slot: &TemplateSlot, lanes: &Lanes, clock: Clock) {
     let mut done = 0;
     while let Some(order) = slot.wait(done) {
-        if let Some(mined) = search(miner, &order, clock) {
+        let mut searched = Searched::new(order.template.header.previous);
+        let mined = search(miner, &order, clock, &mut searched);
+        searched.found = mined.is_some();
+        searched.hashes = miner.meter().snapshot().total;
+        slot.tell(searched);
+        if let Some(mined) = mined {
             lanes.push_own(mined);
             done = order.generation;
         } else if !order.cancel.is_cancelled() {
@@ -201,14 +221,16 @@ fn mine(miner: &Miner, slot: &TemplateSlot, lanes: &Lanes, clock: Clock) {
 }
 
 /// Searches the template of `order` until it is solved, cancelled, or there is nothing left of it.
-fn search(miner: &Miner, order: &Order, clock: Clock) -> Option<Event> {
+fn search(miner: &Miner, order: &Order, clock: Clock, searched: &mut Searched) -> Option<Event> {
     let target = order.template.header.bits.expand().ok()?;
     let target = engine::Target::from_le_bytes(target.to_le_bytes());
     let mut walk = Walk::new(&order.template, Space::WHOLE);
     while let Some(part) = walk.next(clock.wall_s()) {
         let job =
             Job::rolling(&part.header.to_bytes(), target, part.group)?.with_nonces(part.nonces);
-        match miner.search(&job, &order.cancel) {
+        let (outcome, shifts) = miner.search_timed(&job, &order.cancel);
+        searched.add(&shifts);
+        match outcome {
             Outcome::Found(solution) => {
                 return Some(Event::Mined {
                     template: order.template.id,

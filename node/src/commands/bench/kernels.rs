@@ -3,12 +3,13 @@
 //! The kernels take turns in rounds of short slots, so that noise hits all of them alike. A ratio
 //! is the median over the rounds of the ratios *within* a round.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use engine::{Cancel, Job, Kernel, Outcome, Target, search_alone};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
+use super::samples::quantile;
+use super::{attempts_within, progress, side_by_side};
 use crate::cli::BenchKernelsOptions;
 use crate::commands::{Exit, print};
 
@@ -26,25 +27,23 @@ struct Contestant {
     name: &'static str,
     kernel: Kernel,
     versions: u32,
-    /// Header attempts that take about one slot.
+    threads: usize,
+    /// Header attempts of each thread that take about one slot.
     attempts: u64,
     /// Attempts per second, one figure a round.
     rates: Vec<f64>,
 }
 
 pub(super) fn run(options: &BenchKernelsOptions) -> anyhow::Result<Exit> {
-    let mut contestants = vec![Contestant::new(REFERENCE, Kernel::portable(), 1)];
-    contestants.extend(
-        Kernel::available().into_iter().map(|kernel| Contestant::new(kernel.name(), kernel, 8)),
-    );
+    let threads = options.threads.get();
+    let contestant = |kernel: Kernel| Contestant::new(kernel.name(), kernel, 8, threads);
+    let mut contestants = vec![Contestant::new(REFERENCE, Kernel::portable(), 1, threads)];
+    contestants.extend(Kernel::available().into_iter().map(contestant));
     let slots = u32::try_from(contestants.len()).unwrap_or(u32::MAX);
     let slot_ms = u32::try_from(SLOT.as_millis()).unwrap_or(u32::MAX);
     let rounds = options.seconds.saturating_mul(1000) / slot_ms.saturating_mul(slots);
     let rounds = rounds.max(ROUNDS_MIN);
-    let bar = ProgressBar::new(u64::from(rounds)).with_style(
-        ProgressStyle::with_template("{bar:30} round {pos} of {len}, {eta} left")
-            .unwrap_or_else(|_| ProgressStyle::default_bar()),
-    );
+    let bar = progress(rounds, "round");
     for round in 0..rounds {
         // There and back: a drift of the clock rate favors nobody.
         if round % 2 == 0 {
@@ -57,30 +56,30 @@ pub(super) fn run(options: &BenchKernelsOptions) -> anyhow::Result<Exit> {
     bar.finish_and_clear();
     let reference = contestants[0].rates.clone();
     let text = if options.json {
-        format!("{}\n", programs(&contestants, &reference, rounds))
+        format!("{}\n", programs(&contestants, &reference, rounds, threads))
     } else {
-        people(&contestants, &reference, rounds)
+        people(&contestants, &reference, rounds, threads)
     };
     print(&text).map(|()| Exit::Ok)
 }
 
 impl Contestant {
-    fn new(name: &'static str, kernel: Kernel, versions: u32) -> Self {
-        let mut contestant = Self { name, kernel, versions, attempts: 1 << 16, rates: Vec::new() };
-        // The first slot finds out how much fits into one, and wakes the core up.
-        let (attempts, elapsed) = contestant.measure();
-        let fitting = u128::from(attempts) * SLOT.as_nanos() / elapsed.as_nanos().max(1);
-        contestant.attempts = u64::try_from(fitting).unwrap_or(u64::MAX).clamp(1 << 12, 1 << 34);
+    fn new(name: &'static str, kernel: Kernel, versions: u32, threads: usize) -> Self {
+        let rates = Vec::new();
+        let mut contestant = Self { name, kernel, versions, threads, attempts: 1 << 16, rates };
+        // The first slot finds out how much fits into one, and wakes the cores up.
+        let rate = contestant.measure() / threads as f64;
+        contestant.attempts = attempts_within(SLOT, rate);
         contestant
     }
 
     fn hash(&mut self) {
-        let (attempts, elapsed) = self.measure();
-        self.rates.push(attempts as f64 / elapsed.as_secs_f64().max(1e-9));
+        let rate = self.measure();
+        self.rates.push(rate);
     }
 
-    /// Searches for about one slot; returns the attempts and the time they took.
-    fn measure(&self) -> (u64, Duration) {
+    /// Searches for about one slot on every thread; returns attempts a second of all of them.
+    fn measure(&self) -> f64 {
         // A target of zero is met by no hash that anybody will see: the whole range is searched.
         let (header, target) = ([0x5a; 80], Target::from_le_bytes([0; 32]));
         let job = match self.versions {
@@ -90,12 +89,11 @@ impl Contestant {
         let nonces = self.attempts.div_ceil(u64::from(self.versions)).min(1 << 32);
         let last = u32::try_from(nonces.saturating_sub(1)).unwrap_or(u32::MAX);
         let job = job.with_nonces(0..=last);
-        let attempts = job.attempts();
-        let started = Instant::now();
-        let outcome = search_alone(self.kernel, &job, &Cancel::new());
-        let elapsed = started.elapsed();
-        debug_assert!(matches!(outcome, Outcome::Exhausted), "nothing meets a target of zero");
-        (attempts, elapsed)
+        side_by_side(self.threads, |_| {
+            let outcome = search_alone(self.kernel, &job, &Cancel::new());
+            debug_assert!(matches!(outcome, Outcome::Exhausted), "nothing meets a target of zero");
+            job.attempts()
+        })
     }
 
     /// Ratio to the reference: the median of the rounds' own ratios.
@@ -106,19 +104,11 @@ impl Contestant {
     }
 }
 
-/// The value that `percent` of the others do not exceed (nearest rank); zero of nothing.
-fn quantile(values: &[f64], percent: usize) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let rank = (sorted.len() * percent).div_ceil(100).max(1) - 1;
-    sorted.get(rank).copied().unwrap_or(0.0)
-}
-
 fn mhs(rate: f64) -> f64 {
     (rate / 10_000.0).round() / 100.0
 }
 
-fn programs(contestants: &[Contestant], reference: &[f64], rounds: u32) -> Value {
+fn programs(contestants: &[Contestant], reference: &[f64], rounds: u32, threads: usize) -> Value {
     let row = |contestant: &Contestant| {
         json!({
             "name": contestant.name,
@@ -134,12 +124,12 @@ fn programs(contestants: &[Contestant], reference: &[f64], rounds: u32) -> Value
         "command": "bench kernels",
         "kernels": contestants.iter().map(row).collect::<Vec<_>>(),
         "chosen": Kernel::best().name(),
-        "threads": 1,
+        "threads": threads,
         "rounds": rounds,
     })
 }
 
-fn people(contestants: &[Contestant], reference: &[f64], rounds: u32) -> String {
+fn people(contestants: &[Contestant], reference: &[f64], rounds: u32, threads: usize) -> String {
     let mut text = String::from("kernel     versions      MH/s   10 to 90 %        to reference\n");
     for contestant in contestants {
         text += &format!(
@@ -153,33 +143,9 @@ fn people(contestants: &[Contestant], reference: &[f64], rounds: u32) -> String 
         );
     }
     text += &format!(
-        "One thread, {rounds} interleaved rounds, medians; this program would choose {}.\n",
+        "{threads} {}, {rounds} interleaved rounds, medians; this program would choose {}.\n",
+        if threads == 1 { "thread" } else { "threads" },
         Kernel::best().name()
     );
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn a_quantile_is_one_of_the_values_and_they_rise(
-            values in prop::collection::vec(0.0f64..1e9, 1..50),
-        ) {
-            let quantiles = [0, 10, 50, 90, 100].map(|percent| quantile(&values, percent));
-            prop_assert!(quantiles.is_sorted());
-            prop_assert!(quantiles.iter().all(|quantile| values.contains(quantile)));
-            let below = values.iter().filter(|value| **value <= quantiles[2]).count();
-            prop_assert!(2 * below >= values.len());
-        }
-    }
-
-    #[test]
-    fn the_middle_of_three_is_their_median() {
-        assert_eq!(quantile(&[3.0, 1.0, 2.0], 50), 2.0);
-        assert_eq!(quantile(&[], 50), 0.0);
-    }
 }

@@ -170,3 +170,60 @@ fn a_new_limit_stops_only_the_search_that_it_forbids() {
     assert!(cancel.is_cancelled());
     assert!(thread.stop());
 }
+
+#[test]
+fn a_watcher_hears_of_every_search_in_order_and_the_hashes_add_up() {
+    let (thread, lanes, clock) = start(2);
+    let (tell, watch) = std::sync::mpsc::sync_channel(100);
+    thread.slot.tell_searches(tell);
+    let mut hashes = 0;
+    for id in 1..20 {
+        thread.slot.set(Some(Arc::new(template(id, 8))));
+        next_mined(&lanes, &clock);
+        let searched = watch.recv().unwrap();
+        assert_eq!(searched.previous, BlockHash([u8::try_from(id).unwrap(); 32]));
+        assert!(searched.found && searched.hashes > hashes);
+        assert!(searched.first_hash.unwrap() <= searched.idle.unwrap());
+        hashes = searched.hashes;
+    }
+    assert_eq!(thread.meter.snapshot().total, hashes);
+    drop(watch);
+    thread.slot.set(Some(Arc::new(template(20, 8))));
+    assert_eq!(next_mined(&lanes, &clock).0, TemplateId(20));
+    assert!(thread.stop());
+}
+
+/// A hundred changes a second for a minute, without the pauses between them.
+#[test]
+fn six_thousand_new_tips_never_bring_a_stale_block_and_the_rate_recovers() {
+    let (thread, lanes, clock) = start(2);
+    let mut mined = 0;
+    for change in 0..6000_u64 {
+        // Most templates are hopeless; one in a hundred is solved at once.
+        let (id, is_easy) = (change % 250 + 1, change % 100 == 99);
+        let before = thread.meter.snapshot().total;
+        thread.slot.set(Some(Arc::new(template(id, if is_easy { 4 } else { 200 }))));
+        if is_easy {
+            let (solved, header, _) = next_mined(&lanes, &clock);
+            assert_eq!(solved, TemplateId(id));
+            assert_eq!(header.previous, BlockHash([u8::try_from(id).unwrap(); 32]));
+            mined += 1;
+        } else if change % 7 == 0 {
+            while thread.meter.snapshot().total == before {
+                std::thread::yield_now();
+            }
+        }
+    }
+    assert_eq!(mined, 60);
+    // Every worker hashes as if nothing had happened.
+    let before = thread.meter.snapshot().per_thread;
+    thread.slot.set(Some(Arc::new(template(1, 200))));
+    let all_moved = || {
+        let now = thread.meter.snapshot().per_thread;
+        now.iter().zip(&before).all(|(now, before)| now > before)
+    };
+    while !all_moved() {
+        std::thread::yield_now();
+    }
+    assert!(thread.stop());
+}
