@@ -196,6 +196,7 @@ fn start(
             name: "bench".to_owned(),
             listen_port: 0,
             peers: Vec::new(),
+            known: Vec::new(),
             mining: MiningPolicy { enabled: true, min_txs: 0, max_wait: None, payout: PAYOUT },
             seed: [1; 32],
             directory: false,
@@ -206,6 +207,8 @@ fn start(
         mining: Some(MiningConfig { threads, kernel }),
         verify_threads: NonZeroUsize::MIN,
         on_panic: PanicPolicy::Surface,
+        directory: None,
+        operator: None,
     })
 }
 
