@@ -40,6 +40,7 @@ const START_HELP: &str = "\
 Lode: a small proof-of-work network that you can hold in your hand.
 
   lode devnet                   run a whole network here, with wallets that pay each other
+  lode wallet NAME              pay and be paid, in a shell
   lode verify DIR               check a data directory, every block with every rule
   lode export DIR               write its chain, one block of hex a line
   lode explain HEX              take a header, block or transaction apart

@@ -67,7 +67,7 @@ fn config(network: &Arc<Network>, store: StorePlace) -> NodeConfig {
                 max_wait: None,
                 payout: OutputKey([1; 32]),
             },
-            seed: [1; 32],
+            seed: rand::random(),
             directory: false,
         },
         network: Arc::clone(network),

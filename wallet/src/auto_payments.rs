@@ -71,13 +71,13 @@ mod tests {
         let mut auto = AutoPayments::new(ChaCha8Rng::seed_from_u64(2));
         let mut paid = BTreeSet::new();
         for _ in 0..200 {
-            let available = Amount(100_00_000_000);
+            let available = Amount(10_000_000_000);
             let (name, amount, fee) = auto.next_payment(&names, available).unwrap();
             assert!(amount.0 + fee.0 <= available.0 && fee <= amount && fee >= FEE_MIN);
             paid.insert(name);
         }
         assert_eq!(paid.len(), 3);
-        assert_eq!(auto.next_payment(&[], Amount(100_00_000_000)), None);
+        assert_eq!(auto.next_payment(&[], Amount(10_000_000_000)), None);
         assert_eq!(auto.next_payment(&names, Amount(100)), None);
     }
 }

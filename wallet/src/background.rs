@@ -84,3 +84,52 @@ fn send_on(waiting: Vec<News>, news: &SyncSender<News>) -> Vec<News> {
     }
     Vec::new()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::cli::WalletOptions;
+    use crate::commands::opening::{self, Patience};
+    use crate::commands::tests::Rig;
+
+    fn start(rig: &Rig) -> (Background, Receiver<News>) {
+        let options: WalletOptions = rig.options("");
+        Background::start(opening::opened(&options, Patience::Seconds).unwrap())
+    }
+
+    #[test]
+    fn it_finds_a_miner_and_tells_it_without_being_asked() {
+        let rig = Rig::new("");
+        let (background, news) = start(&rig);
+        let first = news.recv_timeout(Duration::from_secs(20)).unwrap();
+        assert!(matches!(first, News::Connected { again: false, .. }), "{first:?}");
+        assert!(background.ask(|session| session.is_synced()).unwrap());
+    }
+
+    #[test]
+    fn questions_are_answered_one_by_one_and_the_thread_ends_with_the_last_asker() {
+        let rig = Rig::new("");
+        let (background, news) = start(&rig);
+        let askers: Vec<_> = (0..8)
+            .map(|number| {
+                let background = background.clone();
+                thread::spawn(move || background.ask(move |_| number).unwrap())
+            })
+            .collect();
+        let answers: Vec<u32> = askers.into_iter().map(|asker| asker.join().unwrap()).collect();
+        assert_eq!(answers, (0..8).collect::<Vec<_>>());
+        drop(background);
+        while news.recv_timeout(Duration::from_secs(20)).is_ok() {}
+        assert_eq!(news.try_recv().unwrap_err(), std::sync::mpsc::TryRecvError::Disconnected);
+    }
+
+    #[test]
+    fn a_question_that_fails_is_an_error_and_no_endless_wait() {
+        let rig = Rig::new("");
+        let (background, _news) = start(&rig);
+        assert_eq!(background.ask(|_| panic!("a bug, planted")), Err::<(), Gone>(Gone));
+        assert_eq!(background.ask(|_| ()), Err(Gone));
+    }
+}

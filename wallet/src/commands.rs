@@ -32,7 +32,7 @@ pub(crate) mod waiting;
 pub(crate) mod words;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -157,11 +157,15 @@ fn of_contacts(error: &ContactsError) -> u8 {
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
-            let code = if error.use_stderr() { 2 } else { 0 };
-            // If nobody reads it, the code still tells.
-            let _ = error.print();
-            return ExitCode::from(code);
+        Err(error) if error.use_stderr() => {
+            note(&format!("lode-wallet: {}", reason_of(&error.render().to_string())));
+            note("`lode-wallet --help` shows every command and flag");
+            return ExitCode::from(2);
+        }
+        Err(help) => {
+            // If nobody reads the help, nobody misses it.
+            let _ = help.print();
+            return ExitCode::SUCCESS;
         }
     };
     match run(&cli.options) {
@@ -171,6 +175,15 @@ pub fn main() -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// What is wrong with a command line, without the usage that clap appends.
+fn reason_of(rendered: &str) -> String {
+    let lines = rendered.lines().map(str::trim);
+    let told =
+        lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
+    let words: Vec<&str> = told.filter(|line| !line.is_empty()).collect();
+    words.join(" ").trim_start_matches("error: ").to_owned()
 }
 
 /// Does what a wallet is told. Errors are the caller's to show.

@@ -28,6 +28,8 @@ pub mod shell;
 #[cfg(test)]
 mod test_chain;
 #[cfg(test)]
+mod test_directory;
+#[cfg(test)]
 mod test_node;
 pub mod traffic;
 pub mod wallet;

@@ -42,7 +42,7 @@ pub const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long a miner or a directory gets: others are there to be asked instead.
 const TIMEOUTS: Timeouts =
-    Timeouts { connect: Duration::from_secs(1), answer: Duration::from_secs(10) };
+    Timeouts { connect: Duration::from_secs(1), answer: Duration::from_secs(5) };
 
 /// News that wait to be taken; beyond it the oldest are dropped.
 const NEWS_MAX: usize = 256;

@@ -67,6 +67,7 @@ pub fn run(options: &WalletOptions) -> Result<(), CommandError> {
     if is_terminal && !options.json {
         print_line(&banner(&session))?;
     }
+    session.take_news().iter().for_each(|news| note(&news.to_string()));
     let mut input = if is_terminal { Input::terminal(&session)? } else { Input::piped() };
     let (background, news) = Background::start(session);
     let lines = start_printer(&mut input, news)?;
@@ -79,11 +80,7 @@ pub fn run(options: &WalletOptions) -> Result<(), CommandError> {
     }
     let mut shell = Shell { options, background, input };
     let prompt = format!("{}> ", options.name);
-    loop {
-        let line = match shell.input.ask_command(&prompt)? {
-            Answer::Line(line) => line,
-            Answer::Interrupted | Answer::End => break,
-        };
+    while let Answer::Line(line) = shell.input.ask_command(&prompt)? {
         match shell.obey(&line) {
             Ok(Next::Prompt) => {}
             Ok(Next::Leave) => break,
@@ -126,14 +123,14 @@ fn start_printer(
     input: &mut Input,
     news: Receiver<News>,
 ) -> Result<SyncSender<String>, CommandError> {
-    let mut print = input.printer()?;
+    let print = input.printer()?;
     let (lines, waiting) = sync_channel::<String>(LINES_MAX);
     let told = lines.clone();
     thread::spawn(move || {
         let mut lines = news.into_iter().map(|news| news.to_string());
         lines.try_for_each(|line| told.send(line))
     });
-    thread::spawn(move || waiting.into_iter().for_each(|line| print(line)));
+    thread::spawn(move || waiting.into_iter().for_each(print));
     Ok(lines)
 }
 
@@ -252,3 +249,6 @@ fn pay(
     let made = session.pay(&receiver, order.amount, fee)?;
     Ok((send::report(session, &receiver, &made, order.explain), send::check(&made)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ use chain::wire::directory::{DirectoryMessage, MinerEntry};
 use chain::wire::frame::{FRAME_HEADER_BYTES, FrameHeader, Phase};
 use chain::wire::hello::{Hello, NetworkIdentity, Role};
 use chain::wire::wallet::{
-    History, HistoryEntry, Pending, SubmitOutcome, Submitted, Tip, WalletMessage,
+    History, HistoryEntry, Pending, RefusalKind, SubmitOutcome, Submitted, Tip, WalletMessage,
 };
 use chain::wire::{ByteString, Message, PROTOCOL_VERSION};
 
@@ -27,10 +27,16 @@ pub(crate) struct NodeState {
     pub page: usize,
     /// Closes the connection instead of answering the next submission.
     pub dies_on_submit: bool,
+    /// Takes no payment, for this reason.
+    pub refuses: Option<String>,
     /// Changes entries before they are sent.
     pub lie: fn(&mut HistoryEntry),
     /// Mines a block after the next answer to a history question, so many times.
     pub mines_meanwhile: u32,
+    /// Closes every connection at its next message, and new ones at once.
+    pub is_down: bool,
+    /// Connections whose handshake was done.
+    pub connections: u32,
     /// Mines what is pending right before the next question for it is answered.
     pub mines_when_asked_for_pending: bool,
 }
@@ -44,8 +50,11 @@ pub(crate) fn start(chain: TestChain) -> (SocketAddr, SharedState) {
         submitted: Vec::new(),
         page: 3,
         dies_on_submit: false,
+        refuses: None,
         lie: |_| {},
         mines_meanwhile: 0,
+        is_down: false,
+        connections: 0,
         mines_when_asked_for_pending: false,
     }));
     let shared = Arc::clone(&state);
@@ -106,9 +115,16 @@ pub(crate) fn shake_hands(stream: &mut TcpStream, network: &Network) -> Hello {
 
 fn converse(mut stream: TcpStream, state: &SharedState) {
     let network = Arc::clone(&state.lock().unwrap().chain.network);
+    if state.lock().unwrap().is_down {
+        return;
+    }
     shake_hands(&mut stream, &network);
+    state.lock().unwrap().connections += 1;
     while let Some(message) = receive(&mut stream, Phase::Established) {
         let mut state = state.lock().unwrap();
+        if state.is_down {
+            return;
+        }
         let answer = match message {
             Message::Wallet(question) => match answer(question, &mut state) {
                 Some(answer) => Message::Wallet(answer),
@@ -172,6 +188,11 @@ fn answer(question: WalletMessage, state: &mut NodeState) -> Option<WalletMessag
             let bytes = question.transaction.0;
             let transaction = Transaction::decode(&bytes).unwrap();
             let txid = transaction.txid();
+            if let Some(reason) = state.refuses.clone() {
+                let outcome = SubmitOutcome::Refused { kind: RefusalKind::Busy, reason };
+                let request = question.request;
+                return Some(WalletMessage::Submitted(Submitted { request, outcome }));
+            }
             let known = state.chain.knows(&transaction);
             state.submitted.push(bytes);
             if !known {

@@ -48,6 +48,7 @@ pub(crate) fn report(session: &Session) -> HistoryReport {
         let gain = movement.received.checked_sub(movement.spent);
         let is_paid_out = movement.spent > Amount::ZERO;
         let (kind, amount, to) = match gain {
+            Some(gain) if movement.coinbase && height == Some(0) => ("genesis", gain, None),
             Some(gain) if movement.coinbase => ("mined", gain, None),
             Some(gain) if !is_paid_out => ("received", gain, None),
             _ => {

@@ -1,6 +1,7 @@
 //! Opening a wallet for a command: the network, the files, the key, and the first look at a miner.
 
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rand::SeedableRng;
@@ -32,10 +33,15 @@ pub(crate) enum Patience {
 
 /// The network that the wallet is on, and its directory.
 pub(crate) fn joined(options: &WalletOptions, patience: Patience) -> Result<Joined, CommandError> {
+    // A directory that is named needs no home.
+    let home = match options.data_dir {
+        Some(_) => PathBuf::new(),
+        None => data_home().map_err(JoinError::from)?,
+    };
     let order = JoinOrder {
         name: options.name.clone(),
         bootstraps: options.bootstraps.clone(),
-        home: data_home().map_err(JoinError::from)?,
+        home,
         data_dir: options.data_dir.clone(),
         genesis: options.genesis,
     };

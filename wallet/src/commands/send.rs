@@ -137,12 +137,12 @@ impl fmt::Display for SelectionReport {
             let method = line.method;
             writeln!(
                 f,
-                "{mark} {method:<16}  {coins} coins, fee {fee}, change {change}, waste {waste}"
+                "{mark} {method:<16}  coins {coins}, fee {fee}, change {change}, waste {waste}"
             )?;
         }
         match self.left_alone {
             0 => Ok(()),
-            count => writeln!(f, "  {count} coins cost more to spend than they are worth"),
+            count => writeln!(f, "  left alone, as spending costs more than they bring: {count}"),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `News`: what a wallet tells unasked, as sentences.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
 
@@ -197,11 +198,13 @@ impl fmt::Display for News {
 impl Session {
     /// Tells what a synchronization brought.
     pub(super) fn tell_changes(&mut self, changes: Changes) {
-        let news: Vec<News> = changes
-            .arrived
-            .iter()
-            .chain(&changes.confirmed)
-            .filter_map(|txid| self.news_of(self.movement(txid)?))
+        let told: BTreeSet<Txid> =
+            changes.arrived.iter().chain(&changes.confirmed).copied().collect();
+        // In the chain's order, those that wait at the end.
+        let movements = self.wallet.history().movements();
+        let news: Vec<News> = movements
+            .filter(|movement| told.contains(&movement.txid))
+            .filter_map(|movement| self.news_of(movement))
             .collect();
         let unconfirmed = changes.unconfirmed.into_iter().map(|txid| News::Unconfirmed { txid });
         let conflicted = changes.conflicted.iter().map(|txid| News::Conflicted { txid: *txid });

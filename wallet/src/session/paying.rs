@@ -60,10 +60,10 @@ pub enum ReceiverError {
     KeyChanged {
         /// The name.
         name: String,
-        /// Who was paid.
-        pinned: Address,
-        /// Who would be paid now.
-        told: Address,
+        /// The address that was paid.
+        pinned: String,
+        /// The address that would be paid now.
+        told: String,
     },
 }
 
@@ -133,7 +133,7 @@ impl Session {
         let told = self.ask_directory(|directory| directory.name(given));
         match (known, told) {
             (Some(known), Some(Some(record))) if record.key != known.key => {
-                let address = |key| self.network.spec.address(key);
+                let address = |key| self.network.spec.address(key).to_string();
                 let (pinned, told) = (address(known.key), address(record.key));
                 Err(ReceiverError::KeyChanged { name, pinned, told })
             }

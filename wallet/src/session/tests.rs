@@ -1,1 +1,404 @@
+//! Tests of a session with a miner and a directory on real sockets: crashes, losses and names.
 
+use std::net::SocketAddr;
+use std::sync::LazyLock;
+
+use chain::amount::COIN;
+use chain::encoding::Encode;
+use chain::key::OutputKey;
+use chain::wire::directory::FaucetOutcome;
+use rand::SeedableRng;
+use tempfile::TempDir;
+
+use super::*;
+use crate::accounts::Account;
+use crate::coin_selection::Fee;
+use crate::contacts::ContactSource;
+use crate::keystore::Stretching;
+use crate::payment::PaymentError;
+use crate::seed::Seed;
+use crate::test_chain::{TestChain, network};
+use crate::test_directory::{self, SharedDirectory};
+use crate::test_node::{self, SharedState};
+
+static ADAM: LazyLock<Seed> = LazyLock::new(|| Seed::from_entropy([1; 16]));
+static BOB: LazyLock<Seed> = LazyLock::new(|| Seed::from_entropy([2; 16]));
+static NETWORK: LazyLock<Arc<Network>> =
+    LazyLock::new(|| network(&[first_key(&ADAM), first_key(&BOB)]));
+
+fn first_key(seed: &Seed) -> OutputKey {
+    Account::new(seed).receive_key(0)
+}
+
+fn coins(coins: u64) -> Amount {
+    Amount(coins * COIN)
+}
+
+fn fee() -> Fee {
+    Fee::Fixed(Amount(COIN / 10))
+}
+
+/// A miner and a directory that lists it, and a wallet's directory.
+struct Rig {
+    miner: SharedState,
+    miner_at: SocketAddr,
+    directory: SharedDirectory,
+    bootstrap: String,
+    place: TempDir,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let (miner_at, miner) = test_node::start(TestChain::new(Arc::clone(&NETWORK)));
+        let (bootstrap, directory) = test_directory::start(&NETWORK, &[miner_at]);
+        Self { miner, miner_at, directory, bootstrap, place: tempfile::tempdir().unwrap() }
+    }
+
+    /// The wallet as a process that starts now would have it. Nobody was talked to yet.
+    fn open(&self, seed: &Seed, passphrase: &str) -> Session {
+        let files = WalletDirectory::open(self.place.path()).unwrap();
+        let is_new = !files.key_file().exists();
+        if is_new {
+            let key_file = KeyFile::seal(seed, passphrase, Stretching::LEAST).unwrap();
+            key_file.save(&files.key_file()).unwrap();
+        }
+        let order = SessionOrder {
+            name: "Adam".to_owned(),
+            bootstraps: vec![self.bootstrap.clone()],
+            network: Arc::clone(&NETWORK),
+            key_file: KeyFile::load(&files.key_file()).unwrap(),
+            files,
+            is_new,
+            rng: StdRng::seed_from_u64(7),
+        };
+        let mut session = Session::open(order, Instant::now()).unwrap();
+        if passphrase.is_empty() {
+            session.unlock("").unwrap();
+        }
+        session
+    }
+
+    fn adam(&self) -> Session {
+        let mut session = self.open(&ADAM, "");
+        session.poll(Instant::now());
+        assert!(session.is_synced());
+        session
+    }
+
+    fn register(&self, name: &str, seed: &Seed) {
+        let account = Account::new(seed);
+        let secret = account.secret(&account.receive_key(0)).unwrap();
+        let record = NameRecord::sign(name, 1, NETWORK.genesis_hash(), &secret, &[0; 32]);
+        self.directory.lock().unwrap().names.insert(name.to_ascii_lowercase(), record);
+    }
+
+    fn mine(&self) {
+        self.miner.lock().unwrap().chain.mine_pending(OutputKey([9; 32]));
+    }
+
+    fn submitted(&self) -> Vec<Vec<u8>> {
+        self.miner.lock().unwrap().submitted.clone()
+    }
+}
+
+/// What two polls tell; the second one may come after a loss.
+fn poll(session: &mut Session) -> Vec<News> {
+    session.poll(Instant::now());
+    session.poll(Instant::now());
+    session.take_news()
+}
+
+#[test]
+fn a_name_is_paid_and_pinned_and_both_sides_see_it_pending_and_confirmed() {
+    let rig = Rig::new();
+    rig.register("Bob", &BOB);
+    let mut adam = rig.adam();
+    let receiver = adam.receiver("bob").unwrap();
+    assert_eq!((receiver.key, receiver.is_first_use), (first_key(&BOB), true));
+    let made = adam.pay(&receiver, coins(5), fee()).unwrap();
+    assert_eq!(made.handover, Handover::Taken { miner: "Miner1".to_owned() });
+    assert!(!adam.receiver("Bob").unwrap().is_first_use);
+    adam.take_news();
+    rig.mine();
+    let confirmed = News::Confirmed {
+        receiver: "Bob".to_owned(),
+        amount: coins(5),
+        height: 1,
+        txid: made.payment.txid,
+    };
+    assert_eq!(poll(&mut adam), [confirmed]);
+    assert_eq!(adam.standing().available, Amount(95 * COIN - COIN / 10));
+}
+
+#[test]
+fn killed_between_signing_and_sending_it_pays_once_in_the_same_bytes_however_often_it_starts() {
+    let rig = Rig::new();
+    rig.register("Bob", &BOB);
+    let mut adam = rig.adam();
+    let bob = adam.receiver("Bob").unwrap();
+    let (signed, _) = adam.sign(&bob, coins(5), fee()).unwrap();
+    drop(adam);
+    assert!(rig.submitted().is_empty(), "it was killed before it sent anything");
+    for _ in 0..2 {
+        let mut again = rig.open(&ADAM, "");
+        assert_eq!(again.standing().available, Amount(95 * COIN - COIN / 10), "coins reserved");
+        let news = poll(&mut again);
+        let first = rig.submitted().len() == 1;
+        assert_eq!(news.iter().any(|news| matches!(news, News::HandedOver { .. })), first);
+    }
+    let bytes = signed.transaction().encode();
+    assert!(!rig.submitted().is_empty() && rig.submitted().iter().all(|sent| *sent == bytes));
+    rig.mine();
+    let mut again = rig.adam();
+    let movements = again.wallet().history().movements();
+    assert_eq!(movements.filter(|movement| movement.spent > Amount::ZERO).count(), 1);
+    assert_eq!(again.standing().available, Amount(95 * COIN - COIN / 10));
+    again.poll(Instant::now());
+    assert_eq!(again.wallet().payments().count(), 1);
+}
+
+#[test]
+fn whoever_repeats_a_command_that_was_killed_repeats_the_payment_and_makes_no_second_one() {
+    let rig = Rig::new();
+    rig.register("Bob", &BOB);
+    let mut adam = rig.adam();
+    let bob = adam.receiver("Bob").unwrap();
+    let (signed, _) = adam.sign(&bob, coins(5), fee()).unwrap();
+    drop(adam);
+    let mut again = rig.adam();
+    assert!(again.take_up_unfinished(&bob, coins(6)).is_none(), "another amount is another one");
+    let taken_up = again.take_up_unfinished(&bob, coins(5)).unwrap();
+    assert_eq!(taken_up.payment, signed);
+    assert!(matches!(taken_up.handover, Handover::Taken { .. }));
+    assert!(again.take_up_unfinished(&bob, coins(5)).is_none(), "the next one is meant anew");
+    drop(again);
+    assert!(rig.adam().take_up_unfinished(&bob, coins(5)).is_none(), "it is finished now");
+}
+
+#[test]
+fn a_miner_that_dies_on_a_payment_is_told_and_another_one_gets_the_same_bytes() {
+    let rig = Rig::new();
+    let mut adam = rig.adam();
+    let (other_at, other) = test_node::start(TestChain::new(Arc::clone(&NETWORK)));
+    let entry = MinerEntry { name: "Miner2".to_owned(), address: other_at };
+    rig.directory.lock().unwrap().miners = vec![entry];
+    rig.miner.lock().unwrap().dies_on_submit = true;
+    adam.take_news();
+    let address = NETWORK.spec.address(first_key(&BOB)).to_string();
+    let bob = adam.receiver(&address).unwrap();
+    let made = adam.pay(&bob, coins(5), fee()).unwrap();
+    assert_eq!(made.handover, Handover::Taken { miner: "Miner2".to_owned() });
+    assert_eq!(rig.submitted(), other.lock().unwrap().submitted);
+    let news = adam.take_news();
+    assert!(matches!(&news[0], News::Lost { miner, .. } if miner == "Miner1"), "{news:?}");
+    assert!(matches!(&news[1], News::Connected { miner, again: true, .. } if miner == "Miner2"));
+}
+
+#[test]
+fn a_session_without_anybody_says_so_once_and_is_back_by_itself() {
+    let rig = Rig::new();
+    let mut adam = rig.adam();
+    adam.take_news();
+    rig.miner.lock().unwrap().is_down = true;
+    let news = poll(&mut adam);
+    assert!(matches!(news[..], [News::Lost { .. }, News::Waiting { .. }]), "{news:?}");
+    for _ in 0..3 {
+        adam.search.next = Instant::now();
+        assert_eq!(poll(&mut adam), []);
+    }
+    assert!(adam.search.pause <= Duration::from_secs(1));
+    let address = NETWORK.spec.address(first_key(&BOB)).to_string();
+    let bob = adam.receiver(&address).unwrap();
+    let made = adam.pay(&bob, coins(1), fee()).unwrap();
+    assert_eq!(made.handover, Handover::Waiting);
+    rig.miner.lock().unwrap().is_down = false;
+    adam.search.next = Instant::now();
+    let news = poll(&mut adam);
+    assert!(matches!(news[0], News::Connected { again: true, .. }), "{news:?}");
+    assert!(news.iter().any(|news| matches!(news, News::HandedOver { .. })), "{news:?}");
+    assert_eq!(rig.submitted().len(), 1);
+}
+
+#[test]
+fn without_the_directory_the_remembered_miners_and_the_pinned_names_are_used() {
+    let rig = Rig::new();
+    rig.register("Bob", &BOB);
+    let mut adam = rig.adam();
+    let bob = adam.receiver("Bob").unwrap();
+    adam.pay(&bob, coins(1), fee()).unwrap();
+    drop(adam);
+    rig.directory.lock().unwrap().is_down = true;
+    let mut adam = rig.adam();
+    assert_eq!(adam.standing().miner.unwrap().address, rig.miner_at);
+    assert_eq!(adam.receiver("Bob").unwrap().key, first_key(&BOB));
+    let unreachable = ReceiverError::DirectoryUnreachable { name: "Cid".to_owned() };
+    assert_eq!(adam.receiver("Cid"), Err(unreachable));
+}
+
+#[test]
+fn a_changed_key_behind_a_known_name_is_never_paid_until_the_contact_is_removed() {
+    let rig = Rig::new();
+    rig.register("Bob", &BOB);
+    let mut adam = rig.adam();
+    let bob = adam.receiver("Bob").unwrap();
+    adam.pay(&bob, coins(1), fee()).unwrap();
+    let eve = Seed::from_entropy([6; 16]);
+    rig.register("Bob", &eve);
+    let changed = adam.receiver("BOB").unwrap_err();
+    let told_address = NETWORK.spec.address(first_key(&eve)).to_string();
+    assert!(matches!(&changed, ReceiverError::KeyChanged { told, .. } if *told == told_address));
+    assert!(changed.to_string().starts_with("NOT PAID"));
+    adam.contacts_mut().remove("Bob").unwrap();
+    assert_eq!(adam.receiver("Bob").unwrap().key, first_key(&eve));
+    // What its user wrote down is not the directory's to change.
+    adam.contacts_mut().add("Bob", first_key(&BOB), ContactSource::Added).unwrap();
+    assert_eq!(adam.receiver("Bob").unwrap().key, first_key(&BOB));
+}
+
+#[test]
+fn who_cannot_be_paid_is_told_apart() {
+    let rig = Rig::new();
+    let mut adam = rig.adam();
+    assert_eq!(adam.receiver("Nobody"), Err(ReceiverError::Unknown { name: "Nobody".into() }));
+    let own = NETWORK.spec.address(first_key(&BOB)).to_string();
+    let wrong = own.replacen('q', "p", 1);
+    let other = Address { prefix: "lode".to_owned(), key: first_key(&BOB) }.to_string();
+    for text in [wrong.as_str(), &other, "two words", ""] {
+        let refused = adam.receiver(text);
+        assert!(matches!(refused, Err(ReceiverError::Address { .. })), "{text}: {refused:?}");
+    }
+    assert_eq!(adam.receiver(&format!(" {own}\n")).unwrap().key, first_key(&BOB));
+}
+
+#[test]
+fn a_taken_name_is_told_once_and_the_wallet_is_paid_by_its_address() {
+    let rig = Rig::new();
+    rig.register("adam", &BOB);
+    let mut adam = rig.open(&ADAM, "");
+    let news = poll(&mut adam);
+    let taken = |news: &&News| matches!(news, News::NameTaken { .. });
+    assert_eq!(news.iter().filter(taken).count(), 1, "{news:?}");
+    adam.visits.next = Instant::now();
+    assert_eq!(poll(&mut adam), []);
+    let address = NETWORK.spec.address(first_key(&BOB)).to_string();
+    let bob = adam.receiver(&address).unwrap();
+    adam.pay(&bob, coins(1), fee()).unwrap();
+}
+
+#[test]
+fn a_new_wallet_is_named_and_shows_what_the_faucet_pays_at_once_and_once() {
+    let rig = Rig::new();
+    let new = Seed::from_entropy([3; 16]);
+    let mut payer = Wallet::new(&BOB, Arc::clone(&NETWORK)).unwrap();
+    let mut rng = StdRng::seed_from_u64(1);
+    let paid = payer.pay(first_key(&new), coins(50), fee(), &mut rng).unwrap();
+    rig.directory.lock().unwrap().faucet = FaucetOutcome::Later { wait_s: 3 };
+    let mut session = rig.open(&new, "");
+    let news = poll(&mut session);
+    assert!(news.contains(&News::Named { name: "Adam".to_owned() }));
+    assert!(news.contains(&News::FaucetLater { wait_s: 3 }));
+    let outcome = FaucetOutcome::Paid { txid: paid.txid, amount: coins(50) };
+    rig.directory.lock().unwrap().faucet = outcome;
+    session.visits.next = Instant::now();
+    assert_eq!(poll(&mut session), [News::FaucetPaid { amount: coins(50) }]);
+    let standing = session.standing();
+    assert_eq!((standing.promised, standing.balance.pending_in), (Some(coins(50)), Amount::ZERO));
+    assert_eq!(standing.available, Amount::ZERO, "a promise is nothing to pay with");
+    // The miner hears of it: it counts as pending now, and no more as promised.
+    rig.miner.lock().unwrap().chain.pending.push(paid.transaction());
+    let arrived = News::Arrived { amount: coins(50), from_faucet: true, txid: paid.txid };
+    assert_eq!(poll(&mut session), [arrived]);
+    let standing = session.standing();
+    assert_eq!((standing.promised, standing.balance.pending_in), (None, coins(50)));
+    assert_eq!(standing.from_faucet, Some(coins(50)));
+    rig.mine();
+    let received = News::Received { amount: coins(50), height: 1, txid: paid.txid };
+    assert_eq!(poll(&mut session), [received]);
+    assert_eq!(session.standing().from_faucet, None);
+    session.visits.next = Instant::now();
+    session.poll(Instant::now());
+    assert_eq!(rig.directory.lock().unwrap().faucet_asked, 2);
+}
+
+#[test]
+fn a_wallet_with_coins_never_asks_the_faucet() {
+    let rig = Rig::new();
+    rig.adam();
+    assert_eq!(rig.directory.lock().unwrap().faucet_asked, 0);
+}
+
+#[test]
+fn a_protected_wallet_looks_without_its_passphrase_and_signs_only_with_it() {
+    let rig = Rig::new();
+    let mut adam = rig.open(&ADAM, "secret");
+    adam.poll(Instant::now());
+    assert_eq!(adam.standing().available, coins(100));
+    let address = NETWORK.spec.address(first_key(&BOB)).to_string();
+    let bob = adam.receiver(&address).unwrap();
+    let locked = adam.pay(&bob, coins(1), fee());
+    assert!(matches!(locked, Err(PayError::Payment(PaymentError::Locked))));
+    let wrong = adam.unlock("Secret");
+    assert!(matches!(wrong, Err(UnlockError::Key(KeystoreError::WrongPassphrase))));
+    assert!(adam.is_locked());
+    adam.unlock("secret").unwrap();
+    adam.pay(&bob, coins(1), fee()).unwrap();
+    // The name that could not be signed for before is registered now.
+    adam.poll(Instant::now());
+    assert!(rig.directory.lock().unwrap().names.contains_key("adam"));
+}
+
+#[test]
+fn twenty_payments_are_one_connection() {
+    let rig = Rig::new();
+    let mut adam = rig.adam();
+    let address = NETWORK.spec.address(first_key(&BOB)).to_string();
+    let bob = adam.receiver(&address).unwrap();
+    for _ in 0..20 {
+        adam.pay(&bob, coins(1), fee()).unwrap();
+        adam.poll(Instant::now());
+    }
+    let miner = rig.miner.lock().unwrap();
+    assert_eq!((miner.connections, miner.chain.pending.len()), (1, 20));
+}
+
+#[test]
+fn names_of_contacts_and_of_the_directory_can_be_paid_but_not_the_own_one() {
+    let rig = Rig::new();
+    for (number, name) in (10..).zip(["Bob", "cid", "Dan", "Eve", "frank"]) {
+        rig.register(name, &Seed::from_entropy([number; 16]));
+    }
+    let mut adam = rig.adam();
+    adam.contacts_mut().add("Zoe", first_key(&BOB), ContactSource::Added).unwrap();
+    adam.contacts_mut().add("CID", first_key(&BOB), ContactSource::Added).unwrap();
+    assert_eq!(adam.payable_names(), ["Bob", "CID", "Dan", "Eve", "frank", "Zoe"]);
+}
+
+#[test]
+fn nothing_is_paid_before_a_miner_was_looked_at() {
+    let rig = Rig::new();
+    rig.miner.lock().unwrap().is_down = true;
+    let mut adam = rig.open(&ADAM, "");
+    let bob = Receiver { key: first_key(&BOB), name: None, is_first_use: false };
+    assert!(matches!(adam.pay(&bob, coins(1), fee()), Err(PayError::NotSynced)));
+}
+
+#[test]
+fn a_lost_branch_is_told_and_its_payment_is_offered_again() {
+    let rig = Rig::new();
+    let mut adam = rig.adam();
+    let address = NETWORK.spec.address(first_key(&BOB)).to_string();
+    let bob = adam.receiver(&address).unwrap();
+    let made = adam.pay(&bob, coins(1), fee()).unwrap();
+    rig.mine();
+    poll(&mut adam);
+    {
+        let mut miner = rig.miner.lock().unwrap();
+        miner.chain.rewind(0);
+        miner.chain.mine(OutputKey([9; 32]), vec![]);
+        miner.chain.mine(OutputKey([9; 32]), vec![]);
+    }
+    let news = poll(&mut adam);
+    assert_eq!(news, [News::Unconfirmed { txid: made.payment.txid }]);
+    let bytes = made.payment.transaction().encode();
+    assert_eq!(rig.submitted(), [bytes.clone(), bytes]);
+}

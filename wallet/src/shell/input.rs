@@ -1,6 +1,6 @@
 //! Where the shell's lines come from: a terminal with editing, history and completion, or a pipe.
 
-use std::io::{self, IsTerminal, Lines, StdinLock};
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use rustyline::completion::Completer;
@@ -34,7 +34,7 @@ pub(super) type Print = Box<dyn FnMut(String) + Send>;
 
 pub(super) enum Input {
     Terminal { editor: Box<Editor<Completion, FileHistory>>, typed_lines: PathBuf },
-    Piped(Lines<StdinLock<'static>>),
+    Piped(Box<dyn Iterator<Item = io::Result<String>>>),
 }
 
 impl Input {
@@ -56,7 +56,7 @@ impl Input {
     }
 
     pub fn piped() -> Self {
-        Self::Piped(io::stdin().lines())
+        Self::Piped(Box::new(io::stdin().lines()))
     }
 
     /// A line with a command; it can be recalled later. No secret is ever part of one.

@@ -1,0 +1,90 @@
+//! Tests of the shell with lines as a pipe brings them; the prompts of a terminal are tested with
+//! the program itself.
+
+use std::io;
+
+use rustyline::Context;
+use rustyline::completion::Completer;
+use rustyline::history::DefaultHistory;
+
+use super::input::Completion;
+use super::*;
+use crate::commands::tests::Rig;
+
+/// Obeys `lines`, of which commands take further ones as answers.
+fn obeyed(rig: &Rig, lines: &[&str]) -> Vec<Result<Next, u8>> {
+    let options = rig.options("");
+    let mut session = opening::opened(&options, Patience::Seconds).unwrap();
+    session.poll(Instant::now());
+    let lines: Vec<io::Result<String>> = lines.iter().map(|line| Ok((*line).to_owned())).collect();
+    let input = Input::Piped(Box::new(lines.into_iter()));
+    let (background, _news) = Background::start(session);
+    let mut shell = Shell { options: &options, background, input };
+    let mut results = Vec::new();
+    while let Answer::Line(line) = shell.input.ask_command("> ").unwrap() {
+        results.push(shell.obey(&line).map_err(|error| error.exit_code()));
+    }
+    results
+}
+
+#[test]
+fn every_command_can_be_typed() {
+    let rig = Rig::new("");
+    let lines =
+        ["balance", "history", " receive ", "coins", "contacts", "miners", "help", "", "  "];
+    assert!(obeyed(&rig, &lines).iter().all(|result| *result == Ok(Next::Prompt)));
+    assert_eq!(obeyed(&rig, &["exit"]), [Ok(Next::Leave)]);
+    assert_eq!(obeyed(&rig, &["quit"]), [Ok(Next::Leave)]);
+}
+
+#[test]
+fn send_asks_for_what_is_left_away_one_by_one() {
+    let rig = Rig::new("");
+    assert_eq!(obeyed(&rig, &["send", "Bob", "5", "0.1"]), [Ok(Next::Prompt)]);
+    assert_eq!(rig.pending(), 1);
+    assert_eq!(obeyed(&rig, &["send", "Bob", "5", ""]), [Ok(Next::Prompt)], "Enter is auto");
+    assert_eq!(obeyed(&rig, &["send Bob 1", "send Bob 1 0.2"]).len(), 2, "nothing is asked");
+    assert_eq!(rig.pending(), 4);
+    assert_eq!(obeyed(&rig, &["send", "Bob"]), [Ok(Next::Leave)], "the input ends");
+    assert_eq!(rig.pending(), 4);
+}
+
+#[test]
+fn what_fails_is_told_and_the_shell_goes_on() {
+    let rig = Rig::new("");
+    let lines = [
+        "pay Bob 5",
+        "send Nobody 1",
+        "send Bob 1000",
+        "send Bob much",
+        "send Bob 1 lots",
+        "send Bob 1 0.1 more",
+        "contacts remove Eve",
+        "contacts drop Eve",
+        "balance now",
+        "balance",
+    ];
+    let codes = [2, 3, 3, 2, 2, 2, 3, 2, 2].map(Err);
+    let expected: Vec<_> = codes.into_iter().chain([Ok(Next::Prompt)]).collect();
+    assert_eq!(obeyed(&rig, &lines), expected);
+    assert_eq!(rig.pending(), 0);
+}
+
+#[test]
+fn a_protected_wallet_is_unlocked_when_it_first_pays() {
+    let rig = Rig::new("secret");
+    assert_eq!(obeyed(&rig, &["balance", "send Bob 1", "send Bob 1"]).len(), 3);
+    assert_eq!(rig.pending(), 2);
+}
+
+#[test]
+fn commands_are_completed_first_and_names_behind_them() {
+    let completion = Completion { names: vec!["Bob".to_owned(), "Bert".to_owned()] };
+    let history = DefaultHistory::new();
+    let complete =
+        |line: &str| completion.complete(line, line.len(), &Context::new(&history)).unwrap();
+    assert_eq!(complete("se"), (0, vec!["send".to_owned()]));
+    assert_eq!(complete("send b"), (5, vec!["Bob".to_owned(), "Bert".to_owned()]));
+    assert_eq!(complete("send \u{e4}"), (5, vec![]));
+    assert_eq!(completion.complete("\u{e4}", 1, &Context::new(&history)).unwrap().1, [""; 0]);
+}
