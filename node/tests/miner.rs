@@ -12,7 +12,7 @@ mod refusals;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use processes::{Home, until};
+use processes::{Home, Running, until};
 use wallet::data_directory::pinned_network;
 use wallet::directory_client::DirectoryClient;
 use wallet::node_client::{ClientError, Timeouts};
@@ -39,20 +39,34 @@ fn a_miner_that_comes_first_waits_and_is_connected_within_two_seconds() {
 }
 
 #[test]
+fn the_environment_stands_for_the_flag() {
+    let home = Home::new();
+    let port = home.free_port();
+    let _bootstrap = home.bootstrap(port);
+    let mut command = home.command("miner Miner1 --listen 127.0.0.1:0 --threads 0 --json");
+    command.env("LODE_BOOTSTRAP", format!("localhost:{port}"));
+    let mut miner = Running::of(command);
+    let address = miner.address();
+    until(10, "connected", || home.ask(&address, "status")["peers"] == 1);
+}
+
+#[test]
 fn a_miner_finds_its_network_again_without_the_bootstrap_node() {
     let home = Home::new();
     let port = home.free_port();
     let bootstrap = home.bootstrap(port);
     let mut stays = home.miner("Miner1", port, "--threads 0");
     let mut comes_back = home.miner("Miner2", port, "--threads 0");
-    let (first, second) = (stays.address(), comes_back.address());
+    let first = stays.address();
+    comes_back.ready();
     until(20, "the miners know each other", || {
         let file = home.data_of("Miner2").join("addresses.json");
         std::fs::read_to_string(file).is_ok_and(|text| text.contains(&first))
     });
     drop(bootstrap);
     comes_back.kill();
-    let mut again = home.miner_at("Miner2", &second, port, "--threads 0");
+    // At another port: nobody can find it, so it must find the others.
+    let mut again = home.miner("Miner2", port, "--threads 0");
     let restarted = Instant::now();
     let address = again.address();
     until(10, "it is back", || {

@@ -89,18 +89,7 @@ impl Home {
     }
 
     fn start(&self, arguments: &str) -> Running {
-        let mut child =
-            self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let out = BufReader::new(child.stdout.take().unwrap());
-        let errors = Arc::new(Mutex::new(String::new()));
-        let (mut told, kept) = (child.stderr.take().unwrap(), Arc::clone(&errors));
-        let listener = thread::spawn(move || {
-            let mut bytes = [0; 4096];
-            while let Ok(count @ 1..) = told.read(&mut bytes) {
-                kept.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..count]));
-            }
-        });
-        Running { child, out: Some(out), ready: None, errors, listener: Some(listener) }
+        Running::of(self.command(arguments))
     }
 
     /// The data directory of `name` on the only network that it joined.
@@ -121,6 +110,20 @@ pub struct Running {
 }
 
 impl Running {
+    pub fn of(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let errors = Arc::new(Mutex::new(String::new()));
+        let (mut told, kept) = (child.stderr.take().unwrap(), Arc::clone(&errors));
+        let listener = thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(count @ 1..) = told.read(&mut bytes) {
+                kept.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..count]));
+            }
+        });
+        Self { child, out: Some(out), ready: None, errors, listener: Some(listener) }
+    }
+
     /// The first line, when it is there. What comes after it is read and left alone.
     pub fn ready(&mut self) -> Value {
         if let Some(ready) = &self.ready {
