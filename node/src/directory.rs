@@ -26,6 +26,7 @@ use chain::transaction::{OutPoint, Transaction};
 use chain::wire::Message;
 use chain::wire::directory::{
     DirectoryMessage, FaucetAnswer, FaucetOutcome, MinerEntry, NameOutcome, NamePut, Named,
+    Names as NamesPage,
 };
 use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinSet;
@@ -278,6 +279,10 @@ impl Desk {
             DirectoryMessage::GetName(ask) => {
                 let record = self.names.get(&ask.name).cloned();
                 DirectoryMessage::Named(Named { request: ask.request, record })
+            }
+            DirectoryMessage::GetNames(ask) => {
+                let (names, more) = self.names.page(&ask.after);
+                DirectoryMessage::Names(NamesPage { request: ask.request, names, more })
             }
             DirectoryMessage::PutName(put) => {
                 let outcome = self.put_name(now, ip, put.record, changes);

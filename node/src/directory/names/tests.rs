@@ -131,3 +131,24 @@ fn a_full_book_takes_no_new_name_but_still_new_records() {
     assert_eq!(put(&mut names, &record("new", 1, 1)), Verdict::Answer(NameOutcome::Busy));
     assert_eq!(put(&mut names, &record("n5", 1, 2)), Verdict::Keep);
 }
+
+proptest! {
+    #[test]
+    fn pages_hold_every_name_once_in_order(count in 0usize..600, seed: u32) {
+        let name = |number: usize| format!("n{:08x}", seed.wrapping_mul(number as u32 * 2 + 1));
+        let one = record("x", 0, 1);
+        let records = (0..count).map(|number| NameRecord { name: name(number), ..one.clone() });
+        let names = Names::new(GENESIS, records.collect());
+        let mut listed: Vec<String> = Vec::new();
+        loop {
+            let (page, more) = names.page(listed.last().map_or("", String::as_str));
+            prop_assert!(page.len() <= PAGE_NAMES_MAX && (!more || page.len() == PAGE_NAMES_MAX));
+            listed.extend(page);
+            if !more {
+                break;
+            }
+        }
+        let expected: Vec<String> = names.records.keys().cloned().collect();
+        prop_assert_eq!(listed, expected);
+    }
+}
