@@ -42,6 +42,13 @@ pub(super) trait Lanes: Copy {
     fn rotate<const RIGHT: i32, const LEFT: i32>(self) -> Self {
         self.shift_right::<RIGHT>().xor(self.shift_left::<LEFT>())
     }
+
+    /// Each bit as most of the three have it. The next round's `other ^ third` is this round's
+    /// `self ^ other`, which the compiler keeps where there is no instruction for all of it.
+    #[inline(always)]
+    fn majority(self, other: Self, third: Self) -> Self {
+        self.xor(other).and(other.xor(third)).xor(other)
+    }
 }
 
 /// Eight working variables. They stay where they are while their names move on by one each round.
@@ -190,10 +197,8 @@ fn round<L: Lanes>(state: &mut State<L>, t: usize, keyed_word: L) {
     let choice = f.xor(g).and(e).xor(g);
     let first = state[place(7)].add(keyed_word).add(choice).add(sum1);
     let sum0 = a.rotate::<2, 30>().xor(a.rotate::<13, 19>()).xor(a.rotate::<22, 10>());
-    // The next round's `b ^ c` is this round's `a ^ b`, which the compiler keeps.
-    let majority = a.xor(b).and(b.xor(c)).xor(b);
     state[place(3)] = state[place(3)].add(first);
-    state[place(7)] = first.add(majority).add(sum0);
+    state[place(7)] = first.add(a.majority(b, c)).add(sum0);
 }
 
 /// The header holds the nonce little-endian; SHA-256 reads big-endian words.
