@@ -33,7 +33,7 @@ fn whoever_comes_before_the_bootstrap_node_waits_for_it() {
     }
     assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     adam.type_line("");
-    adam.wait_for("100.00000000 LODE (pending, from the faucet)");
+    adam.wait_for("100.00000000 (pending, from the faucet)");
 }
 
 #[test]

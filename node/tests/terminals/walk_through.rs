@@ -48,7 +48,7 @@ fn nine_terminals_pay_by_name_and_mine_at_the_fourth_payment() {
             assert_resting_at(&network, 0);
         }
         wallets.push(network.new_wallet(name));
-        wallets[before].wait_for("100.00000000 TRUMP (pending, from the faucet)");
+        wallets[before].wait_for("100.00000000 (pending, from the faucet)");
     }
     for number in 1..=3 {
         network.wait_for_height(&network.miner_address(number), 1);
