@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::ops::Bound;
 use std::time::Duration;
 
 use chain::hash::BlockHash;
-use chain::wire::directory::{NameOutcome, NameRecord, is_name};
+use chain::wire::directory::{NAMES_MAX as PAGE_MAX, NameOutcome, NameRecord, is_name};
 
 use super::allowance::{AllowanceByAddress, Pace};
 
@@ -47,6 +48,15 @@ impl Names {
             return None;
         }
         self.records.get(&folded(name))
+    }
+
+    /// The names behind `after`, a page of them, and whether more follow.
+    pub fn page(&self, after: &str) -> (Vec<String>, bool) {
+        let after = folded(after);
+        let behind = (Bound::Excluded(after.as_str()), Bound::Unbounded);
+        let mut names = self.records.range::<str, _>(behind).map(|(_, record)| &record.name);
+        let page = names.by_ref().take(PAGE_MAX).cloned().collect();
+        (page, names.next().is_some())
     }
 
     /// Judges a record that came from `ip` and takes it when the answer is [`Verdict::Keep`].

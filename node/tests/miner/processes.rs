@@ -80,7 +80,7 @@ impl Home {
         ))
     }
 
-    fn start(&self, arguments: &str) -> Running {
+    pub fn start(&self, arguments: &str) -> Running {
         let mut child =
             self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
