@@ -40,14 +40,13 @@ const START_HELP: &str = "\
 Lode: a small proof-of-work network that you can hold in your hand.
 
   lode devnet                   run a whole network here, with wallets that pay each other
-  lode wallet NAME              pay and be paid, in a shell
-  lode verify DIR               check a data directory, every block with every rule
-  lode export DIR               write its chain, one block of hex a line
+  lode bootstrap                make a network of your own, with a faucet
+  lode miner Miner1 9001        mine in it, in another terminal
+  lode wallet Adam              pay and be paid in it, in a third one
+  lode status                   ask a running node how it is
   lode explain HEX              take a header, block or transaction apart
-  lode bench kernels            how fast this CPU hashes, kernel by kernel
-  lode version --verbose        this CPU and the kernel it was given
 
-`lode COMMAND --help` shows every flag of a command.
+`lode --help` lists all commands, `lode COMMAND --help` every flag of one.
 ";
 
 /// How the program ends.

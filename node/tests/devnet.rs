@@ -138,8 +138,9 @@ fn at_the_height_all_nodes_agree_payments_are_confirmed_and_the_program_succeeds
     assert_eq!(summary["agreed"], true);
     assert!(summary["invariants"].as_object().unwrap().values().all(|holds| *holds == true));
     assert!(summary["transactions"].as_u64().unwrap() >= 4, "{summary}");
-    // Five wallets of 100 coins, and four blocks of 50.
-    assert_eq!(summary["supply"], "700.00000000");
+    // Five wallets of 100 coins, a hundred payouts of the faucet with their fees, and four blocks
+    // of 50.
+    assert_eq!(summary["supply"], "10700.10000000");
     for (node, name) in summary["nodes"].as_array().unwrap().iter().zip(NODES) {
         assert_eq!(node["name"], name);
         assert_eq!((&node["tip"], &node["height"]), (&summary["tip"], &summary["height"]));

@@ -7,7 +7,7 @@ use std::ops::Bound;
 use std::time::Duration;
 
 use chain::hash::BlockHash;
-use chain::wire::directory::{NAMES_MAX as PAGE_NAMES_MAX, NameOutcome, NameRecord, is_name};
+use chain::wire::directory::{NAMES_MAX as PAGE_MAX, NameOutcome, NameRecord, is_name};
 
 use super::allowance::{AllowanceByAddress, Pace};
 
@@ -50,12 +50,12 @@ impl Names {
         self.records.get(&folded(name))
     }
 
-    /// The names behind `after`, a page of them in the order of their small letters, and whether
-    /// more follow.
+    /// The names behind `after`, a page of them, and whether more follow.
     pub fn page(&self, after: &str) -> (Vec<String>, bool) {
-        let behind = (Bound::Excluded(folded(after)), Bound::Unbounded);
-        let mut names = self.records.range(behind).map(|(_, record)| record.name.clone());
-        let page = names.by_ref().take(PAGE_NAMES_MAX).collect();
+        let after = folded(after);
+        let behind = (Bound::Excluded(after.as_str()), Bound::Unbounded);
+        let mut names = self.records.range::<str, _>(behind).map(|(_, record)| &record.name);
+        let page = names.by_ref().take(PAGE_MAX).cloned().collect();
         (page, names.next().is_some())
     }
 

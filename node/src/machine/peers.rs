@@ -119,8 +119,8 @@ impl Peer {
         }
     }
 
-    /// Whether its coming and going is reported: callers of the directory and operators say one thing
-    /// and hang up, every few seconds.
+    /// Whether its coming and going is reported: callers of the directory and operators say one
+    /// thing and hang up, every few seconds.
     pub(super) fn is_reported(&self) -> bool {
         matches!(self.role(), Some(Role::Peer | Role::Wallet))
     }

@@ -25,7 +25,8 @@ pub enum AskError {
     Panicked,
 }
 
-/// Asks a running machine and brings it what other parts of the process know. Clones ask the same one.
+/// Asks a running machine and brings it what other parts of the process know. Clones ask the same
+/// one.
 #[derive(Clone)]
 pub struct Handle {
     lanes: Arc<Lanes>,

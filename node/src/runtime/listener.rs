@@ -14,8 +14,8 @@ use super::StartError;
 use super::connection::Sockets;
 use crate::machine::Direction;
 
-/// Inbound connections at once: the 64 peers, 128 wallets, 96 directory calls and 8 operators that a
-/// machine admits once it knows what they are, and room for as many that have not said so yet.
+/// Inbound connections at once: the 64 peers, 128 wallets, 96 directory calls and 8 operators that
+/// a machine admits once it knows what they are, and room for as many that have not said so yet.
 pub(super) const INBOUND_MAX: usize = 592;
 
 /// Pause after the operating system refused to accept (mostly for want of file descriptors).

@@ -68,7 +68,8 @@ proptest! {
             _ => record.signature.0[byte - 40] ^= flip,
         }
         let mut names = names();
-        let refused = matches!(put(&mut names, &record), Verdict::Answer(NameOutcome::Refused { .. }));
+        let verdict = put(&mut names, &record);
+        let refused = matches!(verdict, Verdict::Answer(NameOutcome::Refused { .. }));
         prop_assert!(refused);
         prop_assert_eq!(names.get("Adam"), None);
     }
@@ -117,6 +118,33 @@ fn one_address_hands_in_64_records_at_once_then_one_in_ten_seconds_and_loopback_
     assert_eq!(kept("9.9.9.9", Duration::from_secs(30), 100), 3);
     assert_eq!(kept("9.9.9.8", Duration::ZERO, 10), 10);
     assert_eq!(kept("127.0.0.1", Duration::ZERO, 200), 200);
+}
+
+#[test]
+fn pages_list_every_name_once_as_typed_in_the_order_of_small_letters() {
+    for count in [0, 1, PAGE_MAX - 1, PAGE_MAX, PAGE_MAX + 1, 3 * PAGE_MAX] {
+        let typed: Vec<String> = (0..count)
+            .map(|number| format!("{}{number:05}", if number % 2 == 0 { "N" } else { "n" }))
+            .collect();
+        let held = typed.iter().map(|name| NameRecord {
+            name: name.clone(),
+            key: secret(1).output_key(),
+            sequence: 1,
+            signature: ByteString(Vec::new()),
+        });
+        let names = Names::new(GENESIS, held.collect());
+        let mut listed: Vec<String> = Vec::new();
+        loop {
+            let after = listed.last().cloned().unwrap_or_default();
+            let (page, more) = names.page(&after);
+            assert!(page.len() <= PAGE_MAX);
+            listed.extend(page);
+            if !more {
+                break;
+            }
+        }
+        assert_eq!(listed, typed);
+    }
 }
 
 #[test]
