@@ -88,7 +88,7 @@ impl Home {
         ))
     }
 
-    fn start(&self, arguments: &str) -> Running {
+    pub fn start(&self, arguments: &str) -> Running {
         Running::of(self.command(arguments))
     }
 
