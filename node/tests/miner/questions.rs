@@ -137,3 +137,18 @@ fn a_wrong_token_is_refused_after_a_pause() {
     fs::write(&pass, text).unwrap();
     assert_eq!(home.ask(&address, "status")["name"], "Miner1", "it goes on");
 }
+
+#[test]
+fn the_nodes_of_a_devnet_are_asked_and_stopped_like_any_other() {
+    let home = Home::new();
+    let mut devnet = home
+        .start("devnet --miners 1 --wallets 2 --threads 1 --difficulty 8 --pause 24h..24h --json");
+    let ready = devnet.ready();
+    for (node, role) in ready["nodes"].as_array().unwrap().iter().zip(["bootstrap", "miner"]) {
+        let status = home.ask(node["address"].as_str().unwrap(), "status");
+        assert_eq!((&status["role"], &status["name"]), (&role.into(), &node["name"]));
+    }
+    home.stop(ready["bootstrap"].as_str().unwrap());
+    assert_eq!(devnet.end(), 0, "{}", devnet.errors());
+    assert_eq!(home.lode("status").0, 4, "it took its passes away");
+}
