@@ -2,8 +2,14 @@
 //!
 //! A kernel that this CPU has and that detection does not offer fails its tests, so a CPU that has
 //! it cannot pass without having run it. The CPU is asked behind the back of detection. Where an
-//! emulator has fewer instruction sets than its CPU, choose by name, for example
-//! `valgrind ... kernel::tests::by_name::portable kernel::tests::by_name::sse41`.
+//! emulator has fewer instruction sets than its CPU, choose by name. Valgrind's memcheck, which
+//! knows neither AVX-512 nor the SHA extensions, takes some minutes for these two:
+//!
+//! ```text
+//! export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="valgrind --error-exitcode=1"
+//! PROPTEST_CASES=16 cargo test -p lode-engine --lib -- --test-threads 1 \
+//!     kernel::tests::by_name::portable kernel::tests::by_name::sse41
+//! ```
 
 use std::ops::ControlFlow;
 use std::sync::LazyLock;
