@@ -1,10 +1,10 @@
 //! Sixteen lanes in 512 bits: AVX-512, which rotates in one instruction; the compiler makes
 //! three-input logic out of pairs of `and` and `xor`.
 //!
-//! Where the cycles go, for a row of 16 nonces under one of eight versions. Ideal: a round has
-//! two sums of 3 rotations and 1 logic, a choice, a majority and 6 additions; a schedule word 4 for each
-//! sigma and 4 additions; constants folded. Counted in the compiled loop (`objdump -d`), an eighth
-//! of the schedule that the versions share included.
+//! Where the cycles go, for a row of 16 nonces under one of eight versions. Ideal: a round has two
+//! sums of 3 rotations and 1 logic, a choice, a majority and 6 additions; a schedule word has 3 and
+//! 1 for each sigma and 4 additions; constants are folded. Counted in the compiled loop by
+//! `objdump -d`, an eighth of the schedule that the versions share included.
 //!
 //! | vector instructions | ideal | counted |
 //! |---|---|---|
