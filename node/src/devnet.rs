@@ -120,7 +120,7 @@ pub fn run(options: &DevnetOptions) -> Result<Ending, DevnetError> {
     let home = Home::new(options.data_dir.as_deref())?;
     let plan = Plan::new(options, home.path())?;
     let mut network = RunningNetwork::start(&plan, home.path())?;
-    let payers = Payers::connect(&plan, &network.miner_addresses())?;
+    let payers = Payers::connect(&plan, network.bootstrap(), &network.miner_addresses())?;
     let ready = ready(&plan, &network, &payers, &home);
     let style = Style::of_stdout(options.json);
     let mut show = Show::of(&mut network, style).map_err(system("start a thread"))?;

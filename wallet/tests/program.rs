@@ -116,7 +116,7 @@ fn a_bootstrap_node_that_does_not_answer_is_an_error_after_some_seconds_and_not_
     let nobody = run(directory.path(), &["balance"], "");
     assert_eq!(code(&nobody), 4);
     let errors = errors(&nobody);
-    assert!(errors.starts_with("waiting for a bootstrap node"), "{errors}");
+    assert!(errors.starts_with("waiting for the bootstrap node"), "{errors}");
     assert!(errors.contains("lode bootstrap") && errors.lines().count() <= 3, "{errors}");
 }
 

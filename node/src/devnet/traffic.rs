@@ -14,10 +14,12 @@ use std::time::{Duration, Instant};
 use chain::amount::Amount;
 use chain::genesis::Network;
 use chain::key::OutputKey;
+use chain::wire::directory::{NameOutcome, NameRecord};
 use chain::wire::wallet::SubmitOutcome;
 use rand::rngs::ThreadRng;
 use rand::seq::IndexedRandom;
 use wallet::coin_selection::Fee;
+use wallet::directory_client::DirectoryClient;
 use wallet::node_client::{ClientError, NodeClient, Timeouts};
 use wallet::traffic::Traffic;
 use wallet::wallet::{DevnetSeedRefused, SyncError, Wallet};
@@ -70,6 +72,9 @@ pub enum PayerError {
     /// Reading the history.
     #[error("{0}")]
     Sync(#[from] SyncError),
+    /// The directory does not take the wallet's name.
+    #[error("its name is not taken: {0}")]
+    Name(String),
     /// The network is no devnet.
     #[error("{0}")]
     Seed(#[from] DevnetSeedRefused),
@@ -93,13 +98,19 @@ struct Payer {
 }
 
 impl Payers {
-    /// Connects every wallet to one of `miners` and reads its history.
+    /// Connects every wallet to one of `miners`, reads its history, and has the bootstrap node's
+    /// directory hold its name, so that others can pay it.
     ///
     /// # Errors
     /// [`TrafficError`].
-    pub(super) fn connect(plan: &Plan, miners: &[SocketAddr]) -> Result<Self, TrafficError> {
+    pub(super) fn connect(
+        plan: &Plan,
+        bootstrap: SocketAddr,
+        miners: &[SocketAddr],
+    ) -> Result<Self, TrafficError> {
         let connecting = |wallet: &WalletPlan| {
             let connected = Payer::connect(wallet.clone(), &plan.network, miners);
+            let connected = connected.and_then(|payer| payer.register(bootstrap).map(|()| payer));
             connected.map_err(|source| TrafficError { name: wallet.name.clone(), source })
         };
         // One after the other they would take a good part of a second.
@@ -186,6 +197,23 @@ impl Payer {
         };
         payer.sync()?;
         Ok(payer)
+    }
+
+    /// Puts the wallet's name into the directory.
+    fn register(&self, bootstrap: SocketAddr) -> Result<(), PayerError> {
+        let (name, account) = (&self.plan.name, self.wallet.account());
+        let Some(secret) = account.secret(&account.receive_key(0)) else {
+            return Ok(());
+        };
+        let genesis = self.network.genesis_hash();
+        let record = NameRecord::sign(name, 1, genesis, &secret, &rand::random());
+        let mut directory = DirectoryClient::connect(bootstrap, &self.network, TIMEOUTS)?;
+        match directory.put_name(&record)? {
+            NameOutcome::Held => Ok(()),
+            NameOutcome::Taken(_) => Err(PayerError::Name("somebody else has it".to_owned())),
+            NameOutcome::Refused { reason } => Err(PayerError::Name(reason)),
+            NameOutcome::Busy => Err(PayerError::Name("the directory is busy".to_owned())),
+        }
     }
 
     fn run(&mut self, pause: &RangeInclusive<Duration>, stopping: &AtomicBool) {

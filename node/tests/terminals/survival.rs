@@ -21,7 +21,7 @@ fn whoever_comes_before_the_bootstrap_node_waits_for_it() {
     let miners: Vec<Terminal> = (1..=3).map(|number| network.miner(number, "")).collect();
     let mut adam = network.wallet("Adam");
     for waiting in miners.iter().chain([&adam]) {
-        waiting.wait_for("waiting for a bootstrap node");
+        waiting.wait_for("waiting for the bootstrap node");
     }
     let bootstrap = network.bootstrap();
     bootstrap.wait_for(&network.bootstrap_address());
@@ -46,6 +46,7 @@ fn a_killed_miner_catches_up_in_five_seconds() {
     network.wait_for_height(&network.miner_address(2), 3);
     two.kill();
     let one = network.miner_address(1);
+    network.wait_for_status(&one);
     let missed = height(&network.ask("status", &one).unwrap()) + 5;
     network.wait_for_height(&one, missed);
     let started = Instant::now();

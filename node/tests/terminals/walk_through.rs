@@ -54,7 +54,7 @@ fn nine_terminals_pay_by_name_and_mine_at_the_fourth_payment() {
         network.wait_for_height(&network.miner_address(number), 1);
     }
     for wallet in &mut wallets[..4] {
-        wallet.ask("balance", "100.00000000 TRUMP confirmed");
+        wallet.ask_again("balance", "100.00000000 TRUMP confirmed");
     }
     wait_for_pending(&network, 1);
 

@@ -48,7 +48,7 @@ pub(crate) fn joined(options: &WalletOptions, patience: Patience) -> Result<Join
     let until = Instant::now() + SINGLE_WAIT;
     let mut tell = |news| match news {
         JoinNews::Waiting { bootstraps } => {
-            note(&format!("waiting for a bootstrap node at {bootstraps} ..."));
+            note(&format!("waiting for the bootstrap node at {bootstraps}"));
         }
         JoinNews::WithoutBootstrap { bootstraps, .. } => {
             note(&format!("no bootstrap node answers at {bootstraps}: going on without"));
