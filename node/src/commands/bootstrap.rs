@@ -27,6 +27,7 @@ use crate::founding::{Wishes, apply, default_spec, difference, flag_of};
 use crate::machine::MachineConfig;
 use crate::machine::mining::MiningPolicy;
 use crate::operator::Role;
+use crate::operator::pass::reachable;
 use crate::runtime::{FORWARDED_MAX, NodeConfig, PanicPolicy, StorePlace};
 
 /// Its name, and that of its directory.
@@ -159,7 +160,7 @@ pub(super) fn run(options: &BootstrapOptions) -> anyhow::Result<Exit> {
         tell: Box::new(|news| note(&news.to_string())),
     })?;
     if !options.json {
-        say_what_next(&process.node.address.to_string());
+        say_what_next(&reachable(process.node.address).to_string());
     }
     process.run(|| directory.stop())
 }
