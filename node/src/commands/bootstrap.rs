@@ -27,6 +27,7 @@ use crate::founding::{Wishes, apply, default_spec, difference, flag_of};
 use crate::machine::MachineConfig;
 use crate::machine::mining::MiningPolicy;
 use crate::operator::Role;
+use crate::operator::pass::reachable;
 use crate::runtime::{FORWARDED_MAX, NodeConfig, PanicPolicy, StorePlace};
 
 /// Its name, and that of its directory.
@@ -159,7 +160,7 @@ pub(super) fn run(options: &BootstrapOptions) -> anyhow::Result<Exit> {
         tell: Box::new(|news| note(&news.to_string())),
     })?;
     if !options.json {
-        say_what_next(&process.node.address.to_string());
+        say_what_next(&reachable(process.node.address).to_string());
     }
     process.run(|| directory.stop())
 }
@@ -196,7 +197,7 @@ fn found(options: &BootstrapOptions) -> anyhow::Result<Founded> {
         Place::Kept(directory, kept) => {
             refuse_contradiction(options, given.as_ref(), &kept, &directory)?;
             let faucet = read_faucet(&directory)?;
-            Ok(Founded { network: Arc::new(kept), directory, faucet, is_new: false })
+            Ok(Founded { network: kept, directory, faucet, is_new: false })
         }
         Place::New(directory) => make(options, given, directory),
     }
@@ -205,7 +206,7 @@ fn found(options: &BootstrapOptions) -> anyhow::Result<Founded> {
 /// Where a network lies or will lie.
 enum Place {
     /// One was made there.
-    Kept(PathBuf, Network),
+    Kept(PathBuf, Arc<Network>),
     /// Nothing is there; none for a directory that is named after the new network.
     New(Option<PathBuf>),
 }
@@ -224,9 +225,7 @@ fn place(options: &BootstrapOptions, given: Option<&Network>) -> anyhow::Result<
         0 => Ok(Place::New(None)),
         1 => {
             let only = all.remove(0);
-            let network = Arc::try_unwrap(only.network);
-            let network = network.unwrap_or_else(|shared| (*shared).clone());
-            Ok(Place::Kept(only.directory, network))
+            Ok(Place::Kept(only.directory, only.network))
         }
         _ => {
             let directories = all.into_iter().map(|pinned| pinned.directory).collect();
@@ -237,7 +236,7 @@ fn place(options: &BootstrapOptions, given: Option<&Network>) -> anyhow::Result<
 
 fn kept_at(directory: &Path) -> Result<Option<Place>, PinError> {
     match pinned_network(directory) {
-        Ok(network) => Ok(Some(Place::Kept(directory.to_owned(), network))),
+        Ok(network) => Ok(Some(Place::Kept(directory.to_owned(), Arc::new(network)))),
         Err(PinError::Missing { .. }) => Ok(None),
         Err(error) => Err(error),
     }

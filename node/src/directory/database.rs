@@ -73,6 +73,11 @@ pub enum DatabaseError {
     },
 }
 
+/// The values of [`NAMES`].
+type NameBytes = Vec<Vec<u8>>;
+/// The keys and values of [`PAYOUTS`].
+type PayoutBytes = Vec<([u8; 32], Vec<u8>)>;
+
 /// Something to remember.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
@@ -168,7 +173,7 @@ impl Database {
         })
     }
 
-    fn read_bytes(&self) -> Result<(Vec<Vec<u8>>, Vec<([u8; 32], Vec<u8>)>), redb::Error> {
+    fn read_bytes(&self) -> Result<(NameBytes, PayoutBytes), redb::Error> {
         let transaction = self.redb.begin_read()?;
         let mut names = Vec::new();
         for entry in transaction.open_table(NAMES)?.iter()? {
