@@ -10,4 +10,5 @@ pub mod runtime;
 #[cfg(test)]
 mod samples;
 pub mod simulation;
+pub mod statistics;
 pub mod store;
