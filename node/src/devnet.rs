@@ -22,7 +22,6 @@ use crate::cli::DevnetOptions;
 use crate::store::StoreError;
 use agreement::{Agreement, Progress};
 use audit::Audit;
-use interrupt::Interrupt;
 use network::RunningNetwork;
 use plan::Plan;
 use report::{Invariants, Line, Ready, ReadyNode, Reason, Summary, SummaryNode};
@@ -30,6 +29,7 @@ use show::Show;
 use terminal::Style;
 use traffic::Payers;
 
+pub(crate) use interrupt::Interrupt;
 pub use network::{NodeEndedError, NodeStartError};
 pub use plan::PlanError;
 pub use traffic::TrafficError;

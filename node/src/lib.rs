@@ -5,6 +5,7 @@ pub mod commands;
 pub mod data_directory;
 pub mod devnet;
 pub mod machine;
+pub mod measurement;
 pub mod replay;
 pub mod runtime;
 #[cfg(test)]

@@ -14,16 +14,24 @@ const NOTHING: u8 = 0;
 const INTERRUPTED: u8 = 1;
 const TERMINATED: u8 = 2;
 
-/// Whether somebody wants devnet to end.
+/// Whether somebody wants the program to end.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Interrupt(Arc<AtomicU8>);
+pub(crate) struct Interrupt(Arc<AtomicU8>);
 
 impl Interrupt {
     /// Listens for signals from now on.
     ///
     /// # Errors
     /// The operating system's.
-    pub(super) fn listen() -> io::Result<Self> {
+    pub(crate) fn listen() -> io::Result<Self> {
+        Self::listen_and(|| ())
+    }
+
+    /// The same, and calls `first` at the first signal.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub(crate) fn listen_and(first: impl FnOnce() + Send + 'static) -> io::Result<Self> {
         let interrupt = Self::default();
         let seen = interrupt.clone();
         let tokio = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
@@ -33,13 +41,19 @@ impl Interrupt {
         };
         Builder::new().name("signals".to_owned()).spawn(move || {
             tokio.block_on(async {
-                let first = signals.next().await;
-                seen.0.store(first, Ordering::Relaxed);
+                let signal = signals.next().await;
+                seen.0.store(signal, Ordering::Relaxed);
+                first();
                 signals.next().await;
                 std::process::exit(INTERRUPTED_EXIT_CODE);
             });
         })?;
         Ok(interrupt)
+    }
+
+    /// Whether a signal came.
+    pub(crate) fn came(&self) -> bool {
+        self.0.load(Ordering::Relaxed) != NOTHING
     }
 
     /// Why devnet shall end; `None` to go on.

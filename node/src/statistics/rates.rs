@@ -41,6 +41,19 @@ pub fn drift(rounds: &[f64]) -> f64 {
     if first.is_empty() || mean(first) <= 0.0 { 0.0 } else { mean(last) / mean(first) - 1.0 }
 }
 
+/// Where the next of several equal measurements lies. Wider than the interval of their mean: on a
+/// busy computer the next minute is not like the last. As wide as nothing for fewer than two.
+pub fn prediction(measured: &[f64]) -> Interval {
+    let count = measured.len() as f64;
+    let mean = measured.iter().sum::<f64>() / count.max(1.0);
+    if measured.len() < 2 {
+        return Interval { low: mean, high: mean };
+    }
+    let variance = measured.iter().map(|one| (one - mean).powi(2)).sum::<f64>() / (count - 1.0);
+    let half = t_quantile(count - 1.0) * (variance * (1.0 + 1.0 / count)).sqrt();
+    Interval { low: (mean - half).max(0.0), high: mean + half }
+}
+
 fn t_quantile(freedom: f64) -> f64 {
     StudentsT::new(0.0, 1.0, freedom).map_or(f64::NAN, |law| law.inverse_cdf(1.0 - ALPHA / 2.0))
 }

@@ -9,7 +9,7 @@ use super::comparison::{Verdict, paired, unpaired};
 use super::geometric::{
     LevelSum, expected_attempts, ks_critical, ks_distance, mean_interval, pooled_p, within,
 };
-use super::rates::{drift, rate};
+use super::rates::{drift, prediction, rate};
 use super::shares::luck_p;
 use super::*;
 
@@ -231,6 +231,19 @@ fn the_interval_of_a_rate_holds_the_true_one() {
         holding += i32::from(rate(&pieces).unwrap().interval.contains(50.0));
     }
     assert!((362..=398).contains(&holding), "{holding} of 400");
+}
+
+#[test]
+fn the_next_measurement_lies_where_it_is_predicted() {
+    let mut holding = 0;
+    for seed in 0..400 {
+        let mut rng = rng(seed);
+        let mut next = || 10.0 + normal(&mut rng);
+        let measured: Vec<f64> = (0..6).map(|_| next()).collect();
+        holding += i32::from(prediction(&measured).contains(next()));
+    }
+    assert!((362..=398).contains(&holding), "{holding} of 400");
+    assert_eq!(prediction(&[]), Interval { low: 0.0, high: 0.0 });
 }
 
 proptest! {
