@@ -6,6 +6,7 @@
 
 mod agreement;
 mod audit;
+mod difficulty;
 mod interrupt;
 mod network;
 mod plan;
@@ -96,6 +97,10 @@ pub fn run(options: &DevnetOptions) -> Result<Ending, DevnetError> {
     let interrupt = Interrupt::listen().map_err(system("listen for signals"))?;
     let home = Home::new(options.data_dir.as_deref())?;
     let plan = Plan::new(options, home.path())?;
+    if let Some(said) = &plan.calibrated {
+        // Without a standard error there is nobody to tell.
+        let _ = writeln!(io::stderr(), "{said}");
+    }
     let mut network = RunningNetwork::start(&plan, home.path())?;
     let payers = Payers::connect(&plan, &network.miner_addresses())?;
     let ready = ready(&plan, &network, &payers, &home);

@@ -7,6 +7,7 @@ pub mod calibration;
 pub mod computer;
 pub mod energy;
 pub mod levels;
+pub mod network;
 pub mod processor_time;
 pub mod raw_rate;
 pub mod rounds;

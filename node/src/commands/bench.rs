@@ -1,5 +1,8 @@
 //! `lode bench`: measurements, one file each.
 
+mod calibrate;
+mod compare;
+mod difficulty;
 mod kernels;
 
 use super::Exit;
@@ -8,5 +11,8 @@ use crate::cli::BenchCommand;
 pub(super) fn run(command: &BenchCommand) -> anyhow::Result<Exit> {
     match command {
         BenchCommand::Kernels(options) => kernels::run(options),
+        BenchCommand::Difficulty(options) => difficulty::run(options),
+        BenchCommand::Compare(options) => compare::run(options),
+        BenchCommand::Calibrate(options) => calibrate::run(options),
     }
 }

@@ -13,11 +13,12 @@ use chain::genesis::Network;
 use chain::key::OutputKey;
 use chain::spec::{Allocation, ChainSpec, Retarget, SpecError};
 use chain::wire::hello::SpecFields;
-use engine::Kernel;
+use engine::{EngineError, Kernel};
 use wallet::accounts::Account;
 use wallet::seed::{DEVNET_PREFIX, Seed};
 
-use crate::cli::DevnetOptions;
+use super::difficulty::calibrate;
+use crate::cli::{DevnetOptions, Difficulty};
 use crate::data_directory::{PinError, pin, pinned_network};
 
 /// Leading zero bits of the starting target, which is also the easiest: four million attempts, less
@@ -86,6 +87,8 @@ pub(super) struct WalletPlan {
 pub(super) struct Plan {
     /// The spec with its genesis.
     pub network: Arc<Network>,
+    /// What `--difficulty auto` came to, in words; `None` where difficulty was told.
+    pub calibrated: Option<String>,
     /// The miners.
     pub miners: Vec<MinerPlan>,
     /// The wallets.
@@ -154,6 +157,9 @@ pub enum PlanError {
     /// The spec in the directory cannot be read or written.
     #[error("{0}")]
     Pin(#[from] PinError),
+    /// The hash rate cannot be measured.
+    #[error("--difficulty auto: {0}")]
+    Calibration(#[from] EngineError),
 }
 
 impl Plan {
@@ -173,7 +179,18 @@ impl Plan {
             return Err(PlanError::LonelyWallet);
         }
         let base = given.or_else(|| kept.clone()).unwrap_or_else(default_spec);
-        let spec = spec(options, base, &wallets);
+        let (kernel, miners) = (options.kernel.unwrap_or_else(Kernel::best), miners(options));
+        let mut spec = spec(options, base, &wallets);
+        let calibrated = match (options.difficulty, &kept) {
+            (Some(Difficulty::Auto), None) => {
+                let threads = miners.iter().map(|miner| miner.threads.get()).sum();
+                Some(calibrate(&mut spec, kernel, threads)?)
+            }
+            (Some(Difficulty::Auto), Some(kept)) => {
+                Some(format!("difficulty: {} bits, as the kept network has", kept.starting_bits))
+            }
+            _ => None,
+        };
         if let Some(kept) = &kept {
             refuse_contradiction(options, kept, &spec, root)?;
         }
@@ -181,9 +198,10 @@ impl Plan {
         pin(root, &network)?;
         Ok(Self {
             network,
-            miners: miners(options),
+            calibrated,
+            miners,
             wallets,
-            kernel: options.kernel.unwrap_or_else(Kernel::best),
+            kernel,
             min_txs: options.min_txs.unwrap_or(if options.no_traffic { 0 } else { MIN_TXS }),
             max_wait: options.max_wait,
             pause: (!options.no_traffic).then(|| options.pause.clone()),
@@ -264,7 +282,7 @@ fn spec(options: &DevnetOptions, mut spec: ChainSpec, wallets: &[WalletPlan]) ->
     if let Some(coin) = &options.coin {
         (spec.coin_name, spec.coin_symbol) = (coin.name.clone(), coin.symbol.clone());
     }
-    if let Some(bits) = options.difficulty {
+    if let Some(Difficulty::Bits(bits)) = options.difficulty {
         (spec.starting_bits, spec.easiest_bits) = (bits, bits);
     }
     if let Some(retarget) = options.retarget {

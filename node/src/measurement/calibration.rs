@@ -63,6 +63,13 @@ pub fn measure(miner: &Miner) -> MeasuredRate {
     MeasuredRate { rate, interval: rates::prediction(&parts) }
 }
 
+/// Where the mean of `count` gaps between blocks of so many expected `attempts` lies: luck, and that
+/// the rate is not known better than `rate`.
+pub fn mean_gap(attempts: f64, rate: Interval, count: u64) -> Interval {
+    let luck = |rate: f64| arrivals::mean_gap_interval(attempts / rate.max(1.0), count);
+    Interval { low: luck(rate.high).low, high: luck(rate.low).high }
+}
+
 impl Calibration {
     /// For a block every `spacing_s` seconds at `rate` attempts per second.
     pub fn new(rate: f64, spacing_s: f64) -> Self {
@@ -81,19 +88,18 @@ impl Calibration {
         self.target.to_compact()
     }
 
+    /// The whole number of leading zero bits that needs no more attempts: for a network that only
+    /// becomes harder than it starts.
+    pub fn zero_bits_below(&self) -> u32 {
+        let bits = self.exact_bits().floor().clamp(1.0, f64::from(BITS_MAX));
+        #[expect(clippy::cast_sign_loss, reason = "the bits are at least one")]
+        let bits = bits as u32;
+        bits
+    }
+
     /// Leading zero bits with a fraction: the logarithm of the expected attempts.
     pub fn exact_bits(&self) -> f64 {
         self.attempts.log2()
-    }
-
-    /// Where the mean of `count` gaps between blocks lies: luck, and that the rate is not known
-    /// better than `measured`.
-    pub fn mean_gap(&self, measured: &MeasuredRate, miners: f64, count: u64) -> Interval {
-        let luck = |rate: f64| arrivals::mean_gap_interval(self.attempts / rate.max(1.0), count);
-        Interval {
-            low: luck(measured.interval.high * miners).low,
-            high: luck(measured.interval.low * miners).high,
-        }
     }
 
     /// Seconds that the search of each of `count` seeded headers takes, one after the other;
@@ -153,6 +159,7 @@ mod tests {
             let compact = calibration.compact().expand().unwrap();
             prop_assert!((needed(compact) / attempts - 1.0).abs() < 1e-4);
             prop_assert!((calibration.exact_bits() - f64::from(calibration.zero_bits)).abs() <= 1.0);
+            prop_assert!(calibration.zero_bits_below() <= calibration.zero_bits);
             let factor = calibration.zero_bits_spacing_s * rate / attempts;
             prop_assert!((0.7..=2.1).contains(&factor), "{}", factor);
         }

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use engine::{Cancel, Job, Miner, Target};
 
-/// Time of one measurement, long enough for a thread to be woken to be nothing.
-pub const SLOT: Duration = Duration::from_millis(20);
+/// Time of one measurement, long enough for a thread to be woken to be nothing, and short enough
+/// to be undisturbed now and then.
+const SLOT: Duration = Duration::from_millis(10);
 
 /// Attempts of the first slot, which finds out how many fit into one.
 const FIRST_ATTEMPTS: u64 = 1 << 16;

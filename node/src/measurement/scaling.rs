@@ -8,7 +8,7 @@ use super::raw_rate::RawRate;
 use crate::statistics::quantile;
 
 /// Rounds in which all take turns: the middle one of them is no burst of somebody else's work.
-const ROUNDS: usize = 15;
+const ROUNDS: usize = 25;
 
 /// Threads that are tried at most, so that a large computer is not measured for minutes.
 const THREADS_TRIED_MAX: usize = 12;
