@@ -236,10 +236,13 @@ pub struct BenchCompareOptions {
     /// Another `lode`, with the flags it needs before `bench`; both take turns
     #[arg(long, value_name = "COMMAND")]
     pub against: Option<String>,
-    /// Rounds at least; more follow while the result is not precise, up to ten times as many
+    /// Rounds at least; more follow while the result is not precise
     #[arg(long, value_name = "COUNT", default_value_t = 20)]
     #[arg(value_parser = clap::value_parser!(u32).range(10..=1000))]
     pub rounds: u32,
+    /// Rounds at most [default: ten times --rounds]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(10..=10_000))]
+    pub rounds_max: Option<u32>,
     /// Mining threads of both
     #[arg(long, value_name = "COUNT", default_value = "1")]
     pub threads: NonZeroUsize,

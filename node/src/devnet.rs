@@ -8,6 +8,7 @@ mod agreement;
 mod audit;
 mod difficulty;
 mod interrupt;
+mod luck;
 mod network;
 mod plan;
 mod report;
@@ -23,6 +24,7 @@ use crate::cli::DevnetOptions;
 use crate::store::StoreError;
 use agreement::{Agreement, Progress};
 use audit::Audit;
+use luck::{MiningOutcome, SummaryMining};
 use network::RunningNetwork;
 use plan::Plan;
 use report::{Invariants, Line, Ready, ReadyNode, Reason, Summary, SummaryNode};
@@ -219,7 +221,7 @@ impl Devnet {
     /// Ends everything and tells what is on disk.
     fn finish(mut self, reason: Reason) -> Result<Ending, DevnetError> {
         let elapsed = self.begun.elapsed();
-        let hashes = self.network.hashes();
+        let mining = self.network.mining();
         if let Some(payers) = &self.payers {
             payers.stop();
         }
@@ -228,7 +230,7 @@ impl Devnet {
             payers.join();
         }
         self.show.rest();
-        let summary = summary(&self.plan, &stopped, reason, (hashes, elapsed))?;
+        let summary = summary(&self.plan, &stopped, reason, (&mining, elapsed))?;
         self.show.line(&Line::Summary(&summary));
         Ok(if reason == Reason::Interrupted {
             Ending::Interrupted
@@ -297,7 +299,7 @@ fn summary(
     plan: &Plan,
     stopped: &[(String, PathBuf)],
     reason: Reason,
-    (hashes, elapsed): (u64, Duration),
+    (mining, elapsed): (&MiningOutcome, Duration),
 ) -> Result<Summary, DevnetError> {
     let mut audits = Vec::new();
     for (name, directory) in stopped {
@@ -310,13 +312,17 @@ fn summary(
         same_coins: audits.iter().all(|audit| audit.totals == first.totals),
         supply_adds_up: audits.iter().all(|audit| audit.supply_adds_up),
     };
-    let nodes = stopped.iter().zip(&audits).map(|((name, directory), audit)| SummaryNode {
+    let hashes = mining.together().hashes;
+    let mined = mining.nodes.iter().map(Option::as_ref).chain(std::iter::repeat(None));
+    let found = stopped.iter().zip(&audits).zip(mined);
+    let nodes = found.map(|(((name, directory), audit), mined)| SummaryNode {
         name: name.clone(),
         height: audit.height,
         tip: audit.tip.to_string(),
         utxo_hash: audit.totals.utxo_hash.to_string(),
         supply: audit.totals.supply.to_string(),
         directory: directory.clone(),
+        mining: mined.map(SummaryMining::of),
     });
     Ok(Summary {
         reason,
@@ -332,6 +338,7 @@ fn summary(
         hash_rate: u64::try_from(u128::from(hashes) * 1000 / elapsed.as_millis().max(1))
             .unwrap_or(u64::MAX),
         seconds: elapsed.as_secs(),
+        luck: mining.summary(),
         nodes: nodes.collect(),
     })
 }

@@ -17,6 +17,7 @@ mod outbound;
 mod outside;
 mod rate_meter;
 mod signatures;
+mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -48,6 +49,7 @@ pub use handle::{AskError, Handle};
 pub use miner::{HashRate, MinerError, MiningConfig};
 pub use outside::NumberedReport;
 pub use signatures::RayonVerifier;
+pub use tally::{Luck, Mining};
 
 /// Exit code of a process whose machine panicked (`EX_SOFTWARE` of BSD's `sysexits.h`).
 pub const PANIC_EXIT_CODE: i32 = 70;
@@ -229,6 +231,13 @@ impl Node {
     /// How fast it mines; `None` on a node that never does.
     pub fn hash_rate(&self) -> Option<HashRate> {
         self.rates.as_ref().map(|rates| rates.read(self.clock))
+    }
+
+    /// How it mines and what came of it; `None` on a node that never does, or that is stopping.
+    pub fn mining(&self) -> Option<Mining> {
+        let (rates, miner) = (self.rates.as_ref()?, self.parts.as_ref()?.miner.as_ref()?);
+        let whole = rates.read(self.clock).rates;
+        Some(Mining { rates: whole, threads: rates.threads(), luck: miner.tally.luck() })
     }
 
     /// Searches no block above `height` from now on; zero lets the miner rest. A block that was

@@ -115,11 +115,12 @@ fn two_saved_results_are_compared_and_different_work_is_refused() {
 #[test]
 fn a_program_takes_turns_with_another_one_and_what_is_no_program_is_named() {
     let program = env!("CARGO_BIN_EXE_lode");
-    // Ten rounds, and up to a hundred where the computer is busy.
-    let compare = format!("bench compare --rounds 10 --kernel portable --json --against {program}");
+    let compare =
+        format!("bench compare --rounds 10 --rounds-max 10 --kernel portable --against {program}");
+    let compare = format!("{compare} --json");
     let compared = object(&compare);
     assert_documented(&compared);
-    assert!(compared["rounds"].as_u64().unwrap() >= 10, "{compared}");
+    assert_eq!(compared["rounds"], 10);
     let of = |field: &str| compared[field].as_f64().unwrap();
     assert!(of("ratio_low") < of("ratio_high") && (0.0..=1.0).contains(&of("p")), "{compared}");
     let (code, _, err) = lode("bench compare --against /no/such/program");

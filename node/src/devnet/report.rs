@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::luck::{SummaryLuck, SummaryMining};
 use crate::machine::{Direction, Report};
 use crate::runtime::NumberedReport;
 
@@ -163,6 +164,8 @@ pub(super) struct Summary {
     pub hash_rate: u64,
     /// Seconds from ready to the end.
     pub seconds: u64,
+    /// Blocks against hashes.
+    pub luck: SummaryLuck,
     /// Every node.
     pub nodes: Vec<SummaryNode>,
 }
@@ -200,6 +203,8 @@ pub(super) struct SummaryNode {
     pub supply: String,
     /// Where it keeps its chain.
     pub directory: PathBuf,
+    /// How it mined; `null` for one that does not.
+    pub mining: Option<SummaryMining>,
 }
 
 #[derive(Serialize)]

@@ -73,8 +73,8 @@ pub fn mean_gap(attempts: f64, rate: Interval, count: u64) -> Interval {
 impl Calibration {
     /// For a block every `spacing_s` seconds at `rate` attempts per second.
     pub fn new(rate: f64, spacing_s: f64) -> Self {
-        // A product that is no number becomes the least.
-        let attempts = (rate * spacing_s).max(1.0).min(ATTEMPTS_MAX);
+        let attempts = rate * spacing_s;
+        let attempts = if attempts.is_nan() { 1.0 } else { attempts.clamp(1.0, ATTEMPTS_MAX) };
         let bits = attempts.log2().round().clamp(1.0, f64::from(BITS_MAX));
         #[expect(clippy::cast_sign_loss, reason = "the bits are at least one")]
         let zero_bits = bits as u32;

@@ -47,6 +47,7 @@ fn against(options: &BenchCompareOptions, command: &str) -> anyhow::Result<Compa
     let (this, other) = (Contestant::this_program()?, Contestant::of_command(command)?);
     let task = Task::new(options);
     let rounds_max = options.rounds.saturating_mul(ROUNDS_FACTOR_MAX);
+    let rounds_max = options.rounds_max.unwrap_or(rounds_max).max(options.rounds);
     let bar = ProgressBar::new(u64::from(options.rounds)).with_style(
         ProgressStyle::with_template("{bar:30} round {pos} of {len}, {eta} left")
             .unwrap_or_else(|_| ProgressStyle::default_bar()),

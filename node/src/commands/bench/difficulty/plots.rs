@@ -130,16 +130,8 @@ pub(super) fn time_to_block(run: &Run<'_>) -> String {
     let longest = levels.iter().map(|level| level.seconds_p95).fold(0.0, f64::max);
     let axis = Axis::powers_of_ten("time to a block", shortest, longest, power_of_ten);
     let mut chart = Chart::new(bits_axis(levels), axis);
-    let lines: [(&str, fn(&Level) -> f64); 2] =
-        [("third", |level| level.seconds_p95), ("first", |level| level.seconds_median)];
-    for (class, seconds) in lines {
-        let points: Vec<(f64, f64)> =
-            levels.iter().map(|level| (f64::from(level.bits), seconds(level))).collect();
-        chart.line(class, &points);
-        for (bits, seconds) in points {
-            chart.dot(class, bits, seconds, &format!("{bits} bits: {}", duration(seconds)));
-        }
-    }
+    line_of_times(&mut chart, "third", levels, |level| level.seconds_p95);
+    line_of_times(&mut chart, "first", levels, |level| level.seconds_median);
     // The law's median is that of an exponential time.
     let law = |level: &Level| {
         (f64::from(level.bits), std::f64::consts::LN_2 * level.expected / run.findings.raw_rate)
@@ -148,12 +140,22 @@ pub(super) fn time_to_block(run: &Run<'_>) -> String {
     chart.svg("Median and 95th percentile of the time to a block by difficulty")
 }
 
+fn line_of_times(chart: &mut Chart, class: &str, levels: &[Level], seconds: fn(&Level) -> f64) {
+    let point = |level: &Level| (f64::from(level.bits), seconds(level));
+    let points: Vec<(f64, f64)> = levels.iter().map(point).collect();
+    chart.line(class, &points);
+    for (bits, seconds) in points {
+        chart.dot(class, bits, seconds, &format!("{bits} bits: {}", duration(seconds)));
+    }
+}
+
 /// Raw rate by threads, beside as many times one thread's.
 pub(super) fn scaling(run: &Run<'_>) -> String {
     let one = run.scaling.first().map_or(0.0, |raw| raw.rate / 1e6);
     let most = run.scaling.last().map_or(1, |raw| raw.threads) as f64;
     let names = run.scaling.iter().map(|raw| raw.threads.to_string());
-    let axis = Axis::linear("MH/s", 0.0, one * most * 1.12);
+    let top = run.scaling.iter().map(|raw| raw.high / 1e6).fold(one * most, f64::max);
+    let axis = Axis::linear("MH/s", 0.0, top * 1.12);
     let mut chart = Chart::new(Axis::places("threads", names), axis);
     let mut ideal = Vec::new();
     for (place, raw) in (0..).map(f64::from).zip(&run.scaling) {
