@@ -233,13 +233,6 @@ impl Node {
         self.rates.as_ref().map(|rates| rates.read(self.clock))
     }
 
-    /// How it mines and what came of it; `None` on a node that never does, or that is stopping.
-    pub fn mining(&self) -> Option<Mining> {
-        let (rates, miner) = (self.rates.as_ref()?, self.parts.as_ref()?.miner.as_ref()?);
-        let whole = rates.read(self.clock).rates;
-        Some(Mining { rates: whole, threads: rates.threads(), luck: miner.tally.luck() })
-    }
-
     /// Searches no block above `height` from now on; zero lets the miner rest. A block that was
     /// found already is not taken back.
     pub fn mine_up_to(&self, height: u32) {

@@ -63,8 +63,8 @@ pub fn measure(miner: &Miner) -> MeasuredRate {
     MeasuredRate { rate, interval: rates::prediction(&parts) }
 }
 
-/// Where the mean of `count` gaps between blocks of so many expected `attempts` lies: luck, and that
-/// the rate is not known better than `rate`.
+/// Where the mean of `count` gaps between blocks of so many expected `attempts` lies: luck, and
+/// that the rate is not known better than `rate`.
 pub fn mean_gap(attempts: f64, rate: Interval, count: u64) -> Interval {
     let luck = |rate: f64| arrivals::mean_gap_interval(attempts / rate.max(1.0), count);
     Interval { low: luck(rate.high).low, high: luck(rate.low).high }
@@ -158,7 +158,8 @@ mod tests {
             prop_assert!((needed(calibration.target) / attempts - 1.0).abs() < 1e-9);
             let compact = calibration.compact().expand().unwrap();
             prop_assert!((needed(compact) / attempts - 1.0).abs() < 1e-4);
-            prop_assert!((calibration.exact_bits() - f64::from(calibration.zero_bits)).abs() <= 1.0);
+            let rounded = f64::from(calibration.zero_bits) - calibration.exact_bits();
+            prop_assert!(rounded.abs() <= 1.0);
             prop_assert!(calibration.zero_bits_below() <= calibration.zero_bits);
             let factor = calibration.zero_bits_spacing_s * rate / attempts;
             prop_assert!((0.7..=2.1).contains(&factor), "{}", factor);

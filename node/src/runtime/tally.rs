@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use engine::{Meter, Rates};
 
+use super::Node;
 use crate::statistics::Interval;
 use crate::statistics::arrivals::{chance_of_any, found_interval};
 
@@ -49,6 +50,15 @@ struct Counts {
     counted: u64,
 }
 
+impl Node {
+    /// How it mines and what came of it; `None` on a node that never does, or that is stopping.
+    pub fn mining(&self) -> Option<Mining> {
+        let (rates, miner) = (self.rates.as_ref()?, self.parts.as_ref()?.miner.as_ref()?);
+        let whole = rates.read(self.clock).rates;
+        Some(Mining { rates: whole, threads: rates.threads(), luck: miner.tally.luck() })
+    }
+}
+
 impl Luck {
     /// Where the number of blocks found lies with a chance of 95 %.
     pub fn found_range(&self) -> Interval {
@@ -60,7 +70,8 @@ impl Luck {
         chance_of_any(self.expected_since)
     }
 
-    /// Seconds to a block at `rate` hashes per second, on average; `None` while nothing is searched.
+    /// Seconds to a block at `rate` hashes per second, on average; `None` while nothing is
+    /// searched.
     pub fn expected_time_s(&self, rate: u64) -> Option<f64> {
         let blocks_per_s = rate as f64 * self.chance;
         (blocks_per_s > 0.0).then(|| 1.0 / blocks_per_s)

@@ -19,9 +19,9 @@ pub fn within(chance: f64, attempts: u64) -> f64 {
 /// The interval for the mean of `trials` numbers with this `sum`, if they are geometric.
 ///
 /// The sum of n geometric numbers of a small chance is a gamma variable, so twice the sum over the
-/// true mean has the chi-square law with 2n degrees. (Below eight bits it is a little too wide, as the
-/// spread of a geometric number is smaller than its mean by a share of the chance.) `None` of no
-/// trials.
+/// true mean has the chi-square law with 2n degrees. (Below eight bits it is a little too wide, as
+/// the spread of a geometric number is smaller than its mean by a share of the chance.) `None` of
+/// no trials.
 pub fn mean_interval(sum: f64, trials: u64) -> Option<Interval> {
     let freedom = 2.0 * trials as f64;
     (trials > 0).then(|| Interval {

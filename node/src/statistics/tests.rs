@@ -303,7 +303,8 @@ proptest! {
         let shares: Vec<(u64, f64)> = first.iter().map(|expected| (trials, *expected)).collect();
         let _ = (luck_p(&shares), ks_distance(&[trials], sum));
         let trials = trials.min(1 << 50);
-        let _ = (mean_interval(sum, trials), pooled_p(&[LevelSum { chance: 0.5, trials, attempts: sum }]));
+        let level = LevelSum { chance: 0.5, trials, attempts: sum };
+        let _ = (mean_interval(sum, trials), pooled_p(&[level]));
     }
 
     #[test]
