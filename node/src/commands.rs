@@ -248,7 +248,11 @@ fn exit_of_payout(error: &PayoutError) -> Exit {
 
 /// A plan's trouble with the directory is told by its cause.
 fn exit_of_plan(error: &PlanError) -> Option<Exit> {
-    (!matches!(error, PlanError::Pin(_))).then_some(Exit::Usage)
+    match error {
+        PlanError::Pin(_) => None,
+        PlanError::Calibration(_) => Some(Exit::Other),
+        _ => Some(Exit::Usage),
+    }
 }
 
 /// Writes a result to standard output. A reader that went away is no error.

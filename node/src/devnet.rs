@@ -6,7 +6,9 @@
 
 mod agreement;
 mod audit;
+mod difficulty;
 pub(crate) mod interrupt;
+mod luck;
 mod network;
 mod plan;
 pub(crate) mod report;
@@ -24,7 +26,7 @@ use crate::operator::pass;
 use crate::store::StoreError;
 use agreement::{Agreement, Progress};
 use audit::Audit;
-use interrupt::Interrupt;
+use luck::{MiningOutcome, SummaryMining};
 use network::{BOOTSTRAP, RunningNetwork};
 use plan::Plan;
 use report::{Invariants, Line, Ready, ReadyNode, Reason, Summary, SummaryNode};
@@ -32,6 +34,7 @@ use show::Show;
 use terminal::Style;
 use traffic::Payers;
 
+pub(crate) use interrupt::Interrupt;
 pub use network::{NodeEndedError, NodeStartError};
 pub use plan::PlanError;
 pub use traffic::TrafficError;
@@ -119,6 +122,10 @@ pub fn run(options: &DevnetOptions) -> Result<Ending, DevnetError> {
     let interrupt = Interrupt::listen().map_err(system("listen for signals"))?;
     let home = Home::new(options.data_dir.as_deref())?;
     let plan = Plan::new(options, home.path())?;
+    if let Some(said) = &plan.calibrated {
+        // Without a standard error there is nobody to tell.
+        let _ = writeln!(io::stderr(), "{said}");
+    }
     let mut network = RunningNetwork::start(&plan, home.path())?;
     let payers = Payers::connect(&plan, network.bootstrap(), &network.miner_addresses())?;
     let ready = ready(&plan, &network, &payers, &home);
@@ -243,7 +250,7 @@ impl Devnet {
     /// Ends everything and tells what is on disk.
     fn finish(mut self, reason: Reason) -> Result<Ending, DevnetError> {
         let elapsed = self.begun.elapsed();
-        let hashes = self.network.hashes();
+        let mining = self.network.mining();
         if let Some(payers) = &self.payers {
             payers.stop();
         }
@@ -252,7 +259,7 @@ impl Devnet {
             payers.join();
         }
         self.show.rest();
-        let summary = summary(&self.plan, &stopped, reason, (hashes, elapsed))?;
+        let summary = summary(&self.plan, &stopped, reason, (&mining, elapsed))?;
         self.show.line(&Line::Summary(&summary));
         Ok(if reason == Reason::Interrupted {
             Ending::Interrupted
@@ -321,7 +328,7 @@ fn summary(
     plan: &Plan,
     stopped: &[(String, PathBuf)],
     reason: Reason,
-    (hashes, elapsed): (u64, Duration),
+    (mining, elapsed): (&MiningOutcome, Duration),
 ) -> Result<Summary, DevnetError> {
     let mut audits = Vec::new();
     for (name, directory) in stopped {
@@ -334,13 +341,17 @@ fn summary(
         same_coins: audits.iter().all(|audit| audit.totals == first.totals),
         supply_adds_up: audits.iter().all(|audit| audit.supply_adds_up),
     };
-    let nodes = stopped.iter().zip(&audits).map(|((name, directory), audit)| SummaryNode {
+    let hashes = mining.together().hashes;
+    let mined = mining.nodes.iter().map(Option::as_ref).chain(std::iter::repeat(None));
+    let found = stopped.iter().zip(&audits).zip(mined);
+    let nodes = found.map(|(((name, directory), audit), mined)| SummaryNode {
         name: name.clone(),
         height: audit.height,
         tip: audit.tip.to_string(),
         utxo_hash: audit.totals.utxo_hash.to_string(),
         supply: audit.totals.supply.to_string(),
         directory: directory.clone(),
+        mining: mined.map(SummaryMining::of),
     });
     Ok(Summary {
         reason,
@@ -356,6 +367,7 @@ fn summary(
         hash_rate: u64::try_from(u128::from(hashes) * 1000 / elapsed.as_millis().max(1))
             .unwrap_or(u64::MAX),
         seconds: elapsed.as_secs(),
+        luck: mining.summary(),
         nodes: nodes.collect(),
     })
 }

@@ -7,10 +7,12 @@ pub mod devnet;
 pub mod directory;
 mod founding;
 pub mod machine;
+pub mod measurement;
 pub mod operator;
 pub mod replay;
 pub mod runtime;
 #[cfg(test)]
 mod samples;
 pub mod simulation;
+pub mod statistics;
 pub mod store;

@@ -21,6 +21,7 @@ mod outside;
 mod rate_meter;
 mod searched;
 mod signatures;
+mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -59,6 +60,7 @@ pub use miner::{HashRate, MinerError, MiningConfig};
 pub use outside::NumberedReport;
 pub use searched::Searched;
 pub use signatures::RayonVerifier;
+pub use tally::{Luck, Mining};
 
 /// Exit code of a process whose machine panicked (`EX_SOFTWARE` of BSD's `sysexits.h`).
 pub const PANIC_EXIT_CODE: i32 = 70;

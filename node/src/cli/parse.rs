@@ -8,7 +8,7 @@ use chain::wire::directory::{NAME_BYTES_MAX, is_name};
 use chain::wire::operator::BlockName;
 use engine::Kernel;
 
-use super::{Coin, MaxWait};
+use super::{Coin, Difficulty, MaxWait};
 
 /// Longest time that any flag takes.
 const TIME_MAX: Duration = Duration::from_secs(86_400);
@@ -28,6 +28,27 @@ pub(super) fn difficulty(text: &str) -> Result<u32, String> {
     bits.filter(|bits| (1..=BITS_MAX).contains(bits)).ok_or_else(|| {
         format!("write leading zero bits like 22 or hex zeros like 5x, up to {BITS_MAX} bits")
     })
+}
+
+/// `20`, `5x`, or `auto`.
+pub(super) fn difficulty_or_auto(text: &str) -> Result<Difficulty, String> {
+    match text {
+        "auto" => Ok(Difficulty::Auto),
+        _ => difficulty(text).map(Difficulty::Bits).map_err(|advice| format!("{advice}; or auto")),
+    }
+}
+
+/// Most leading zero bits of a benchmark: a day on a fast computer.
+const BENCH_BITS_MAX: u32 = 40;
+
+/// `8..24`, both ends included, or `16`.
+pub(super) fn bits_range(text: &str) -> Result<RangeInclusive<u32>, String> {
+    let (from, to) = text.split_once("..").unwrap_or((text, text));
+    let bits = |part: &str| part.parse().ok().filter(|bits| (1..=BENCH_BITS_MAX).contains(bits));
+    match (bits(from), bits(to)) {
+        (Some(from), Some(to)) if from <= to => Ok(from..=to),
+        _ => Err(format!("write leading zero bits like 8..24 or 16, from 1 to {BENCH_BITS_MAX}")),
+    }
 }
 
 pub(super) fn retarget(text: &str) -> Result<Retarget, String> {
@@ -78,6 +99,12 @@ pub(super) fn spacing_s(text: &str) -> Result<u32, String> {
         Ok(seconds) if seconds > 0 && time.subsec_nanos() == 0 => Ok(seconds),
         _ => Err("whole seconds from 1s to a day".to_owned()),
     }
+}
+
+/// A time that is not zero.
+pub(super) fn interval(text: &str) -> Result<Duration, String> {
+    let time = duration(text)?;
+    if time.is_zero() { Err("more than nothing".to_owned()) } else { Ok(time) }
 }
 
 pub(super) fn max_wait(text: &str) -> Result<MaxWait, String> {
@@ -160,7 +187,7 @@ mod tests {
         fn no_word_panics(text in ".{0,12}", number in "[0-9.]{0,24}(ms|s|m|h|x|)") {
             for text in [text, number] {
                 let _ = (difficulty(&text), duration(&text), spacing_s(&text), max_wait(&text));
-                let _ = (pause(&text), coin(&text), retarget(&text));
+                let _ = (pause(&text), coin(&text), retarget(&text), bits_range(&text));
                 let _ = (node_name(&text), bootstrap(&text), mining_threads(&text));
                 let _ = block_name(&text);
             }
@@ -191,8 +218,19 @@ mod tests {
         assert_eq!(difficulty("22"), Ok(22));
         assert_eq!(difficulty("5x"), Ok(20));
         assert_eq!(difficulty("200"), Ok(200));
+        assert_eq!(difficulty_or_auto("5x"), Ok(Difficulty::Bits(20)));
+        assert_eq!(difficulty_or_auto("auto"), Ok(Difficulty::Auto));
         for wrong in ["0", "201", "51x", "x", "auto", "-1", "1073741824x"] {
             assert!(difficulty(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_range_of_difficulties_has_both_ends_and_may_be_one() {
+        assert_eq!(bits_range("8..24"), Ok(8..=24));
+        assert_eq!(bits_range("16"), Ok(16..=16));
+        for wrong in ["24..8", "0..8", "8..41", "8..", "..8", "8...9", "x", ""] {
+            assert!(bits_range(wrong).is_err(), "{wrong}");
         }
     }
 

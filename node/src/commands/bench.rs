@@ -1,6 +1,9 @@
 //! `lode bench`: measurements, one file each.
 
+mod calibrate;
 mod cancel;
+mod compare;
+mod difficulty;
 mod kernels;
 mod samples;
 mod search;
@@ -19,6 +22,9 @@ pub(super) fn run(command: &BenchCommand) -> anyhow::Result<Exit> {
         BenchCommand::Kernels(options) => kernels::run(options),
         BenchCommand::Search(options) => search::run(options),
         BenchCommand::Cancel(options) => cancel::run(options),
+        BenchCommand::Difficulty(options) => difficulty::run(options),
+        BenchCommand::Compare(options) => compare::run(options),
+        BenchCommand::Calibrate(options) => calibrate::run(options),
     }
 }
 

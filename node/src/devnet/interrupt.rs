@@ -25,6 +25,14 @@ impl Interrupt {
     /// # Errors
     /// The operating system's.
     pub(crate) fn listen() -> io::Result<Self> {
+        Self::listen_and(|| ())
+    }
+
+    /// The same, and calls `first` at the first signal.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub(crate) fn listen_and(first: impl FnOnce() + Send + 'static) -> io::Result<Self> {
         let interrupt = Self::default();
         let seen = interrupt.clone();
         let tokio = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
@@ -34,13 +42,19 @@ impl Interrupt {
         };
         Builder::new().name("signals".to_owned()).spawn(move || {
             tokio.block_on(async {
-                let first = signals.next().await;
-                seen.0.store(first, Ordering::Relaxed);
+                let signal = signals.next().await;
+                seen.0.store(signal, Ordering::Relaxed);
+                first();
                 signals.next().await;
                 std::process::exit(INTERRUPTED_EXIT_CODE);
             });
         })?;
         Ok(interrupt)
+    }
+
+    /// Whether a signal came.
+    pub(crate) fn came(&self) -> bool {
+        self.0.load(Ordering::Relaxed) != NOTHING
     }
 
     /// Why it shall end; `None` to go on.

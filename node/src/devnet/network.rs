@@ -12,10 +12,12 @@ use tokio::sync::mpsc::{Sender, channel};
 
 use super::DevnetError;
 use super::agreement::Standing;
+use super::luck::MiningOutcome;
 use super::plan::{MinerPlan, Plan};
 use crate::directory::{Directory, DirectoryOrder};
 use crate::machine::mining::MiningPolicy;
 use crate::machine::{Machine, MachineConfig};
+use crate::measurement::network::of_best_chain;
 use crate::operator::{About, OperatorDesk, Role};
 use crate::runtime::{
     FORWARDED_MAX, Forwarded, MiningConfig, Node, NodeConfig, NodeFailure, PanicPolicy, StartError,
@@ -130,19 +132,32 @@ impl RunningNetwork {
         self.nodes.iter().any(|node| node.node.ended.is_cancelled())
     }
 
-    /// Header attempts of all miners so far.
-    pub(super) fn hashes(&self) -> u64 {
-        self.nodes.iter().filter_map(|node| node.node.hash_rate()).map(|rate| rate.hashes).sum()
+    /// What the miners did and what the chain tells of it.
+    pub(super) fn mining(&self) -> MiningOutcome {
+        let network =
+            self.nodes.first().and_then(|node| node.node.handle.ask_blocking(of_best_chain).ok());
+        MiningOutcome {
+            nodes: self.nodes.iter().map(|node| node.node.mining()).collect(),
+            network: network.flatten(),
+        }
     }
 
-    /// How it goes, in a line; `None` when the bootstrap node has no time to say.
+    /// How it goes, in a line, and in one more for each miner; `None` when the bootstrap node has
+    /// no time to say.
     pub(super) fn status(&self) -> Option<String> {
         let look = |machine: &Machine| (machine.tip().height, machine.mempool().len());
         let (height, pending) = self.nodes[0].node.handle.ask_blocking(look).ok()?;
-        let rates = self.nodes.iter().filter_map(|node| node.node.hash_rate()?.rates.ten_s);
-        let kilohashes = rates.sum::<u64>() / 1000;
-        let (whole, tenths) = (kilohashes / 1000, kilohashes % 1000 / 100);
-        Some(format!("at height {height}, {pending} pending, {whole}.{tenths} MH/s over 10 s"))
+        let mining = self.mining();
+        let rates = mining.nodes.iter().filter_map(|node| node.as_ref()?.rates.ten_s);
+        let megahashes = rates.sum::<u64>() as f64 / 1e6;
+        let mut text =
+            format!("at height {height}, {pending} pending, {megahashes:.1} MH/s over 10 s");
+        for (node, mining) in self.nodes.iter().zip(&mining.nodes) {
+            if let Some(mining) = mining {
+                text += &format!("\n  {:<9} {}", node.name, mining.status_line());
+            }
+        }
+        Some(text + "\n  " + &mining.summary().text())
     }
 
     /// Flushes and ends every node; returns names and directories.

@@ -12,11 +12,12 @@ use chain::amount::{Amount, COIN};
 use chain::genesis::Network;
 use chain::key::{OutputKey, SecretKey};
 use chain::spec::{Allocation, ChainSpec, Retarget, SpecError};
-use engine::Kernel;
+use engine::{EngineError, Kernel};
 use wallet::accounts::Account;
 use wallet::seed::{DEVNET_PREFIX, Seed};
 
-use crate::cli::DevnetOptions;
+use super::difficulty::calibrate;
+use crate::cli::{DevnetOptions, Difficulty};
 use crate::data_directory::{PinError, pin, pinned_network};
 use crate::directory::faucet;
 use crate::founding::{Wishes, apply, default_spec, difference, flag_of};
@@ -74,6 +75,8 @@ pub(super) struct WalletPlan {
 pub(super) struct Plan {
     /// The spec with its genesis.
     pub network: Arc<Network>,
+    /// What `--difficulty auto` came to, in words; `None` where difficulty was told.
+    pub calibrated: Option<String>,
     /// The miners.
     pub miners: Vec<MinerPlan>,
     /// The wallets.
@@ -144,6 +147,9 @@ pub enum PlanError {
     /// The spec in the directory cannot be read or written.
     #[error("{0}")]
     Pin(#[from] PinError),
+    /// The hash rate cannot be measured.
+    #[error("--difficulty auto: {0}")]
+    Calibration(#[from] EngineError),
 }
 
 impl Plan {
@@ -163,7 +169,18 @@ impl Plan {
             return Err(PlanError::LonelyWallet);
         }
         let base = given.or_else(|| kept.clone()).unwrap_or_else(|| new_spec(options.seed));
-        let spec = spec(options, base, &wallets);
+        let (kernel, miners) = (options.kernel.unwrap_or_else(Kernel::best), miners(options));
+        let mut spec = spec(options, base, &wallets);
+        let calibrated = match (options.difficulty, &kept) {
+            (Some(Difficulty::Auto), None) => {
+                let threads = miners.iter().map(|miner| miner.threads.get()).sum();
+                Some(calibrate(&mut spec, kernel, threads)?)
+            }
+            (Some(Difficulty::Auto), Some(kept)) => {
+                Some(format!("difficulty: {} bits, as the kept network has", kept.starting_bits))
+            }
+            _ => None,
+        };
         if let Some(kept) = &kept {
             refuse_contradiction(options, kept, &spec, root)?;
         }
@@ -171,10 +188,11 @@ impl Plan {
         pin(root, &network)?;
         Ok(Self {
             network,
-            miners: miners(options),
+            calibrated,
+            miners,
             wallets,
             faucet: faucet_secret(options.seed),
-            kernel: options.kernel.unwrap_or_else(Kernel::best),
+            kernel,
             min_txs: options.min_txs.unwrap_or(if options.no_traffic { 0 } else { MIN_TXS }),
             max_wait: options.max_wait,
             pause: (!options.no_traffic).then(|| options.pause.clone()),
@@ -254,7 +272,10 @@ fn given_spec(path: &Path) -> Result<ChainSpec, PlanError> {
 fn spec(options: &DevnetOptions, spec: ChainSpec, wallets: &[WalletPlan]) -> ChainSpec {
     let wishes = Wishes {
         coin: options.coin.clone(),
-        difficulty: options.difficulty,
+        difficulty: match options.difficulty {
+            Some(Difficulty::Bits(bits)) => Some(bits),
+            Some(Difficulty::Auto) | None => None,
+        },
         retarget: options.retarget,
         spacing_s: options.spacing_s,
     };

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::luck::{SummaryLuck, SummaryMining};
 use crate::machine::{Direction, Report};
 use crate::runtime::NumberedReport;
 
@@ -197,6 +198,8 @@ pub(crate) struct Summary {
     pub hash_rate: u64,
     /// Seconds from ready to the end.
     pub seconds: u64,
+    /// Blocks against hashes.
+    pub luck: SummaryLuck,
     /// Every node.
     pub nodes: Vec<SummaryNode>,
 }
@@ -234,6 +237,8 @@ pub(crate) struct SummaryNode {
     pub supply: String,
     /// Where it keeps its chain.
     pub directory: PathBuf,
+    /// How it mined; `null` for one that does not.
+    pub mining: Option<SummaryMining>,
 }
 
 #[derive(Serialize)]

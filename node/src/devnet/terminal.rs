@@ -250,6 +250,7 @@ impl<W: Write> Terminal<W> {
             summary.hash_rate,
             summary.seconds
         );
+        let _ = writeln!(text, "  {}", summary.luck.text());
         let verdict = if summary.agreed && summary.invariants.hold() {
             self.paint(Color::Green, "all nodes agree, and every invariant holds")
         } else {

@@ -4,7 +4,7 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use chain::header::Header;
@@ -14,8 +14,10 @@ use thread_priority::{ThreadPriority, set_current_thread_priority};
 use super::clock::Clock;
 use super::lanes::Lanes;
 use super::searched::Searched;
+use super::tally::Tally;
 use crate::machine::Event;
 use crate::machine::template::Template;
+use crate::measurement::network::expected_hashes;
 
 /// The threads that mine and the kernel they hash with.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +42,8 @@ pub struct HashRate {
 pub(super) struct TemplateSlot {
     current: Mutex<Current>,
     changed: Condvar,
+    /// Where the hashes are counted; none in a slot that nobody searches from.
+    tally: Option<Arc<Tally>>,
 }
 
 #[derive(Default)]
@@ -54,16 +58,22 @@ struct Current {
     generation: u64,
     /// Stops the search of `template`; each template has a flag of its own.
     cancel: Cancel,
+    /// For the search of `template`: hashes counted when its place in the chain was taken.
+    stale: Stale,
     stopping: bool,
     /// Hears how each search went, while somebody measures.
     watcher: Option<SyncSender<Searched>>,
 }
+
+/// Set once, when another node's block makes a template worthless; several hold it.
+type Stale = Arc<OnceLock<u64>>;
 
 /// What the mining thread takes out of the slot.
 struct Order {
     template: Arc<Template>,
     generation: u64,
     cancel: Cancel,
+    stale: Stale,
 }
 
 /// The mining thread with what others may see of it.
@@ -72,6 +82,8 @@ pub(super) struct MiningThread {
     pub slot: Arc<TemplateSlot>,
     /// What the workers count.
     pub meter: Arc<Meter>,
+    /// What came of it.
+    pub tally: Arc<Tally>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -91,6 +103,13 @@ impl TemplateSlot {
     /// stops within a batch.
     pub fn set(&self, template: Option<Arc<Template>>) {
         let mut current = self.lock();
+        let previous = |template: &Arc<Template>| template.header.previous;
+        if let (Some(tally), Some(old), Some(new)) = (&self.tally, &current.template, &template)
+            && previous(old) != previous(new)
+        {
+            // Whoever set it first was earlier.
+            let _ = current.stale.set(tally.hashes());
+        }
         current.offered = template;
         current.search_offered();
         self.changed.notify_one();
@@ -140,6 +159,7 @@ impl TemplateSlot {
                     template: Arc::clone(template),
                     generation: current.generation,
                     cancel: current.cancel.clone(),
+                    stale: Arc::clone(&current.stale),
                 });
             }
             current = self.changed.wait(current).unwrap_or_else(PoisonError::into_inner);
@@ -161,6 +181,7 @@ impl Current {
     fn search_offered(&mut self) {
         self.cancel.cancel();
         self.cancel = Cancel::new();
+        self.stale = Stale::default();
         self.generation += 1;
         self.template = self.allowed().cloned();
     }
@@ -180,13 +201,15 @@ impl MiningThread {
         };
         let miner = Miner::with_thread_start(config.threads, config.kernel, yield_to_others)?;
         let meter = miner.meter();
-        let slot = Arc::new(TemplateSlot::default());
-        let orders = Arc::clone(&slot);
+        let tally = Arc::new(Tally::new(Arc::clone(&meter)));
+        let slot =
+            Arc::new(TemplateSlot { tally: Some(Arc::clone(&tally)), ..TemplateSlot::default() });
+        let (orders, counts) = (Arc::clone(&slot), Arc::clone(&tally));
         let thread = Builder::new()
             .name("miner".to_owned())
-            .spawn(move || mine(&miner, &orders, &lanes, clock))
+            .spawn(move || mine(&miner, (&orders, &counts), &lanes, clock))
             .map_err(MinerError::Thread)?;
-        Ok(Self { slot, meter, thread: Some(thread) })
+        Ok(Self { slot, meter, tally, thread: Some(thread) })
     }
 
     /// Ends the thread and waits for it. False when it had panicked.
@@ -202,18 +225,23 @@ impl Drop for MiningThread {
     }
 }
 
-fn mine(miner: &Miner, slot: &TemplateSlot, lanes: &Lanes, clock: Clock) {
+fn mine(miner: &Miner, (slot, tally): (&TemplateSlot, &Tally), lanes: &Lanes, clock: Clock) {
     let mut done = 0;
     while let Some(order) = slot.wait(done) {
+        tally.begin(expected_hashes(order.template.header.bits).map_or(0.0, |hashes| 1.0 / hashes));
         let mut searched = Searched::new(order.template.header.previous);
         let mined = search(miner, &order, clock, &mut searched);
         searched.found = mined.is_some();
         searched.hashes = miner.meter().snapshot().total;
         slot.tell(searched);
         if let Some(mined) = mined {
+            tally.found();
             lanes.push_own(mined);
             done = order.generation;
-        } else if !order.cancel.is_cancelled() {
+            continue;
+        }
+        tally.ended(order.stale.get().copied());
+        if !order.cancel.is_cancelled() {
             // Nothing left to search: wait for another template.
             done = order.generation;
         }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use engine::{Meter, RateWindow};
+use engine::{Meter, MeterSnapshot, RateWindow, Rates};
 use tokio::runtime::Runtime;
 
 use super::clock::Clock;
@@ -16,12 +16,18 @@ const METER_INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct RateMeter {
     meter: Arc<Meter>,
     window: Mutex<RateWindow>,
+    /// One a thread.
+    threads: Mutex<Vec<RateWindow>>,
 }
 
 impl RateMeter {
     /// Begins to feed.
     pub fn start(meter: &Arc<Meter>, clock: Clock, tokio: &Runtime) -> Arc<Self> {
-        let rates = Arc::new(Self { meter: Arc::clone(meter), window: Mutex::default() });
+        let rates = Arc::new(Self {
+            meter: Arc::clone(meter),
+            window: Mutex::default(),
+            threads: Mutex::default(),
+        });
         let fed = Arc::clone(&rates);
         tokio.spawn(async move {
             let mut ticks = tokio::time::interval(METER_INTERVAL);
@@ -35,9 +41,21 @@ impl RateMeter {
 
     /// The count and the rates as of now.
     pub fn read(&self, clock: Clock) -> HashRate {
-        let hashes = self.meter.snapshot().total;
+        let MeterSnapshot { per_thread, total } = self.meter.snapshot();
+        let now = clock.monotonic();
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.resize_with(per_thread.len(), RateWindow::new);
+        for (window, hashes) in threads.iter_mut().zip(per_thread) {
+            window.feed(now, hashes);
+        }
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
-        window.feed(clock.monotonic(), hashes);
-        HashRate { hashes, rates: window.rates() }
+        window.feed(now, total);
+        HashRate { hashes: total, rates: window.rates() }
+    }
+
+    /// The rates of each thread as of the last reading.
+    pub fn threads(&self) -> Vec<Rates> {
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.iter().map(RateWindow::rates).collect()
     }
 }

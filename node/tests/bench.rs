@@ -1,0 +1,178 @@
+//! `lode bench` as its users see it: what it prints, what it writes, and how it ends.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests stop at the first surprise")]
+
+use std::collections::BTreeSet;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+const DOCS: &str = include_str!("../../docs/json.md");
+
+fn lode(arguments: &str) -> (i32, String, String) {
+    let program = env!("CARGO_BIN_EXE_lode");
+    let output = Command::new(program).args(arguments.split_whitespace()).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+fn object(arguments: &str) -> Value {
+    let (_, out, err) = lode(arguments);
+    serde_json::from_str(&out).unwrap_or_else(|_| panic!("{arguments}: {out}{err}"))
+}
+
+/// Every field of `value`, those of values inside it among them, stands under the heading of the
+/// command in `docs/json.md`.
+fn assert_documented(value: &Value) {
+    let heading = format!("## `lode {} --json`", value["command"].as_str().unwrap());
+    let section =
+        DOCS.split("\n## ").find(|section| heading[3..] == *section.lines().next().unwrap());
+    let section = section.unwrap_or_else(|| panic!("docs/json.md has no heading {heading}"));
+    let known: BTreeSet<&str> = section.split('`').skip(1).step_by(2).collect();
+    let mut values = vec![value];
+    while let Some(value) = values.pop() {
+        for (name, inner) in value.as_object().into_iter().flatten() {
+            let general = ["v", "command"].contains(&name.as_str());
+            assert!(general || known.contains(name.as_str()), "{name} is not under {heading}");
+            values.push(inner);
+        }
+        values.extend(value.as_array().into_iter().flatten());
+    }
+}
+
+/// What no computer may change.
+fn attempts(result: &Value) -> Vec<(Value, Value, Value)> {
+    let of = |level: &Value| {
+        (level["bits"].clone(), level["attempts_mean"].clone(), level["ks"].clone())
+    };
+    result["levels"].as_array().unwrap().iter().map(of).collect()
+}
+
+#[test]
+fn one_seed_needs_the_same_attempts_on_any_number_of_threads() {
+    let bench = "bench difficulty --bits 6..11 --trials 40 --json";
+    let one = object(&format!("{bench} --threads 1"));
+    assert_documented(&one);
+    assert_eq!((&one["v"], &one["complete"]), (&Value::from(1), &Value::from(true)));
+    assert_eq!(one["passed"], one["pooled_p"].as_f64().unwrap() >= 0.001);
+    assert_eq!(one["levels"].as_array().unwrap().len(), 6);
+    assert_eq!(
+        attempts(&one),
+        attempts(&object(&format!("{bench} --threads 2 --kernel portable")))
+    );
+    assert_ne!(attempts(&one), attempts(&object(&format!("{bench} --threads 1 --seed 2"))));
+    for level in one["levels"].as_array().unwrap() {
+        let of = |field: &str| level[field].as_f64().unwrap();
+        assert!(of("attempts_low") < of("attempts_mean"), "{level}");
+        assert!(of("attempts_mean") < of("attempts_high"), "{level}");
+        assert!(of("time_ms_median") <= of("time_ms_p95"), "{level}");
+        assert_eq!(of("expected"), 2_f64.powf(of("bits")));
+    }
+}
+
+#[test]
+fn the_page_and_the_saved_result_are_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let (page, saved) = (folder.path().join("page.html"), folder.path().join("a.json"));
+    let (code, out, err) = lode(&format!(
+        "bench difficulty --bits 4..8 --trials 30 --html {} --save {}",
+        page.display(),
+        saved.display()
+    ));
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("no bias"), "{out}");
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.starts_with("<!doctype html>") && page.len() < 500_000);
+    let saved: Value = serde_json::from_str(&std::fs::read_to_string(saved).unwrap()).unwrap();
+    assert_documented(&saved);
+    assert!(!saved["kernels"].as_array().unwrap().is_empty());
+    let (code, _, err) = lode("bench difficulty --bits 4 --trials 1 --html /nowhere/page.html");
+    assert_eq!(code, 1);
+    assert!(err.contains("give another file"), "{err}");
+}
+
+#[test]
+fn two_saved_results_are_compared_and_different_work_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    for (name, seed) in [("a", 1), ("b", 1), ("c", 2)] {
+        let bench = format!("bench difficulty --bits 8..9 --trials 20 --seed {seed}");
+        let (code, _, err) = lode(&format!("{bench} --save {}", file(name)));
+        assert_eq!(code, 0, "{err}");
+    }
+    let compared = object(&format!("bench compare {} {} --json", file("a"), file("b")));
+    assert_documented(&compared);
+    assert_eq!(compared["rounds"], 20);
+    let verdicts = ["faster", "slower", "tie", "cannot_tell"];
+    assert!(verdicts.contains(&compared["verdict"].as_str().unwrap()), "{compared}");
+    let (code, _, err) = lode(&format!("bench compare {} {}", file("a"), file("c")));
+    assert_eq!((code, err.contains("--seed")), (2, true), "{err}");
+    let (code, _, err) = lode(&format!("bench compare {} /nowhere", file("a")));
+    assert_eq!((code, err.contains("--save")), (2, true), "{err}");
+}
+
+#[test]
+fn a_program_takes_turns_with_another_one_and_what_is_no_program_is_named() {
+    let program = env!("CARGO_BIN_EXE_lode");
+    let compare =
+        format!("bench compare --rounds 10 --rounds-max 10 --kernel portable --against {program}");
+    let compare = format!("{compare} --json");
+    let compared = object(&compare);
+    assert_documented(&compared);
+    assert_eq!(compared["rounds"], 10);
+    let of = |field: &str| compared[field].as_f64().unwrap();
+    assert!(of("ratio_low") < of("ratio_high") && (0.0..=1.0).contains(&of("p")), "{compared}");
+    let (code, _, err) = lode("bench compare --against /no/such/program");
+    assert_eq!((code, err.contains("cannot run")), (1, true), "{err}");
+    assert_eq!(lode("bench compare").0, 2);
+}
+
+#[test]
+fn a_pace_is_turned_into_a_difficulty_that_a_check_confirms() {
+    let calibrated = object("bench calibrate --interval 1ms --check 50 --json");
+    assert_documented(&calibrated);
+    let of = |field: &str| calibrated[field].as_f64().unwrap();
+    assert!((of("expected") / (of("mhs") * 1e3) - 1.0).abs() < 0.01, "{calibrated}");
+    assert!(of("mean_ms_low") < 1.0 && 1.0 < of("mean_ms_high"), "{calibrated}");
+    assert!((of("bits") - of("difficulty")).abs() <= 0.51, "{calibrated}");
+    assert_eq!(calibrated["target"].as_str().unwrap().len(), 64);
+    assert_eq!(lode("bench calibrate --interval 0s").0, 2);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn ctrl_c_prints_what_is_done_so_far() {
+    let program = env!("CARGO_BIN_EXE_lode");
+    // The first searches take no time, the last ones far longer than this test.
+    let child = Command::new(program)
+        .args("bench difficulty --bits 4..40 --trials 40 --kernel portable --json".split(' '))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let id = child.id().to_string();
+    // It has made its first searches when it has run for a second.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while ran_for(&id) < Duration::from_secs(1) {
+        assert!(Instant::now() < deadline, "the bench does not begin");
+        std::thread::yield_now();
+    }
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(result["complete"], false);
+    assert!(result["levels"][0]["trials"].as_u64().unwrap() >= 2, "{result}");
+    assert!(result["raw_mhs"].as_f64().unwrap() > 0.0, "{result}");
+}
+
+/// Processor time of all threads of a process so far.
+#[cfg(target_os = "linux")]
+fn ran_for(id: &str) -> Duration {
+    let threads = std::fs::read_dir(format!("/proc/{id}/task")).unwrap().flatten();
+    let stat = |thread: std::fs::DirEntry| {
+        let text = std::fs::read_to_string(thread.path().join("schedstat")).unwrap_or_default();
+        text.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or(0)
+    };
+    Duration::from_nanos(threads.map(stat).sum())
+}
