@@ -1,4 +1,4 @@
-//! The program `lode-wallet` from outside, where no bootstrap node answers: keys, words, exit codes.
+//! The program `lode-wallet` from outside, where no bootstrap node answers: keys, words, codes.
 
 use std::path::Path;
 use std::process::Output;

@@ -7,7 +7,7 @@ use std::ops::Bound;
 use std::time::Duration;
 
 use chain::hash::BlockHash;
-use chain::wire::directory::{NAMES_MAX as PAGE_MAX, NameOutcome, NameRecord, is_name};
+use chain::wire::directory::{NAMES_MAX as PAGE_NAMES_MAX, NameOutcome, NameRecord, is_name};
 
 use super::allowance::{AllowanceByAddress, Pace};
 
@@ -55,7 +55,7 @@ impl Names {
         let after = folded(after);
         let behind = (Bound::Excluded(after.as_str()), Bound::Unbounded);
         let mut names = self.records.range::<str, _>(behind).map(|(_, record)| &record.name);
-        let page = names.by_ref().take(PAGE_MAX).cloned().collect();
+        let page = names.by_ref().take(PAGE_NAMES_MAX).cloned().collect();
         (page, names.next().is_some())
     }
 

@@ -41,8 +41,6 @@ pub enum News {
     Arrived {
         /// How much.
         amount: Amount,
-        /// It is the faucet's.
-        from_faucet: bool,
         /// The transaction.
         txid: Txid,
     },
@@ -153,10 +151,7 @@ impl fmt::Display for News {
             }
             Self::Lost { miner, reason } => write!(f, "lost {miner} ({reason}); taking another"),
             Self::Waiting { reason } => write!(f, "waiting for a miner: {reason}"),
-            Self::Arrived { amount, from_faucet: true, .. } => {
-                write!(f, "+{amount} (pending, from the faucet)")
-            }
-            Self::Arrived { amount, txid, .. } => write!(f, "+{amount} (pending), tx {txid}"),
+            Self::Arrived { amount, txid } => write!(f, "+{amount} (pending), tx {txid}"),
             Self::Received { amount, height, txid } => {
                 write!(f, "+{amount} confirmed in block {height}, tx {txid}")
             }
@@ -225,9 +220,10 @@ impl Session {
         let txid = movement.txid;
         let gain = movement.received.checked_sub(movement.spent);
         match (movement.state, gain.filter(|gain| *gain > Amount::ZERO)) {
+            // The faucet's payment was told when the faucet promised it.
             (MovementState::Pending, Some(amount)) => {
-                let from_faucet = self.visits.promise.is_some_and(|(paid, _)| paid == txid);
-                Some(News::Arrived { amount, from_faucet, txid })
+                let is_promised = self.visits.promise.is_some_and(|(paid, _)| paid == txid);
+                (!is_promised).then_some(News::Arrived { amount, txid })
             }
             // Own payments are told when they are made.
             (MovementState::Pending, None) => None,

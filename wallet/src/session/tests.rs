@@ -306,8 +306,7 @@ fn a_new_wallet_is_named_and_shows_what_the_faucet_pays_at_once_and_once() {
     assert_eq!(standing.available, Amount::ZERO, "a promise is nothing to pay with");
     // The miner hears of it: it counts as pending now, and no more as promised.
     rig.miner.lock().unwrap().chain.pending.push(paid.transaction());
-    let arrived = News::Arrived { amount: coins(50), from_faucet: true, txid: paid.txid };
-    assert_eq!(poll(&mut session), [arrived]);
+    assert_eq!(poll(&mut session), [], "it was told already");
     let standing = session.standing();
     assert_eq!((standing.promised, standing.balance.pending_in), (None, coins(50)));
     assert_eq!(standing.from_faucet, Some(coins(50)));
@@ -318,6 +317,22 @@ fn a_new_wallet_is_named_and_shows_what_the_faucet_pays_at_once_and_once() {
     session.visits.next = Instant::now();
     session.poll(Instant::now());
     assert_eq!(rig.directory.lock().unwrap().faucet_asked, 2);
+}
+
+#[test]
+fn a_payment_of_somebody_else_is_told_when_it_waits_and_when_it_is_in_a_block() {
+    let rig = Rig::new();
+    let mut payer = Wallet::new(&BOB, Arc::clone(&NETWORK)).unwrap();
+    let mut rng = StdRng::seed_from_u64(1);
+    let mut adam = rig.adam();
+    adam.take_news();
+    let paid = payer.pay(first_key(&ADAM), coins(7), fee(), &mut rng).unwrap();
+    rig.miner.lock().unwrap().chain.pending.push(paid.transaction());
+    let arrived = News::Arrived { amount: coins(7), txid: paid.txid };
+    assert_eq!(poll(&mut adam), [arrived]);
+    rig.mine();
+    let received = News::Received { amount: coins(7), height: 1, txid: paid.txid };
+    assert_eq!(poll(&mut adam), [received]);
 }
 
 #[test]

@@ -122,7 +122,8 @@ fn one_address_hands_in_64_records_at_once_then_one_in_ten_seconds_and_loopback_
 
 #[test]
 fn pages_list_every_name_once_as_typed_in_the_order_of_small_letters() {
-    for count in [0, 1, PAGE_MAX - 1, PAGE_MAX, PAGE_MAX + 1, 3 * PAGE_MAX] {
+    for count in [0, 1, PAGE_NAMES_MAX - 1, PAGE_NAMES_MAX, PAGE_NAMES_MAX + 1, 3 * PAGE_NAMES_MAX]
+    {
         let typed: Vec<String> = (0..count)
             .map(|number| format!("{}{number:05}", if number % 2 == 0 { "N" } else { "n" }))
             .collect();
@@ -137,7 +138,7 @@ fn pages_list_every_name_once_as_typed_in_the_order_of_small_letters() {
         loop {
             let after = listed.last().cloned().unwrap_or_default();
             let (page, more) = names.page(&after);
-            assert!(page.len() <= PAGE_MAX);
+            assert!(page.len() <= PAGE_NAMES_MAX);
             listed.extend(page);
             if !more {
                 break;
@@ -158,4 +159,25 @@ fn a_full_book_takes_no_new_name_but_still_new_records() {
     let mut names = Names::new(GENESIS, held.collect());
     assert_eq!(put(&mut names, &record("new", 1, 1)), Verdict::Answer(NameOutcome::Busy));
     assert_eq!(put(&mut names, &record("n5", 1, 2)), Verdict::Keep);
+}
+
+proptest! {
+    #[test]
+    fn pages_hold_every_name_once_in_order(count in 0usize..600, seed: u32) {
+        let name = |number: usize| format!("n{:08x}", seed.wrapping_mul(number as u32 * 2 + 1));
+        let one = record("x", 0, 1);
+        let records = (0..count).map(|number| NameRecord { name: name(number), ..one.clone() });
+        let names = Names::new(GENESIS, records.collect());
+        let mut listed: Vec<String> = Vec::new();
+        loop {
+            let (page, more) = names.page(listed.last().map_or("", String::as_str));
+            prop_assert!(page.len() <= PAGE_NAMES_MAX && (!more || page.len() == PAGE_NAMES_MAX));
+            listed.extend(page);
+            if !more {
+                break;
+            }
+        }
+        let expected: Vec<String> = names.records.keys().cloned().collect();
+        prop_assert_eq!(listed, expected);
+    }
 }
