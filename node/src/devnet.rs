@@ -177,6 +177,9 @@ impl Devnet {
             if let Some(reason) = self.interrupt.reason() {
                 return Ok(reason);
             }
+            if self.network.shall_stop() {
+                return Ok(Reason::Terminated);
+            }
             self.fail_if_ended()?;
             if let Some(agreement) = &mut agreement
                 && self.look(agreement)

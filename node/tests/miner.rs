@@ -9,9 +9,13 @@ mod questions;
 #[path = "miner/refusals.rs"]
 mod refusals;
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use processes::{Home, until};
+use processes::{Home, Running, until};
+use wallet::data_directory::pinned_network;
+use wallet::directory_client::DirectoryClient;
+use wallet::node_client::{ClientError, Timeouts};
 
 #[test]
 fn a_miner_that_comes_first_waits_and_is_connected_within_two_seconds() {
@@ -21,7 +25,7 @@ fn a_miner_that_comes_first_waits_and_is_connected_within_two_seconds() {
     until(10, "it says that it waits", || {
         miner.errors().contains(&format!("waiting for the bootstrap node at 127.0.0.1:{bootstrap}"))
     });
-    let started = home.bootstrap(bootstrap, 1);
+    let started = home.bootstrap(bootstrap);
     let listens = Instant::now();
     assert_eq!(miner.ready()["role"], "relay");
     let address = miner.address();
@@ -35,20 +39,34 @@ fn a_miner_that_comes_first_waits_and_is_connected_within_two_seconds() {
 }
 
 #[test]
+fn the_environment_stands_for_the_flag() {
+    let home = Home::new();
+    let port = home.free_port();
+    let _bootstrap = home.bootstrap(port);
+    let mut command = home.command("miner Miner1 --listen 127.0.0.1:0 --threads 0 --json");
+    command.env("LODE_BOOTSTRAP", format!("localhost:{port}"));
+    let mut miner = Running::of(command);
+    let address = miner.address();
+    until(10, "connected", || home.ask(&address, "status")["peers"] == 1);
+}
+
+#[test]
 fn a_miner_finds_its_network_again_without_the_bootstrap_node() {
     let home = Home::new();
     let port = home.free_port();
-    let bootstrap = home.bootstrap(port, 1);
+    let bootstrap = home.bootstrap(port);
     let mut stays = home.miner("Miner1", port, "--threads 0");
     let mut comes_back = home.miner("Miner2", port, "--threads 0");
-    let (first, second) = (stays.address(), comes_back.address());
+    let first = stays.address();
+    comes_back.ready();
     until(20, "the miners know each other", || {
         let file = home.data_of("Miner2").join("addresses.json");
         std::fs::read_to_string(file).is_ok_and(|text| text.contains(&first))
     });
     drop(bootstrap);
     comes_back.kill();
-    let mut again = home.miner_at("Miner2", &second, port, "--threads 0");
+    // At another port: nobody can find it, so it must find the others.
+    let mut again = home.miner("Miner2", port, "--threads 0");
     let restarted = Instant::now();
     let address = again.address();
     until(10, "it is back", || {
@@ -60,11 +78,39 @@ fn a_miner_finds_its_network_again_without_the_bootstrap_node() {
 }
 
 #[test]
+fn a_miner_is_listed_tells_of_the_loss_of_the_bootstrap_node_and_is_listed_again() {
+    let home = Home::new();
+    let port = home.free_port();
+    let bootstrap = home.bootstrap(port);
+    let mut miner = home.miner("Miner1", port, "--threads 0");
+    let address: SocketAddr = miner.address().parse().unwrap();
+    let network = pinned_network(&home.data_of("Miner1")).unwrap();
+    let listed = || -> Result<bool, ClientError> {
+        let directory = SocketAddr::from(([127, 0, 0, 1], port));
+        let mut client = DirectoryClient::connect(directory, &network, Timeouts::default())?;
+        let miners = client.miners()?;
+        Ok(miners.iter().any(|miner| miner.name == "Miner1" && miner.address == address))
+    };
+    until(5, "it is listed", || listed().is_ok_and(|listed| listed));
+    drop(bootstrap);
+    until(15, "it tells of the loss", || miner.errors().contains("it is lost"));
+    let _bootstrap = home.bootstrap(port);
+    let back = Instant::now();
+    until(5, "it tells of the return", || miner.errors().contains("is back"));
+    until(5, "it is listed again", || listed().is_ok_and(|listed| listed));
+    assert!(back.elapsed() < Duration::from_secs(5));
+    assert_eq!(miner.errors().matches("is back").count(), 1, "{}", miner.errors());
+}
+
+#[test]
 fn two_halves_that_mined_apart_become_one_chain() {
     let home = Home::new();
     let ports = [home.free_port(), home.free_port()];
-    // The same seed gives the same spec: two networks of processes that could be one.
-    let bootstraps = ports.map(|port| home.bootstrap(port, 1));
+    // Two networks of processes with one spec, which know nothing of each other.
+    let first = home.bootstrap(ports[0]);
+    let spec = home.data_of("bootstrap").join("spec.toml");
+    let second = home.bootstrap_in("west", ports[1], &format!("--spec {}", spec.display()));
+    let bootstraps = [first, second];
     let mut addresses = Vec::new();
     for (port, (name, blocks)) in ports.into_iter().zip([("East", 6), ("West", 3)]) {
         let mut mining = home.miner(name, port, "--threads 1 --min-txs 0");
@@ -91,7 +137,7 @@ fn two_halves_that_mined_apart_become_one_chain() {
 fn a_terminated_miner_flushes_takes_its_pass_away_and_leaves_a_sound_directory() {
     let home = Home::new();
     let port = home.free_port();
-    let _bootstrap = home.bootstrap(port, 1);
+    let _bootstrap = home.bootstrap(port);
     for signal in ["TERM", "INT"] {
         let mut miner = home.miner("Miner1", port, "--threads 1 --min-txs 0");
         let address = miner.address();
@@ -111,7 +157,7 @@ fn a_terminated_miner_flushes_takes_its_pass_away_and_leaves_a_sound_directory()
 fn a_damaged_address_book_costs_a_warning_and_nothing_else() {
     let home = Home::new();
     let port = home.free_port();
-    let _bootstrap = home.bootstrap(port, 1);
+    let _bootstrap = home.bootstrap(port);
     let mut miner = home.miner("Miner1", port, "--threads 0");
     let address = miner.address();
     miner.kill();

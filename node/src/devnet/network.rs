@@ -120,6 +120,11 @@ impl RunningNetwork {
         self.nodes.iter().map(|node| node.node.handle.ask_blocking(standing).ok()).collect()
     }
 
+    /// Whether somebody who may asked a node to stop, and with it the whole network.
+    pub(super) fn shall_stop(&self) -> bool {
+        self.nodes.iter().any(|node| node.desk.shall_stop())
+    }
+
     /// Whether a node has ended by itself.
     pub(super) fn has_ended(&self) -> bool {
         self.nodes.iter().any(|node| node.node.ended.is_cancelled())

@@ -35,7 +35,7 @@ impl Home {
     pub fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lode"));
         command.args(arguments.split_whitespace());
-        // Passes of devnets lie where temporary files do.
+        // Passes of devnets lie where temporary files do; others may run here.
         command.env("XDG_DATA_HOME", self.0.path()).env("TMPDIR", self.0.path());
         command.env_remove("LODE_BOOTSTRAP");
         command
@@ -59,12 +59,20 @@ impl Home {
         assert_eq!(code, 0, "{err}");
     }
 
-    /// Something that hands out a spec: networks of one seed are the same. It mines nothing.
-    pub fn bootstrap(&self, port: u16, seed: u64) -> Running {
-        let mut running = self.start(&format!(
-            "devnet --listen 127.0.0.1:{port} --miners 1 --wallets 2 --threads 1 --difficulty 8 \
-             --pause 24h..24h --seed {seed} --json"
-        ));
+    /// A bootstrap node that goes on with the network of this home, or makes it.
+    pub fn bootstrap(&self, port: u16) -> Running {
+        self.bootstrap_with(port, "--difficulty 8")
+    }
+
+    /// A bootstrap node with a directory of its own, outside the usual place.
+    pub fn bootstrap_in(&self, folder: &str, port: u16, flags: &str) -> Running {
+        let directory = self.0.path().join(folder);
+        self.bootstrap_with(port, &format!("--data-dir {} {flags}", directory.display()))
+    }
+
+    fn bootstrap_with(&self, port: u16, flags: &str) -> Running {
+        let mut running =
+            self.start(&format!("bootstrap --listen 127.0.0.1:{port} --json {flags}"));
         running.ready();
         running
     }
@@ -81,18 +89,7 @@ impl Home {
     }
 
     pub fn start(&self, arguments: &str) -> Running {
-        let mut child =
-            self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let out = BufReader::new(child.stdout.take().unwrap());
-        let errors = Arc::new(Mutex::new(String::new()));
-        let (mut told, kept) = (child.stderr.take().unwrap(), Arc::clone(&errors));
-        let listener = thread::spawn(move || {
-            let mut bytes = [0; 4096];
-            while let Ok(count @ 1..) = told.read(&mut bytes) {
-                kept.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..count]));
-            }
-        });
-        Running { child, out: Some(out), ready: None, errors, listener: Some(listener) }
+        Running::of(self.command(arguments))
     }
 
     /// The data directory of `name` on the only network that it joined.
@@ -113,6 +110,20 @@ pub struct Running {
 }
 
 impl Running {
+    pub fn of(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let errors = Arc::new(Mutex::new(String::new()));
+        let (mut told, kept) = (child.stderr.take().unwrap(), Arc::clone(&errors));
+        let listener = thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(count @ 1..) = told.read(&mut bytes) {
+                kept.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..count]));
+            }
+        });
+        Self { child, out: Some(out), ready: None, errors, listener: Some(listener) }
+    }
+
     /// The first line, when it is there. What comes after it is read and left alone.
     pub fn ready(&mut self) -> Value {
         if let Some(ready) = &self.ready {

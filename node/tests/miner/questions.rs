@@ -47,7 +47,7 @@ fn assert_documented(answer: &Value, sections: &[&str]) {
 fn every_answer_is_documented_and_can_be_read_by_people() {
     let home = Home::new();
     let port = home.free_port();
-    let _bootstrap = home.bootstrap(port, 1);
+    let _bootstrap = home.bootstrap(port);
     let mut miner = home.miner("Miner1", port, "--threads 1 --min-txs 0");
     let address = miner.address();
     assert_documented(&miner.ready(), &["miner"]);
@@ -87,14 +87,19 @@ fn the_node_is_found_alone_named_among_several_and_missed_when_there_is_none() {
     let (code, _, err) = home.lode("status");
     assert_eq!((code, err.lines().count()), (4, 1), "{err}");
     let port = home.free_port();
-    let bootstrap = home.bootstrap(port, 1);
-    let (code, _, err) = home.lode("status");
-    assert_eq!(code, 2, "{err}");
-    assert!(err.contains(&format!("bootstrap at 127.0.0.1:{port}")), "{err}");
-    let asked = home.ask(&format!("127.0.0.1:{port}"), "status");
-    assert_eq!(asked["role"], "bootstrap");
+    let bootstrap = home.bootstrap(port);
+    let (code, out, err) = home.lode("status");
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("bootstrap"), "{out}");
     let mut miner = home.miner("Miner1", port, "--threads 0");
     let address = miner.address();
+    let (code, _, err) = home.lode("status");
+    assert_eq!(code, 2, "{err}");
+    for running in [format!("bootstrap at 127.0.0.1:{port}"), format!("Miner1 at {address}")] {
+        assert!(err.contains(&running), "{err}");
+    }
+    let asked = home.ask(&format!("127.0.0.1:{port}"), "status");
+    assert_eq!(asked["role"], "bootstrap");
     drop(bootstrap);
     // What was killed left its pass behind and is not meant.
     let (code, out, err) = home.lode("status --json");
@@ -112,7 +117,7 @@ fn the_node_is_found_alone_named_among_several_and_missed_when_there_is_none() {
 fn a_wrong_token_is_refused_after_a_pause() {
     let home = Home::new();
     let port = home.free_port();
-    let _bootstrap = home.bootstrap(port, 1);
+    let _bootstrap = home.bootstrap(port);
     let mut miner = home.miner("Miner1", port, "--threads 0");
     let address = miner.address();
     let pass = home.data_of("Miner1").join("operator.json");
@@ -131,4 +136,19 @@ fn a_wrong_token_is_refused_after_a_pause() {
     assert!(asked.elapsed() >= Duration::from_millis(500));
     fs::write(&pass, text).unwrap();
     assert_eq!(home.ask(&address, "status")["name"], "Miner1", "it goes on");
+}
+
+#[test]
+fn the_nodes_of_a_devnet_are_asked_and_stopped_like_any_other() {
+    let home = Home::new();
+    let mut devnet = home
+        .start("devnet --miners 1 --wallets 2 --threads 1 --difficulty 8 --pause 24h..24h --json");
+    let ready = devnet.ready();
+    for (node, role) in ready["nodes"].as_array().unwrap().iter().zip(["bootstrap", "miner"]) {
+        let status = home.ask(node["address"].as_str().unwrap(), "status");
+        assert_eq!((&status["role"], &status["name"]), (&role.into(), &node["name"]));
+    }
+    home.stop(ready["bootstrap"].as_str().unwrap());
+    assert_eq!(devnet.end(), 0, "{}", devnet.errors());
+    assert_eq!(home.lode("status").0, 4, "it took its passes away");
 }

@@ -18,7 +18,7 @@ fn refused(running: &mut Running, code: i32, words: &[&str]) {
 fn a_second_node_on_one_directory_and_a_port_in_use_are_refused() {
     let home = Home::new();
     let port = home.free_port();
-    let _bootstrap = home.bootstrap(port, 1);
+    let _bootstrap = home.bootstrap(port);
     let mut first = home.miner("Miner1", port, "--threads 0");
     let address = first.address();
     refused(&mut home.miner("Miner1", port, "--threads 0"), 5, &["in use"]);
@@ -31,14 +31,14 @@ fn a_second_node_on_one_directory_and_a_port_in_use_are_refused() {
 fn a_spec_that_differs_is_named_by_its_field_and_joined_by_its_genesis() {
     let home = Home::new();
     let port = home.free_port();
-    let bootstrap = home.bootstrap(port, 1);
+    let bootstrap = home.bootstrap(port);
     let mut miner = home.miner("Miner1", port, "--threads 0");
     let genesis = miner.ready()["genesis"].clone();
     miner.kill();
     drop(bootstrap);
-    let _other = home.bootstrap(port, 2);
+    let _other = home.bootstrap_in("other", port, "--difficulty 9");
     let mut changed = home.miner("Miner1", port, "--threads 0");
-    refused(&mut changed, 7, &["allocations differ", "--genesis"]);
+    refused(&mut changed, 7, &["starting_bits is 8 here and 9 there", "--genesis"]);
     let errors = changed.errors();
     let (_, after) = errors.split_once("--genesis ").unwrap();
     let flags = format!("--threads 0 --genesis {}", &after[..64]);
@@ -53,7 +53,7 @@ fn a_spec_that_differs_is_named_by_its_field_and_joined_by_its_genesis() {
 fn what_a_miner_cannot_be_told_is_refused_with_what_to_do() {
     let home = Home::new();
     let port = home.free_port();
-    let _bootstrap = home.bootstrap(port, 1);
+    let _bootstrap = home.bootstrap(port);
     let difficulty = home.miner("Miner1", port, "--difficulty 20");
     refused(&mut { difficulty }, 2, &["the network's difficulty is set at `lode bootstrap`"]);
     let elsewhere = "--payout bc1p0xlxvlhemja6c4dqv22uapctqupfhlxm9h8z3k2e72q4k9hcz7vqzk5jj0";

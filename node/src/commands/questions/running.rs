@@ -171,7 +171,8 @@ mod tests {
             let kept = newest(passes.collect());
             for (_, pass) in &kept {
                 let port = pass.address.port();
-                let last = written.iter().filter(|(_, other)| *other == port).map(|(s, _)| *s).max();
+                let at_port = written.iter().filter(|(_, other)| *other == port);
+                let last = at_port.map(|(s, _)| *s).max();
                 prop_assert_eq!(Some(written[pass.pid as usize].0), last);
             }
             let mut ports: Vec<u16> = written.iter().map(|(_, port)| *port).collect();
