@@ -226,7 +226,10 @@ fn a_miner_that_runs_is_listed_and_mines_a_payout_of_the_faucet() {
 fn outsiders_join_a_running_devnet_and_are_paid_and_listed() {
     let home = Home::new();
     let port = home.free_port();
-    let mut devnet = home.bootstrap(port, 1);
+    let mut devnet = home.start(&format!(
+        "devnet --listen 127.0.0.1:{port} --miners 1 --wallets 2 --threads 1 --difficulty 8 \
+         --pause 24h..24h --json"
+    ));
     let ready = devnet.ready();
     let nodes = ready["nodes"].as_array().unwrap();
     let home_of_first = nodes[0]["directory"].as_str().unwrap();

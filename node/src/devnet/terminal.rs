@@ -187,6 +187,9 @@ impl<W: Write> Terminal<W> {
         }
         let _ = writeln!(text, "\nAsk a node from another terminal, like");
         let _ = writeln!(text, "  lode status --node {}", ready.bootstrap);
+        let _ = writeln!(text, "Join it, like");
+        let _ = writeln!(text, "  lode wallet Zoe --bootstrap {}", ready.bootstrap);
+        let _ = writeln!(text, "  lode miner Extra 9100 --bootstrap {}", ready.bootstrap);
         let _ = write!(text, "\nPress Ctrl-C to stop.");
         if ready.kept {
             let directory = ready.directory.display();

@@ -122,7 +122,8 @@ fn one_address_hands_in_64_records_at_once_then_one_in_ten_seconds_and_loopback_
 
 #[test]
 fn pages_list_every_name_once_as_typed_in_the_order_of_small_letters() {
-    for count in [0, 1, PAGE_MAX - 1, PAGE_MAX, PAGE_MAX + 1, 3 * PAGE_MAX] {
+    for count in [0, 1, PAGE_NAMES_MAX - 1, PAGE_NAMES_MAX, PAGE_NAMES_MAX + 1, 3 * PAGE_NAMES_MAX]
+    {
         let typed: Vec<String> = (0..count)
             .map(|number| format!("{}{number:05}", if number % 2 == 0 { "N" } else { "n" }))
             .collect();
@@ -137,7 +138,7 @@ fn pages_list_every_name_once_as_typed_in_the_order_of_small_letters() {
         loop {
             let after = listed.last().cloned().unwrap_or_default();
             let (page, more) = names.page(&after);
-            assert!(page.len() <= PAGE_MAX);
+            assert!(page.len() <= PAGE_NAMES_MAX);
             listed.extend(page);
             if !more {
                 break;

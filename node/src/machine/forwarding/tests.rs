@@ -161,3 +161,18 @@ fn addresses_that_are_told_are_dialed_at_once_also_while_they_pause() {
         rig.settle(Event::DialFailed { address: miner });
     }
 }
+
+#[test]
+fn a_transaction_of_the_same_process_is_pending_and_announced_like_any_other() {
+    let forge = Forge::new();
+    let mut rig = Rig::new(&forge);
+    let peer = rig.peer();
+    let payment = forge.payment(0);
+    let transaction = chain::transaction::Transaction::Transfer(payment.clone());
+    let own = Event::OwnTransaction(Box::new(transaction));
+    let effects = rig.settle(own.clone());
+    assert!(rig.machine.mempool().contains_txid(&payment.txid()));
+    let announced = sent(&effects, peer);
+    assert!(!announced.is_empty(), "the network hears of it");
+    assert!(sent(&rig.settle(own), peer).is_empty(), "once");
+}

@@ -8,7 +8,7 @@ use chain::wire::wallet::WalletMessage;
 
 use super::*;
 use crate::machine::tests::forge::Forge;
-use crate::machine::tests::rig::{Rig, closed, config, sent};
+use crate::machine::tests::rig::{Rig, closed, config, reports, sent};
 use crate::machine::{Effect, Event};
 
 fn rig() -> Rig {
@@ -230,4 +230,26 @@ fn a_hello_of_another_version_is_answered_before_the_connection_ends() {
     let said = effects.iter().position(|effect| matches!(effect, Effect::Send { .. }));
     let closed = effects.iter().position(|effect| matches!(effect, Effect::Disconnect { .. }));
     assert!(said.is_some() && said < closed, "{effects:?}");
+}
+
+#[test]
+fn nodes_and_wallets_are_reported_coming_and_going_and_callers_are_not() {
+    for (role, count) in
+        [(Role::Peer, 2), (Role::Wallet, 2), (Role::Directory, 0), (Role::Operator, 0)]
+    {
+        let mut rig = rig();
+        let (peer, mut effects) = rig.connect("127.0.0.1:5", Direction::Inbound);
+        let hello = hello_with(&rig, |hello| hello.role = role);
+        effects.extend(rig.tell(peer, hello));
+        effects.extend(rig.settle(Event::Disconnected { peer }));
+        assert_eq!(reports(&effects).len(), count, "{role:?}");
+        // The same when we end it.
+        let (peer, mut effects) = rig.connect("127.0.0.1:5", Direction::Inbound);
+        for _ in 0..2 {
+            let hello = hello_with(&rig, |hello| hello.role = role);
+            effects.extend(rig.tell(peer, hello));
+        }
+        assert!(!rig.is_open(peer));
+        assert_eq!(reports(&effects).len(), count, "{role:?}");
+    }
 }
