@@ -1,6 +1,8 @@
 //! The nine terminals: a bootstrap node, three miners and five wallets, each a process of its own
 //! behind a pseudo-terminal, driven and read as a person would.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests stop at the first surprise")]
+
 #[path = "terminals/network.rs"]
 mod network;
 #[path = "terminals/outsiders.rs"]

@@ -131,7 +131,7 @@ fn a_wallet_takes_another_miner_when_its_own_dies_and_says_so() {
     let network = Network::new(2);
     let _bootstrap = network.bootstrap();
     let flags = "--min-txs 1 --max-wait off";
-    let mut miners = vec![Some(network.miner(1, flags)), Some(network.miner(2, flags))];
+    let mut miners = [Some(network.miner(1, flags)), Some(network.miner(2, flags))];
     for number in 1..=2 {
         network.wait_for_status(&network.miner_address(number));
     }
