@@ -46,6 +46,7 @@ use outside::Outside;
 use rate_meter::RateMeter;
 
 pub use handle::{AskError, Handle};
+pub(crate) use miner::yield_to_others;
 pub use miner::{HashRate, MinerError, MiningConfig};
 pub use outside::NumberedReport;
 pub use signatures::RayonVerifier;
