@@ -56,6 +56,7 @@ pub use failure::{NodeFailure, StartError};
 pub use forwarding::Forwarded;
 pub use greeting::{GreetError, greet};
 pub use handle::{AskError, Handle};
+pub(crate) use miner::yield_to_others;
 pub use miner::{HashRate, MinerError, MiningConfig};
 pub use outside::NumberedReport;
 pub use searched::Searched;

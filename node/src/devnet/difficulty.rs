@@ -6,6 +6,7 @@ use chain::spec::{ChainSpec, Retarget};
 use engine::{EngineError, Kernel, Miner};
 
 use crate::measurement::calibration::{Calibration, MeasuredRate, mean_gap, measure};
+use crate::runtime::yield_to_others;
 
 /// Blocks for whose mean the range is told.
 const BLOCKS: u64 = 100;
@@ -21,7 +22,8 @@ pub(super) fn calibrate(
     threads: usize,
 ) -> Result<String, EngineError> {
     let threads = NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN);
-    let measured = measure(&Miner::new(threads, kernel)?);
+    // On a busy computer a miner gets what others leave over, and so shall the measurement.
+    let measured = measure(&Miner::with_thread_start(threads, kernel, yield_to_others)?);
     Ok(start_at(spec, &measured))
 }
 

@@ -195,10 +195,6 @@ impl MiningThread {
         lanes: Arc<Lanes>,
         clock: Clock,
     ) -> Result<Self, MinerError> {
-        let yield_to_others = |_worker: usize| {
-            // Mining at the usual priority is no reason to refuse to mine.
-            let _ = set_current_thread_priority(ThreadPriority::Min);
-        };
         let miner = Miner::with_thread_start(config.threads, config.kernel, yield_to_others)?;
         let meter = miner.meter();
         let tally = Arc::new(Tally::new(Arc::clone(&meter)));
@@ -223,6 +219,12 @@ impl Drop for MiningThread {
     fn drop(&mut self) {
         self.slot.stop();
     }
+}
+
+/// What a mining thread does before anything else: it lets everybody else go first.
+pub(crate) fn yield_to_others(_worker: usize) {
+    // Mining at the usual priority is no reason to refuse to mine.
+    let _ = set_current_thread_priority(ThreadPriority::Min);
 }
 
 fn mine(miner: &Miner, (slot, tally): (&TemplateSlot, &Tally), lanes: &Lanes, clock: Clock) {

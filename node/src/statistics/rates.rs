@@ -41,17 +41,20 @@ pub fn drift(rounds: &[f64]) -> f64 {
     if first.is_empty() || mean(first) <= 0.0 { 0.0 } else { mean(last) / mean(first) - 1.0 }
 }
 
-/// Where the next of several equal measurements lies. Wider than the interval of their mean: on a
-/// busy computer the next minute is not like the last. As wide as nothing for fewer than two.
+/// Where the next of several equal measurements of something positive lies. Wider than the interval
+/// of their mean: on a busy computer the next minute is not like the last. By the logarithms, as
+/// a disturbance divides a rate. As wide as nothing for fewer than two.
 pub fn prediction(measured: &[f64]) -> Interval {
     let count = measured.len() as f64;
-    let mean = measured.iter().sum::<f64>() / count.max(1.0);
     if measured.len() < 2 {
-        return Interval { low: mean, high: mean };
+        let only = measured.first().copied().unwrap_or(0.0);
+        return Interval { low: only, high: only };
     }
-    let variance = measured.iter().map(|one| (one - mean).powi(2)).sum::<f64>() / (count - 1.0);
+    let logarithms: Vec<f64> = measured.iter().map(|one| one.max(f64::MIN_POSITIVE).ln()).collect();
+    let mean = logarithms.iter().sum::<f64>() / count;
+    let variance = logarithms.iter().map(|one| (one - mean).powi(2)).sum::<f64>() / (count - 1.0);
     let half = t_quantile(count - 1.0) * (variance * (1.0 + 1.0 / count)).sqrt();
-    Interval { low: (mean - half).max(0.0), high: mean + half }
+    Interval { low: (mean - half).exp(), high: (mean + half).exp() }
 }
 
 fn t_quantile(freedom: f64) -> f64 {

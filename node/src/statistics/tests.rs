@@ -238,7 +238,7 @@ fn the_next_measurement_lies_where_it_is_predicted() {
     let mut holding = 0;
     for seed in 0..400 {
         let mut rng = rng(seed);
-        let mut next = || 10.0 + normal(&mut rng);
+        let mut next = || 1000.0 * (0.3 * normal(&mut rng)).exp();
         let measured: Vec<f64> = (0..6).map(|_| next()).collect();
         holding += i32::from(prediction(&measured).contains(next()));
     }

@@ -227,3 +227,35 @@ fn six_thousand_new_tips_never_bring_a_stale_block_and_the_rate_recovers() {
     }
     assert!(thread.stop());
 }
+
+#[test]
+fn hashes_after_a_peers_block_are_wasted_and_those_after_a_refreshed_template_are_not() {
+    let (thread, _lanes, _clock) = start(1);
+    let deadline = Instant::now() + std::time::Duration::from_secs(60);
+    let searched_on = |since: u64| {
+        while thread.meter.snapshot().total == since {
+            assert!(Instant::now() < deadline, "nothing is searched");
+            std::thread::yield_now();
+        }
+    };
+    // The same place in the chain, with other transactions.
+    for id in 0..20 {
+        let mut refreshed = template(7, 200);
+        refreshed.id = TemplateId(id);
+        let before = thread.meter.snapshot().total;
+        thread.slot.set(Some(Arc::new(refreshed)));
+        searched_on(before);
+    }
+    assert_eq!(thread.tally.luck().wasted, 0);
+    // A worker that is between two batches wastes nothing, so one replacement is not enough.
+    let mut id = 20;
+    while thread.tally.luck().wasted == 0 {
+        id = if id == 20 { 21 } else { 20 };
+        let before = thread.meter.snapshot().total;
+        thread.slot.set(Some(Arc::new(template(id, 200))));
+        searched_on(before);
+    }
+    let luck = thread.tally.luck();
+    assert!(luck.wasted < luck.hashes && luck.found == 0, "{luck:?}");
+    assert!(thread.stop());
+}

@@ -1,0 +1,174 @@
+//! What `lode bench` may be told.
+
+use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use engine::Kernel;
+
+use super::parse::{bits_range, interval, kernel};
+
+/// The measurements of `lode bench`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum BenchCommand {
+    /// How fast every mining kernel of this CPU hashes, in interleaved rounds beside a reference
+    Kernels(BenchKernelsOptions),
+    /// What the search adds to its kernel: its rate by threads, and the time lost on easy targets
+    Search(BenchSearchOptions),
+    /// How promptly a search stops and the next one starts, with all mining threads busy
+    Cancel(BenchCancelOptions),
+    /// Attempts and hash rate by difficulty, judged by the law that they must follow
+    Difficulty(BenchDifficultyOptions),
+    /// Which of two is faster: two saved results, or this program and another one round by round
+    Compare(BenchCompareOptions),
+    /// The difficulty at which this computer finds a block every so often
+    Calibrate(BenchCalibrateOptions),
+}
+
+/// What `lode bench kernels` is told.
+#[derive(Debug, Clone, Args)]
+pub struct BenchKernelsOptions {
+    /// Time to spend, at least five rounds
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub seconds: u32,
+    /// Threads that hash side by side, each its own job
+    #[arg(long, value_name = "COUNT", default_value = "1")]
+    pub threads: NonZeroUsize,
+    /// Print a JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `lode bench search` is told.
+#[derive(Debug, Clone, Args)]
+pub struct BenchSearchOptions {
+    /// Time to spend, at least five rounds
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub seconds: u32,
+    /// Mining threads [default: the physical cores less one]
+    #[arg(long, value_name = "COUNT")]
+    pub threads: Option<NonZeroUsize>,
+    /// How to hash; `lode version --verbose` lists the kernels [default: the fastest here]
+    #[arg(long, value_name = "NAME", value_parser = kernel)]
+    pub kernel: Option<Kernel>,
+    /// Print a JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `lode bench cancel` is told.
+#[derive(Debug, Clone, Args)]
+pub struct BenchCancelOptions {
+    /// Measure a whole node: from a peer's block on the socket to the first hash on top of it
+    #[arg(long)]
+    pub node: bool,
+    /// Cancels [default: 10000], or blocks with --node [default: 300]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub count: Option<u32>,
+    /// Mining threads [default: the physical cores less one]
+    #[arg(long, value_name = "COUNT")]
+    pub threads: Option<NonZeroUsize>,
+    /// How to hash; `lode version --verbose` lists the kernels [default: the fastest here]
+    #[arg(long, value_name = "NAME", value_parser = kernel)]
+    pub kernel: Option<Kernel>,
+    /// Print a JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `lode bench difficulty` is told.
+#[derive(Debug, Clone, Args)]
+pub struct BenchDifficultyOptions {
+    /// Leading zero bits, both ends included; one number for one difficulty
+    #[arg(long, value_name = "BITS..BITS", default_value = "8..24", value_parser = bits_range)]
+    pub bits: RangeInclusive<u32>,
+    /// Searches at each difficulty
+    #[arg(long, value_name = "COUNT", default_value_t = 100)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub trials: u32,
+    /// Makes the headers: the same seed needs the same attempts everywhere
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Mining threads [default: the physical cores less one]
+    #[arg(long, value_name = "COUNT")]
+    pub threads: Option<NonZeroUsize>,
+    /// How to hash; `lode version --verbose` lists the kernels [default: the fastest here]
+    #[arg(long, value_name = "NAME", value_parser = kernel)]
+    pub kernel: Option<Kernel>,
+    /// Print a JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Draw the result as a page that needs nothing but itself
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Keep the result for `lode bench compare`
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<PathBuf>,
+}
+
+/// What `lode bench compare` is told.
+#[derive(Debug, Clone, Args)]
+pub struct BenchCompareOptions {
+    /// Two results of `lode bench difficulty --save`
+    #[arg(value_name = "FILE", num_args = 2, required_unless_present = "against")]
+    #[arg(conflicts_with = "against")]
+    pub files: Vec<PathBuf>,
+    /// Another `lode`, with the flags it needs before `bench`; both take turns
+    #[arg(long, value_name = "COMMAND")]
+    pub against: Option<String>,
+    /// Rounds at least; more follow while the result is not precise
+    #[arg(long, value_name = "COUNT", default_value_t = 20)]
+    #[arg(value_parser = clap::value_parser!(u32).range(10..=1000))]
+    pub rounds: u32,
+    /// Rounds at most [default: ten times --rounds]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(10..=10_000))]
+    pub rounds_max: Option<u32>,
+    /// Mining threads of both
+    #[arg(long, value_name = "COUNT", default_value = "1")]
+    pub threads: NonZeroUsize,
+    /// How both hash [default: the fastest here]
+    #[arg(long, value_name = "NAME", value_parser = kernel)]
+    pub kernel: Option<Kernel>,
+    /// What counts: processor, the time that a program had one, or wall, time as it passes
+    #[arg(long, value_name = "CLOCK", default_value = "processor")]
+    pub clock: BenchClock,
+    /// Print a JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// By which clock rates are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum BenchClock {
+    /// Time that the program had a processor: what others do meanwhile counts little.
+    Processor,
+    /// Time as it passes: waiting counts, too, whoever is to blame.
+    Wall,
+}
+
+/// What `lode bench calibrate` is told.
+#[derive(Debug, Clone, Args)]
+pub struct BenchCalibrateOptions {
+    /// Time between two blocks
+    #[arg(long, value_name = "TIME", value_parser = interval)]
+    pub interval: Duration,
+    /// So many computers like this one
+    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub miners: u32,
+    /// Mining threads [default: the physical cores less one]
+    #[arg(long, value_name = "COUNT")]
+    pub threads: Option<NonZeroUsize>,
+    /// How to hash; `lode version --verbose` lists the kernels [default: the fastest here]
+    #[arg(long, value_name = "NAME", value_parser = kernel)]
+    pub kernel: Option<Kernel>,
+    /// Make so many searches afterwards, and see whether their mean is where it must be
+    #[arg(long, value_name = "SEARCHES")]
+    #[arg(value_parser = clap::value_parser!(u32).range(2..=100_000))]
+    pub check: Option<u32>,
+    /// Print a JSON object
+    #[arg(long)]
+    pub json: bool,
+}
