@@ -254,6 +254,9 @@ impl KeyFile {
         if version > VERSION {
             return Err(KeyFileError::LaterVersion(version));
         }
+        if version < VERSION {
+            return Err(KeyFileError::Damaged("there never was such a version"));
+        }
         if !is_whole {
             return Err(KeyFileError::Damaged("it does not have the length of a key"));
         }
