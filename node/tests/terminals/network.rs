@@ -143,9 +143,13 @@ pub fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Ports that nobody listens on now.
+/// Ports that nobody listens on now. None is of those that the system gives to connections: one of
+/// them could take the port of a node that is just being started again.
 pub fn free_ports(count: usize) -> Vec<u16> {
-    let listeners: Vec<TcpListener> =
-        (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let mut listeners: Vec<TcpListener> = Vec::new();
+    while listeners.len() < count {
+        let port = rand::random_range(10_000..32_000);
+        listeners.extend(TcpListener::bind(("127.0.0.1", port)));
+    }
     listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
 }

@@ -55,6 +55,11 @@ fn a_killed_miner_catches_up_in_five_seconds() {
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
 }
 
+/// Blocks of ten bits take a millisecond: miners that begin at the same moment find rivals of equal
+/// work, and both stay until the next payment. So each waits longer than the one before.
+const PATIENCES: [&str; 3] =
+    ["--min-txs 100 --max-wait 1s", "--min-txs 100 --max-wait 20s", "--min-txs 100 --max-wait 40s"];
+
 /// Every transaction of the best chain, from the tip down.
 fn confirmed(network: &Network, node: &str) -> BTreeSet<String> {
     let tip = height(&network.ask("status", node).unwrap());
@@ -73,8 +78,7 @@ fn all_nine_are_killed_under_traffic_and_nothing_is_lost() {
     let _alone = alone();
     let network = Network::new(3);
     let bootstrap = network.bootstrap();
-    let flags = "--min-txs 4 --max-wait 1s";
-    let miners = (1..=3).map(|number| network.miner(number, flags));
+    let miners = (1..=3).map(|number| network.miner(number, PATIENCES[number - 1]));
     let mut nodes: Vec<Terminal> = [bootstrap].into_iter().chain(miners).collect();
     let mut wallets: Vec<Terminal> = NAMES.iter().map(|name| network.new_wallet(name)).collect();
     for wallet in &mut wallets {
@@ -100,9 +104,9 @@ fn all_nine_are_killed_under_traffic_and_nothing_is_lost() {
     let started = Instant::now();
     let mut adam = network.wallet("Adam");
     let mut evan = network.wallet("Evan");
-    let mut nodes = vec![network.miner(3, flags), network.miner(1, flags)];
+    let mut nodes = vec![network.miner(3, PATIENCES[2]), network.miner(1, PATIENCES[0])];
     nodes.push(network.bootstrap());
-    nodes.push(network.miner(2, flags));
+    nodes.push(network.miner(2, PATIENCES[1]));
     let addresses: Vec<String> = (1..=3).map(|number| network.miner_address(number)).collect();
     let one_tip = || {
         let tips = addresses.iter().map(|node| network.ask("status", node));
