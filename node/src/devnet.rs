@@ -7,7 +7,6 @@
 mod agreement;
 mod audit;
 mod difficulty;
-pub(crate) mod interrupt;
 mod luck;
 mod network;
 mod plan;
@@ -22,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use crate::cli::DevnetOptions;
 use crate::directory::DirectoryError;
+use crate::interrupt::{Ask, Interrupt};
 use crate::operator::pass;
 use crate::store::StoreError;
 use agreement::{Agreement, Progress};
@@ -34,7 +34,6 @@ use show::Show;
 use terminal::Style;
 use traffic::Payers;
 
-pub(crate) use interrupt::Interrupt;
 pub use network::{NodeEndedError, NodeStartError};
 pub use plan::PlanError;
 pub use traffic::TrafficError;
@@ -181,8 +180,10 @@ impl Devnet {
             if self.show.closed() {
                 return Ok(Reason::OutputClosed);
             }
-            if let Some(reason) = self.interrupt.reason() {
-                return Ok(reason);
+            match self.interrupt.asked() {
+                Some(Ask::Interrupt) => return Ok(Reason::Interrupted),
+                Some(Ask::Terminate) => return Ok(Reason::Terminated),
+                None => {}
             }
             if self.network.shall_stop() {
                 return Ok(Reason::Terminated);

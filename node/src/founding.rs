@@ -76,12 +76,33 @@ pub(crate) fn apply(wishes: &Wishes, mut spec: ChainSpec) -> ChainSpec {
     spec
 }
 
-/// The first field besides the allocations in which a network is not the one asked for, with both
-/// values.
-pub(crate) fn difference(
+/// A field in which a network is not the one asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field} {kept}, not {wanted}: leave {flag} away")]
+pub struct Contradiction {
+    /// The spec's field that differs.
+    pub field: &'static str,
+    /// The flag that it comes from.
+    pub flag: &'static str,
+    /// Its value in the directory.
+    pub kept: String,
+    /// Its value by the flags.
+    pub wanted: String,
+}
+
+/// The first field besides the allocations in which a network is not the one asked for;
+/// `from_file` when `--spec` asks.
+pub(crate) fn contradiction(
     kept: &ChainSpec,
     wanted: &ChainSpec,
-) -> Option<(&'static str, String, String)> {
+    from_file: bool,
+) -> Option<Contradiction> {
+    let (field, kept, wanted) = difference(kept, wanted)?;
+    let flag = if from_file { "--spec" } else { flag_of(field) };
+    Some(Contradiction { field, flag, kept, wanted })
+}
+
+fn difference(kept: &ChainSpec, wanted: &ChainSpec) -> Option<(&'static str, String, String)> {
     let names = [
         ("coin_name", &kept.coin_name, &wanted.coin_name),
         ("coin_symbol", &kept.coin_symbol, &wanted.coin_symbol),
@@ -94,7 +115,7 @@ pub(crate) fn difference(
 }
 
 /// The flag that a field comes from.
-pub(crate) fn flag_of(field: &str) -> &'static str {
+fn flag_of(field: &str) -> &'static str {
     match field {
         "coin_name" | "coin_symbol" => "--coin",
         "starting_bits" | "easiest_bits" => "--difficulty",

@@ -6,6 +6,7 @@ pub mod data_directory;
 pub mod devnet;
 pub mod directory;
 mod founding;
+mod interrupt;
 pub mod machine;
 pub mod measurement;
 pub mod operator;

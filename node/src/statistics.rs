@@ -40,16 +40,12 @@ impl Interval {
     }
 }
 
-/// The value that a share `portion` (0 to 1) of the others does not exceed (nearest rank); zero of
-/// nothing.
-pub fn quantile(values: &[f64], portion: f64) -> f64 {
+/// The value that `percent` (0 to 100) of the others do not exceed (nearest rank); zero of nothing.
+pub fn quantile(values: &[f64], percent: usize) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
-    let rank = (sorted.len() as f64 * portion).ceil().max(1.0);
-    // A float becomes an index by saturation, and an index behind the end is the last one.
-    #[expect(clippy::cast_sign_loss, reason = "the rank is 1 or more")]
-    let index = (rank as usize - 1).min(sorted.len().saturating_sub(1));
-    sorted.get(index).copied().unwrap_or(0.0)
+    let rank = (sorted.len() * percent.min(100)).div_ceil(100).max(1);
+    sorted.get(rank - 1).copied().unwrap_or(0.0)
 }
 
 /// Degrees of freedom from which on the cube root of a chi-square variable is normal to six digits

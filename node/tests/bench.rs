@@ -2,13 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests stop at the first surprise")]
 
-use std::collections::BTreeSet;
+#[path = "documentation/json_page.rs"]
+mod json_page;
+
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use json_page::assert_documented;
 use serde_json::Value;
-
-const DOCS: &str = include_str!("../../docs/json.md");
 
 fn lode(arguments: &str) -> (i32, String, String) {
     let program = env!("CARGO_BIN_EXE_lode");
@@ -22,23 +23,10 @@ fn object(arguments: &str) -> Value {
     serde_json::from_str(&out).unwrap_or_else(|_| panic!("{arguments}: {out}{err}"))
 }
 
-/// Every field of `value`, those of values inside it among them, stands under the heading of the
-/// command in `docs/json.md`.
-fn assert_documented(value: &Value) {
+/// Every field of `value` stands under the heading of its command.
+fn assert_explained(value: &Value) {
     let heading = format!("## `lode {} --json`", value["command"].as_str().unwrap());
-    let section =
-        DOCS.split("\n## ").find(|section| heading[3..] == *section.lines().next().unwrap());
-    let section = section.unwrap_or_else(|| panic!("docs/json.md has no heading {heading}"));
-    let known: BTreeSet<&str> = section.split('`').skip(1).step_by(2).collect();
-    let mut values = vec![value];
-    while let Some(value) = values.pop() {
-        for (name, inner) in value.as_object().into_iter().flatten() {
-            let general = ["v", "command"].contains(&name.as_str());
-            assert!(general || known.contains(name.as_str()), "{name} is not under {heading}");
-            values.push(inner);
-        }
-        values.extend(value.as_array().into_iter().flatten());
-    }
+    assert_documented(value, &[&heading]);
 }
 
 /// What no computer may change.
@@ -53,7 +41,7 @@ fn attempts(result: &Value) -> Vec<(Value, Value, Value)> {
 fn one_seed_needs_the_same_attempts_on_any_number_of_threads() {
     let bench = "bench difficulty --bits 6..11 --trials 40 --json";
     let one = object(&format!("{bench} --threads 1"));
-    assert_documented(&one);
+    assert_explained(&one);
     assert_eq!((&one["v"], &one["complete"]), (&Value::from(1), &Value::from(true)));
     assert_eq!(one["passed"], one["pooled_p"].as_f64().unwrap() >= 0.001);
     assert_eq!(one["levels"].as_array().unwrap().len(), 6);
@@ -85,7 +73,7 @@ fn the_page_and_the_saved_result_are_written() {
     let page = std::fs::read_to_string(page).unwrap();
     assert!(page.starts_with("<!doctype html>") && page.len() < 500_000);
     let saved: Value = serde_json::from_str(&std::fs::read_to_string(saved).unwrap()).unwrap();
-    assert_documented(&saved);
+    assert_explained(&saved);
     assert!(!saved["kernels"].as_array().unwrap().is_empty());
     let (code, _, err) = lode("bench difficulty --bits 4 --trials 1 --html /nowhere/page.html");
     assert_eq!(code, 1);
@@ -102,7 +90,7 @@ fn two_saved_results_are_compared_and_different_work_is_refused() {
         assert_eq!(code, 0, "{err}");
     }
     let compared = object(&format!("bench compare {} {} --json", file("a"), file("b")));
-    assert_documented(&compared);
+    assert_explained(&compared);
     assert_eq!(compared["rounds"], 20);
     let verdicts = ["faster", "slower", "tie", "cannot_tell"];
     assert!(verdicts.contains(&compared["verdict"].as_str().unwrap()), "{compared}");
@@ -119,7 +107,7 @@ fn a_program_takes_turns_with_another_one_and_what_is_no_program_is_named() {
         format!("bench compare --rounds 10 --rounds-max 10 --kernel portable --against {program}");
     let compare = format!("{compare} --json");
     let compared = object(&compare);
-    assert_documented(&compared);
+    assert_explained(&compared);
     assert_eq!(compared["rounds"], 10);
     let of = |field: &str| compared[field].as_f64().unwrap();
     assert!(of("ratio_low") < of("ratio_high") && (0.0..=1.0).contains(&of("p")), "{compared}");
@@ -131,7 +119,7 @@ fn a_program_takes_turns_with_another_one_and_what_is_no_program_is_named() {
 #[test]
 fn a_pace_is_turned_into_a_difficulty_that_a_check_confirms() {
     let calibrated = object("bench calibrate --interval 1ms --check 50 --json");
-    assert_documented(&calibrated);
+    assert_explained(&calibrated);
     let of = |field: &str| calibrated[field].as_f64().unwrap();
     assert!((of("expected") / (of("mhs") * 1e3) - 1.0).abs() < 0.01, "{calibrated}");
     assert!(of("mean_ms_low") < 1.0 && 1.0 < of("mean_ms_high"), "{calibrated}");

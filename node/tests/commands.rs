@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests stop at the first surprise")]
 
+#[path = "documentation/json_page.rs"]
+mod json_page;
+
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,6 +14,7 @@ use chain::amount::Amount;
 use chain::genesis::Network;
 use chain::key::OutputKey;
 use chain::spec::{ChainSpec, Retarget};
+use json_page::assert_documented;
 use node::machine::mining::MiningPolicy;
 use node::machine::{MachineConfig, Report};
 use node::runtime::{MiningConfig, Node, NodeConfig, PanicPolicy, StorePlace};
@@ -224,30 +228,7 @@ fn every_kernel_of_this_cpu_is_measured_beside_the_reference() {
         assert!(0.0 < of("mhs_low") && of("mhs_low") <= of("mhs"), "{row}");
         assert!(of("mhs") <= of("mhs_high"), "{row}");
     }
-    let documented = include_str!("../../docs/json.md");
-    for field in result.as_object().unwrap().keys().chain(kernels[0].as_object().unwrap().keys()) {
-        assert!(
-            documented.contains(&format!("`{field}`")) || documented.contains(field),
-            "{field}"
-        );
-    }
-}
-
-/// What stands between back quotes in the section of `docs/json.md` under `heading`.
-fn documented_fields(heading: &str) -> Vec<&'static str> {
-    let lines = include_str!("../../docs/json.md").lines().skip_while(|line| *line != heading);
-    let section = lines.skip(1).take_while(|line| !line.starts_with("## "));
-    section.flat_map(|line| line.split('`').skip(1).step_by(2)).collect()
-}
-
-fn assert_fields_documented(result: &Value, heading: &str) {
-    let documented = documented_fields(heading);
-    for (field, value) in result.as_object().unwrap() {
-        assert!(field == "v" || documented.contains(&field.as_str()), "{field} of {heading}");
-        for inner in value.as_object().into_iter().flatten() {
-            assert!(documented.contains(&inner.0.as_str()), "{inner:?} of {heading}");
-        }
-    }
+    assert_documented(&result, &["## `lode bench kernels --json`"]);
 }
 
 #[test]
@@ -260,8 +241,7 @@ fn a_search_is_measured_together_apart_and_on_easy_jobs() {
         assert!(result[rate].as_f64().unwrap() > 0.0, "{out}");
     }
     assert!(result["easy"][0]["lost"].as_f64().unwrap() < 1.0, "{out}");
-    assert_fields_documented(&result, "## `lode bench search --json`");
-    assert_fields_documented(&result["easy"][0], "## `lode bench search --json`");
+    assert_documented(&result, &["## `lode bench search --json`"]);
 }
 
 #[test]
@@ -287,7 +267,7 @@ fn cancels_are_measured_with_every_worker_busy() {
     }
     let wasted = result["wasted_hashes_max"].as_u64().unwrap();
     assert!(wasted <= 2 * result["batch_hashes"].as_u64().unwrap(), "{out}");
-    assert_fields_documented(&result, "## `lode bench cancel --json`");
+    assert_documented(&result, &["## `lode bench cancel --json`"]);
     assert!(lode(&["bench", "cancel", "--count", "5"]).1.contains("5 cancels"));
     assert_eq!(lode(&["bench", "cancel", "--count", "0"]).0, 2);
 }
@@ -299,5 +279,5 @@ fn a_whole_node_is_measured_from_a_block_to_the_next_hash() {
     let result: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((&result["node"], &result["blocks"]), (&true.into(), &8.into()));
     assert!(result["lost"].as_u64().unwrap() <= 8);
-    assert_fields_documented(&result, "## `lode bench cancel --node --json`");
+    assert_documented(&result, &["## `lode bench cancel --node --json`"]);
 }

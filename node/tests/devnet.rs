@@ -4,6 +4,8 @@
 
 #[path = "devnet/documented.rs"]
 mod documented;
+#[path = "documentation/json_page.rs"]
+mod json_page;
 #[path = "devnet/program.rs"]
 mod program;
 #[path = "devnet/refusals.rs"]

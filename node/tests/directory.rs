@@ -61,12 +61,7 @@ fn config(network: &Arc<Network>, store: StorePlace) -> NodeConfig {
             listen_port: 0,
             peers: Vec::new(),
             known: Vec::new(),
-            mining: MiningPolicy {
-                enabled: false,
-                min_txs: 0,
-                max_wait: None,
-                payout: OutputKey([1; 32]),
-            },
+            mining: MiningPolicy::OFF,
             seed: rand::random(),
             directory: false,
         },

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests stop at the first surprise")]
 
+#[path = "documentation/json_page.rs"]
+mod json_page;
 #[path = "miner/processes.rs"]
 mod processes;
 #[path = "miner/questions.rs"]

@@ -12,6 +12,8 @@ use chain::wire::directory::{
 use chain::wire::frame::Phase;
 use chain::wire::{ByteString, Message};
 
+use crate::accounts::Account;
+use crate::seed::Seed;
 use crate::test_node::{receive, send, serve, shake_hands};
 
 /// What a directory in a test knows and does; changed by the test while it runs.
@@ -27,6 +29,16 @@ pub(crate) struct DirectoryState {
 }
 
 pub(crate) type SharedDirectory = Arc<Mutex<DirectoryState>>;
+
+impl DirectoryState {
+    /// Lets `name` stand for the first key of `seed`.
+    pub fn register(&mut self, network: &Network, name: &str, seed: &Seed) {
+        let account = Account::new(seed);
+        let secret = account.secret(&account.receive_key(0)).unwrap();
+        let record = NameRecord::sign(name, 1, network.genesis_hash(), &secret, &[0; 32]);
+        self.names.insert(name.to_ascii_lowercase(), record);
+    }
+}
 
 /// Starts one that lists miners at `miners`, called `Miner1` and so on.
 pub(crate) fn start(network: &Arc<Network>, miners: &[SocketAddr]) -> (String, SharedDirectory) {

@@ -5,8 +5,8 @@ mod cancel;
 mod compare;
 mod difficulty;
 mod kernels;
-mod samples;
 mod search;
+mod spread;
 
 use std::sync::Barrier;
 use std::thread;

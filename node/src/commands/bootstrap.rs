@@ -21,9 +21,9 @@ use zeroize::Zeroizing;
 use super::node_process::{NodeProcess, ProcessOrder};
 use super::{Exit, network_of, note};
 use crate::cli::BootstrapOptions;
-use crate::devnet::interrupt::Interrupt;
 use crate::directory::{Directory, DirectoryOrder, faucet};
-use crate::founding::{Wishes, apply, default_spec, difference, flag_of};
+use crate::founding::{Contradiction, Wishes, apply, contradiction, default_spec};
+use crate::interrupt::Interrupt;
 use crate::machine::MachineConfig;
 use crate::machine::mining::MiningPolicy;
 use crate::operator::Role;
@@ -56,21 +56,15 @@ pub(super) enum BootstrapError {
     Spec(SpecError),
     /// The directory holds another network.
     #[error(
-        "{} holds a network with {field} {kept}, not {wanted}: leave {flag} away, or give another \
+        "{} holds a network with {contradiction}, or give another \
          --data-dir for a new network",
         directory.display()
     )]
     Contradiction {
         /// The directory.
         directory: PathBuf,
-        /// The spec's field that differs.
-        field: &'static str,
-        /// The flag that it comes from.
-        flag: &'static str,
-        /// Its value in the directory.
-        kept: String,
-        /// Its value by the flags.
-        wanted: String,
+        /// The field that differs.
+        contradiction: Contradiction,
     },
     /// The directory holds a network that pays others.
     #[error(
@@ -125,12 +119,7 @@ pub(super) fn run(options: &BootstrapOptions) -> anyhow::Result<Exit> {
             listen_port: 0,
             peers: Vec::new(),
             known: Vec::new(),
-            mining: MiningPolicy {
-                enabled: false,
-                min_txs: 0,
-                max_wait: None,
-                payout: OutputKey([0; 32]),
-            },
+            mining: MiningPolicy::OFF,
             seed: rand::random(),
             directory: true,
         },
@@ -321,9 +310,8 @@ fn refuse_contradiction(
         None => apply(&wishes(options), kept.spec.clone()),
     };
     let directory = directory.to_owned();
-    if let Some((field, kept, wanted)) = difference(&kept.spec, &wanted) {
-        let flag = if given.is_some() { "--spec" } else { flag_of(field) };
-        return Err(BootstrapError::Contradiction { directory, field, flag, kept, wanted });
+    if let Some(contradiction) = contradiction(&kept.spec, &wanted, given.is_some()) {
+        return Err(BootstrapError::Contradiction { directory, contradiction });
     }
     if kept.spec.hash() != wanted.hash() {
         return Err(BootstrapError::OtherAllocations { directory });

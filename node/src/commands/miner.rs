@@ -21,7 +21,7 @@ use wallet::keystore::payout_key;
 use super::node_process::{NodeProcess, ProcessOrder};
 use super::{Exit, UsageError, note};
 use crate::cli::MinerOptions;
-use crate::devnet::interrupt::Interrupt;
+use crate::interrupt::Interrupt;
 use crate::machine::MachineConfig;
 use crate::machine::mining::MiningPolicy;
 use crate::operator::Role;
@@ -123,7 +123,7 @@ fn tell(news: JoinNews) {
 fn pause(time: Duration, interrupt: &Interrupt) -> ControlFlow<()> {
     let end = Instant::now() + time;
     while Instant::now() < end {
-        if interrupt.reason().is_some() {
+        if interrupt.came() {
             return ControlFlow::Break(());
         }
         thread::sleep(LOOK_INTERVAL.min(time));

@@ -18,9 +18,9 @@ use chain::key::OutputKey;
 use tokio::sync::broadcast;
 
 use super::{Exit, note};
-use crate::devnet::interrupt::Interrupt;
 use crate::devnet::report::{Line, NodeReady};
 use crate::devnet::terminal::{Style, Terminal};
+use crate::interrupt::Interrupt;
 use crate::machine::Machine;
 use crate::operator::{self, OperatorDesk, Role};
 use crate::runtime::{
@@ -117,7 +117,7 @@ impl NodeProcess {
     }
 
     fn shall_end(&self) -> bool {
-        self.interrupt.reason().is_some()
+        self.interrupt.came()
             || self.desk.shall_stop()
             || self.node.ended.is_cancelled()
             || self.show.closed.load(Ordering::Relaxed)
@@ -125,18 +125,15 @@ impl NodeProcess {
 
     fn tell_status(&self) {
         let look = |machine: &Machine| {
-            let nodes = machine.peers().filter(|peer| peer.is_ready_node()).count();
-            (machine.tip().height, machine.mempool().len(), nodes)
+            (machine.tip().height, machine.mempool().len(), machine.nodes().len())
         };
         let Ok((height, pending, nodes)) = self.node.handle.ask_blocking(look) else {
             return;
         };
-        let rate = self.node.hash_rate().and_then(|rate| rate.rates.sixty_s);
-        let rate = rate.map_or(String::new(), |rate| {
-            let kilohashes = rate / 1000;
-            format!(", {}.{} MH/s over a minute", kilohashes / 1000, kilohashes % 1000 / 100)
-        });
-        note(&format!("at height {height}, {pending} pending, {nodes} nodes connected{rate}"));
+        note(&format!("at height {height}, {pending} pending, {nodes} nodes connected"));
+        if let Some(mining) = self.node.mining() {
+            note(&format!("  {}", mining.status_line()));
+        }
     }
 }
 

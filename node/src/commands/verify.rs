@@ -9,7 +9,6 @@ use std::time::{Duration, SystemTime};
 use chain::amount::Amount;
 use chain::genesis::Network;
 use chain::hash::{BlockHash, UtxoHash};
-use chain::key::OutputKey;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
@@ -55,12 +54,7 @@ fn reindex(dir: &Path, network: &Arc<Network>, verifier: &RayonVerifier) -> anyh
         listen_port: 0,
         peers: Vec::new(),
         known: Vec::new(),
-        mining: MiningPolicy {
-            enabled: false,
-            min_txs: 0,
-            max_wait: None,
-            payout: OutputKey([0; 32]),
-        },
+        mining: MiningPolicy::OFF,
         seed: [0; 32],
         directory: false,
     };

@@ -20,7 +20,7 @@ use super::difficulty::calibrate;
 use crate::cli::{DevnetOptions, Difficulty};
 use crate::data_directory::{PinError, pin, pinned_network};
 use crate::directory::faucet;
-use crate::founding::{Wishes, apply, default_spec, difference, flag_of};
+use crate::founding::{Contradiction, Wishes, apply, contradiction, default_spec};
 
 /// Genesis is always of this second (2026-01-01), so that a seed names one genesis. The chain is
 /// late from its first block on, and ASERT forgets that at its floor.
@@ -118,21 +118,15 @@ pub enum PlanError {
     },
     /// The directory holds another network.
     #[error(
-        "{} holds a devnet with {field} {kept}, not {wanted}: leave {flag} away or give another \
+        "{} holds a devnet with {contradiction} or give another \
          --data-dir",
         directory.display()
     )]
     Contradiction {
         /// The directory.
         directory: PathBuf,
-        /// The spec's field that differs.
-        field: &'static str,
-        /// The flag that it comes from.
-        flag: &'static str,
-        /// Its value in the directory.
-        kept: String,
-        /// Its value by the flags.
-        wanted: String,
+        /// The field that differs.
+        contradiction: Contradiction,
     },
     /// The directory holds a network that pays others.
     #[error(
@@ -309,17 +303,12 @@ fn refuse_contradiction(
     wanted: &ChainSpec,
     directory: &Path,
 ) -> Result<(), PlanError> {
-    let Some((field, kept, wanted)) = difference(kept, wanted) else {
-        let same = kept.allocations == wanted.allocations;
-        let directory = directory.to_owned();
-        return if same { Ok(()) } else { Err(PlanError::OtherWallets { directory }) };
-    };
-    let flag = match field {
-        _ if options.spec.is_some() => "--spec",
-        field => flag_of(field),
-    };
     let directory = directory.to_owned();
-    Err(PlanError::Contradiction { directory, field, flag, kept, wanted })
+    match contradiction(kept, wanted, options.spec.is_some()) {
+        Some(contradiction) => Err(PlanError::Contradiction { directory, contradiction }),
+        None if kept.allocations == wanted.allocations => Ok(()),
+        None => Err(PlanError::OtherWallets { directory }),
+    }
 }
 
 #[cfg(test)]

@@ -66,7 +66,7 @@ impl Findings {
             levels,
             pooled_p: pooled_p(&sums),
             rate: rate(&all)?,
-            raw_rate: quantile(&raw, 0.5),
+            raw_rate: quantile(&raw, 50),
             drift: drift(&raw),
         })
     }
@@ -94,8 +94,8 @@ impl Level {
             ks: ks_distance(&attempts, 1.0 / expected),
             ks_critical: ks_critical(trials, levels),
             rate: rate(&pieces)?,
-            seconds_median: quantile(&seconds, 0.5),
-            seconds_p95: quantile(&seconds, 0.95),
+            seconds_median: quantile(&seconds, 50),
+            seconds_p95: quantile(&seconds, 95),
             seconds: seconds.iter().sum(),
             nanojoules_per_hash: searches.joules.map(|joules| joules * 1e9 / sum),
         })

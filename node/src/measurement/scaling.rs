@@ -61,9 +61,9 @@ fn side_by_side(contestants: Vec<(Kernel, NonZeroUsize)>) -> Result<Vec<Raw>, En
     let of = |((kernel, miner), rates): (&(Kernel, Miner), &Vec<f64>)| Raw {
         kernel: kernel.name(),
         threads: miner.threads(),
-        rate: quantile(rates, 0.5),
-        low: quantile(rates, 0.0),
-        high: quantile(rates, 1.0),
+        rate: quantile(rates, 50),
+        low: quantile(rates, 0),
+        high: quantile(rates, 100),
     };
     Ok(miners.iter().zip(&rates).map(of).collect())
 }

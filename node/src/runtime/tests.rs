@@ -4,7 +4,6 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::mpsc;
 
-use chain::key::OutputKey;
 use chain::wire::frame::{FRAME_HEADER_BYTES, MAGIC};
 use chain::wire::hello::{Hello, Role};
 use chain::wire::peer::PeerMessage;

@@ -61,7 +61,7 @@ impl Ratio {
         #[expect(clippy::cast_sign_loss, reason = "skipped values are not negative")]
         let at = (skipped.max(0.0) as usize).min(last);
         Self {
-            ratio: quantile(&shifts, 0.5).exp(),
+            ratio: quantile(&shifts, 50).exp(),
             interval: Interval { low: shifts[at].exp(), high: shifts[last - at].exp() },
             p,
         }

@@ -299,12 +299,23 @@ proptest! {
     ) {
         let _ = (rate(&pieces), network_rate(&pieces), paired(&pieces));
         let (first, second): (Vec<f64>, Vec<f64>) = pieces.iter().copied().unzip();
-        let _ = (unpaired(&first, &second), drift(&first), quantile(&first, sum));
+        let _ = (unpaired(&first, &second), drift(&first), quantile(&first, first.len()));
         let shares: Vec<(u64, f64)> = first.iter().map(|expected| (trials, *expected)).collect();
         let _ = (luck_p(&shares), ks_distance(&[trials], sum));
         let trials = trials.min(1 << 50);
         let level = LevelSum { chance: 0.5, trials, attempts: sum };
         let _ = (mean_interval(sum, trials), pooled_p(&[level]));
+    }
+
+    #[test]
+    fn a_quantile_is_one_of_the_values_and_they_rise(
+        values in prop::collection::vec(0.0f64..1e9, 1..50),
+    ) {
+        let quantiles = [0, 10, 50, 90, 100].map(|percent| quantile(&values, percent));
+        prop_assert!(quantiles.is_sorted());
+        prop_assert!(quantiles.iter().all(|quantile| values.contains(quantile)));
+        let below = values.iter().filter(|value| **value <= quantiles[2]).count();
+        prop_assert!(2 * below >= values.len());
     }
 
     #[test]
@@ -320,8 +331,8 @@ proptest! {
 
 #[test]
 fn the_middle_of_three_is_their_median() {
-    assert_eq!(quantile(&[3.0, 1.0, 2.0], 0.5), 2.0);
-    assert_eq!(quantile(&[3.0, 1.0, 2.0], 0.0), 1.0);
-    assert_eq!(quantile(&[3.0, 1.0, 2.0], 1.0), 3.0);
-    assert_eq!(quantile(&[], 0.5), 0.0);
+    assert_eq!(quantile(&[3.0, 1.0, 2.0], 50), 2.0);
+    assert_eq!(quantile(&[3.0, 1.0, 2.0], 0), 1.0);
+    assert_eq!(quantile(&[3.0, 1.0, 2.0], 100), 3.0);
+    assert_eq!(quantile(&[], 50), 0.0);
 }

@@ -7,7 +7,6 @@ use std::sync::{Arc, LazyLock};
 use chain::address::Address;
 use chain::genesis::Network;
 use chain::key::OutputKey;
-use chain::wire::directory::NameRecord;
 use tempfile::TempDir;
 
 use super::*;
@@ -53,10 +52,7 @@ impl Rig {
     }
 
     fn register(&self, name: &str, seed: &Seed) {
-        let account = Account::new(seed);
-        let secret = account.secret(&account.receive_key(0)).unwrap();
-        let record = NameRecord::sign(name, 1, NETWORK.genesis_hash(), &secret, &[0; 32]);
-        self.directory.lock().unwrap().names.insert(name.to_ascii_lowercase(), record);
+        self.directory.lock().unwrap().register(&NETWORK, name, seed);
     }
 
     pub fn options(&self, arguments: &str) -> WalletOptions {

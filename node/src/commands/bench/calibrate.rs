@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::difficulty::result::{duration, mhs, threads};
 use crate::cli::BenchCalibrateOptions;
 use crate::commands::{Exit, note, print};
-use crate::devnet::Interrupt;
+use crate::interrupt::Interrupt;
 use crate::measurement::calibration::{Calibration, MeasuredRate, mean_gap, measure};
 use crate::statistics::Interval;
 

@@ -15,7 +15,7 @@ use serde_json::json;
 use thread_priority::{ThreadPriority, set_current_thread_priority};
 
 use super::progress;
-use super::samples::Spread;
+use super::spread::Spread;
 use crate::cli::BenchCancelOptions;
 use crate::commands::{Exit, print};
 

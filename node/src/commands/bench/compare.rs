@@ -3,12 +3,12 @@
 mod contestant;
 mod saved;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
+use super::progress;
 use crate::cli::{BenchClock, BenchCompareOptions};
 use crate::commands::{Exit, UsageError, note, print};
-use crate::devnet::Interrupt;
+use crate::interrupt::Interrupt;
 use crate::statistics::comparison::{ROUNDS_MIN, Ratio, Verdict, paired, unpaired};
 use contestant::{Contestant, Task};
 use saved::Saved;
@@ -48,10 +48,7 @@ fn against(options: &BenchCompareOptions, command: &str) -> anyhow::Result<Compa
     let task = Task::new(options);
     let rounds_max = options.rounds.saturating_mul(ROUNDS_FACTOR_MAX);
     let rounds_max = options.rounds_max.unwrap_or(rounds_max).max(options.rounds);
-    let bar = ProgressBar::new(u64::from(options.rounds)).with_style(
-        ProgressStyle::with_template("{bar:30} round {pos} of {len}, {eta} left")
-            .unwrap_or_else(|_| ProgressStyle::default_bar()),
-    );
+    let bar = progress(options.rounds, "round");
     let (mut rounds, mut ratio) = (Vec::new(), None);
     for round in 0..rounds_max {
         // There and back: a drift of the clock rate favors nobody.

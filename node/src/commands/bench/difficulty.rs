@@ -14,7 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::BenchDifficultyOptions;
 use crate::commands::{Exit, note, print};
-use crate::devnet::Interrupt;
+use crate::interrupt::Interrupt;
 use crate::measurement::levels::Findings;
 use crate::measurement::rounds::{Measured, Plan};
 use crate::measurement::scaling;

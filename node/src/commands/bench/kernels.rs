@@ -8,10 +8,10 @@ use std::time::Duration;
 use engine::{Cancel, Job, Kernel, Outcome, Target, search_alone};
 use serde_json::{Value, json};
 
-use super::samples::quantile;
 use super::{attempts_within, progress, side_by_side};
 use crate::cli::BenchKernelsOptions;
 use crate::commands::{Exit, print};
+use crate::statistics::quantile;
 
 /// Time that one kernel hashes before the next has its turn.
 const SLOT: Duration = Duration::from_millis(50);

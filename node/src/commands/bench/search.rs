@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use engine::{Cancel, Job, Kernel, Miner, Outcome, Target, default_threads, search_alone};
 use serde_json::{Value, json};
 
-use super::samples::quantile;
 use super::{attempts_within, progress, side_by_side};
 use crate::cli::BenchSearchOptions;
 use crate::commands::{Exit, print};
+use crate::statistics::quantile;
 
 /// Time of each measurement in a round.
 const SLOT: Duration = Duration::from_millis(100);

@@ -1,13 +1,13 @@
 //! `AddressFile`: the nodes that were met, kept for the next start.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+use wallet::durable_file;
 
 use super::note;
 use crate::machine::Machine;
@@ -89,32 +89,25 @@ impl AddressFile {
 
 /// No file is no address; anything else that is no list of addresses is damage.
 fn read(path: &Path) -> Result<Vec<SocketAddr>, String> {
-    match fs::metadata(path) {
+    let bytes = match durable_file::read_limited(path, FILE_BYTES_MAX) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Ok(file) if file.len() > FILE_BYTES_MAX => {
-            return Err(format!("longer than {FILE_BYTES_MAX} bytes"));
-        }
-        _ => {}
-    }
-    let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
-    let content: Content = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+        read => read.map_err(|error| error.to_string())?,
+    };
+    let content: Content = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
     Ok(content.addresses)
 }
 
-/// Writes beside the file and renames: after a crash there is the old one or the new one.
+/// The node's lock makes this process the only writer.
 fn write(path: &Path, addresses: &[SocketAddr]) -> io::Result<()> {
     let content = Content { v: 1, addresses: addresses.to_vec() };
-    let text = serde_json::to_string(&content).expect("numbers and addresses always serialize");
-    let directory = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(directory)?;
-    io::Write::write_all(&mut file, text.as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
+    let bytes = serde_json::to_vec(&content).expect("numbers and addresses always serialize");
+    durable_file::replace(path, &bytes)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use proptest::prelude::*;
 
     use super::*;

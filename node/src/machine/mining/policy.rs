@@ -18,6 +18,12 @@ pub struct MiningPolicy {
     pub payout: OutputKey,
 }
 
+impl MiningPolicy {
+    /// Never mines, so nobody is paid.
+    pub const OFF: Self =
+        Self { enabled: false, min_txs: 0, max_wait: None, payout: OutputKey([0; 32]) };
+}
+
 /// What the miner shall do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MiningDecision {

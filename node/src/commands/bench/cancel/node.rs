@@ -30,7 +30,7 @@ use engine::{Cancel, Job, Kernel, Miner, Outcome, Target};
 use serde_json::json;
 
 use super::super::progress;
-use super::super::samples::Spread;
+use super::super::spread::Spread;
 use super::yielding_miner;
 use crate::cli::BenchCancelOptions;
 use crate::commands::{Exit, print};

@@ -19,7 +19,7 @@ const TRIALS: u32 = 20;
 
 /// The share of a round's searches that were no faster than what counts. Whatever disturbs a search
 /// makes it slower, never faster, so the fast ones tell how fast the program is.
-const COUNTED: f64 = 0.9;
+const COUNTED_PERCENT: usize = 90;
 
 /// Most that is read of what a program prints: a result is a few thousand bytes.
 const OUTPUT_BYTES_MAX: u64 = 1 << 20;
@@ -121,5 +121,5 @@ fn rate(result: &Value, clock: BenchClock) -> Option<f64> {
     let rounds = result["rounds"].as_array()?;
     let rates: Vec<f64> =
         rounds.iter().map(|round| round[field].as_f64()).collect::<Option<_>>()?;
-    Some(quantile(&rates, COUNTED)).filter(|rate| *rate > 0.0)
+    Some(quantile(&rates, COUNTED_PERCENT)).filter(|rate| *rate > 0.0)
 }

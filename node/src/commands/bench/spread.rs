@@ -1,16 +1,10 @@
-//! What a measurement says of many samples: some of its quantiles.
+//! `Spread`: what a measurement says of many times.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// The value that `percent` of the others do not exceed (nearest rank); zero of nothing.
-pub(super) fn quantile(values: &[f64], percent: usize) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let rank = (sorted.len() * percent).div_ceil(100).max(1) - 1;
-    sorted.get(rank).copied().unwrap_or(0.0)
-}
+use crate::statistics::quantile;
 
 /// Median, 99 % and the largest, in microseconds with one digit behind the point.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,26 +40,6 @@ impl Spread {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn a_quantile_is_one_of_the_values_and_they_rise(
-            values in prop::collection::vec(0.0f64..1e9, 1..50),
-        ) {
-            let quantiles = [0, 10, 50, 90, 100].map(|percent| quantile(&values, percent));
-            prop_assert!(quantiles.is_sorted());
-            prop_assert!(quantiles.iter().all(|quantile| values.contains(quantile)));
-            let below = values.iter().filter(|value| **value <= quantiles[2]).count();
-            prop_assert!(2 * below >= values.len());
-        }
-    }
-
-    #[test]
-    fn the_middle_of_three_is_their_median() {
-        assert_eq!(quantile(&[3.0, 1.0, 2.0], 50), 2.0);
-        assert_eq!(quantile(&[], 50), 0.0);
-    }
 
     #[test]
     fn a_spread_is_in_microseconds() {

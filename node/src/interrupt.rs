@@ -1,12 +1,10 @@
-//! `Interrupt`: Ctrl-C and SIGTERM, noticed once; a second one ends the process at once. Devnet and
-//! single nodes end by it alike.
+//! `Interrupt`: Ctrl-C and SIGTERM, noticed once; a second one ends the process at once. Whatever
+//! runs long ends by it.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::Builder;
-
-use super::report::Reason;
 
 /// What a shell reports for a program that Ctrl-C ended.
 const INTERRUPTED_EXIT_CODE: i32 = 130;
@@ -14,6 +12,15 @@ const INTERRUPTED_EXIT_CODE: i32 = 130;
 const NOTHING: u8 = 0;
 const INTERRUPTED: u8 = 1;
 const TERMINATED: u8 = 2;
+
+/// How somebody asked the program to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ask {
+    /// Ctrl-C.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
+}
 
 /// Whether somebody wants the program to end.
 #[derive(Debug, Clone, Default)]
@@ -54,15 +61,15 @@ impl Interrupt {
 
     /// Whether a signal came.
     pub(crate) fn came(&self) -> bool {
-        self.0.load(Ordering::Relaxed) != NOTHING
+        self.asked().is_some()
     }
 
-    /// Why it shall end; `None` to go on.
-    pub(crate) fn reason(&self) -> Option<Reason> {
+    /// What came; `None` to go on.
+    pub(crate) fn asked(&self) -> Option<Ask> {
         match self.0.load(Ordering::Relaxed) {
             NOTHING => None,
-            INTERRUPTED => Some(Reason::Interrupted),
-            _ => Some(Reason::Terminated),
+            INTERRUPTED => Some(Ask::Interrupt),
+            _ => Some(Ask::Terminate),
         }
     }
 }
