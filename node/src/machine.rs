@@ -242,6 +242,11 @@ impl Machine {
         self.peers.iter()
     }
 
+    /// The full nodes that it is connected to, each by its oldest connection.
+    pub fn nodes(&self) -> Vec<&Peer> {
+        self.peers.nodes()
+    }
+
     /// The clocks of its last event.
     pub fn now(&self) -> Now {
         self.now

@@ -197,6 +197,15 @@ impl Peers {
         self.iter().filter(|peer| peer.is_ready_node()).map(|peer| peer.id).collect()
     }
 
+    /// The full nodes whose handshake is done, each by its oldest connection: two that dial each
+    /// other at the same time have two. Both stay, as closing one for what the other side says of
+    /// itself would let a stranger close connections that are not his.
+    pub(super) fn nodes(&self) -> Vec<&Peer> {
+        let mut seen = BTreeSet::new();
+        let is_new = |peer: &&Peer| peer.listen_address.is_none_or(|address| seen.insert(address));
+        self.iter().filter(|peer| peer.is_ready_node()).filter(is_new).collect()
+    }
+
     /// Connections with this role that others opened, all of them and those from `ip`.
     pub(super) fn inbound(&self, role: Role, ip: IpAddr) -> (usize, usize) {
         self.count_inbound(ip, |peer| peer.role() == Some(role))

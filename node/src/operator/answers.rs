@@ -52,7 +52,7 @@ pub(super) fn answer(machine: &Machine, question: &Question) -> Result<Value, St
 fn status(machine: &Machine) -> Value {
     let (network, tip) = (machine.network(), machine.tip());
     let spec = &network.spec;
-    let connected = |role| machine.peers().filter(|peer| peer.role() == Some(role)).count();
+    let wallets = machine.peers().filter(|peer| peer.role() == Some(Role::Wallet)).count();
     let next = machine.tree().chain_end(machine.ledger().tip_id()).context(network).expected_bits;
     let mining = machine.mining_state();
     let tally = machine.tally();
@@ -71,8 +71,8 @@ fn status(machine: &Machine) -> Value {
         "difficulty": zero_bits(next),
         "spacing_s": spec.spacing_s,
         "pending": machine.mempool().len(),
-        "peers": connected(Role::Peer),
-        "wallets": connected(Role::Wallet),
+        "peers": machine.nodes().len(),
+        "wallets": wallets,
         "wallet_connections": tally.wallet_connections,
         "payments_submitted": tally.payments_submitted,
         "mining": mining.word(),
@@ -254,8 +254,9 @@ pub(super) fn transaction(network: &Network, transaction: &Transaction) -> Value
 }
 
 fn miners(machine: &Machine) -> Value {
-    let nodes = machine.peers().filter(|peer| peer.is_ready_node());
-    let listed: Vec<Value> = nodes
+    let listed: Vec<Value> = machine
+        .nodes()
+        .into_iter()
         .filter_map(|peer| Some(json!({ "name": peer.name(), "address": peer.listen_address? })))
         .collect();
     json!({ "v": 1, "command": "miners", "miners": listed })

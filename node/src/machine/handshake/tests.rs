@@ -253,3 +253,20 @@ fn nodes_and_wallets_are_reported_coming_and_going_and_callers_are_not() {
         assert_eq!(reports(&effects).len(), count, "{role:?}");
     }
 }
+
+#[test]
+fn two_nodes_that_dialed_each_other_at_once_are_two_connections_and_one_node() {
+    let mut rig = rig();
+    let (ours, _) = rig.connect("9.9.9.9:9003", Direction::Outbound);
+    let (theirs, _) = rig.connect("9.9.9.9:51000", Direction::Inbound);
+    let (other, _) = rig.connect("9.9.9.9:51001", Direction::Inbound);
+    for (peer, listen_port) in [(ours, 9003), (theirs, 9003), (other, 9004)] {
+        let hello = hello_with(&rig, |hello| hello.listen_port = listen_port);
+        rig.tell(peer, hello);
+        assert!(rig.is_open(peer));
+    }
+    let nodes: Vec<_> = rig.machine.nodes().iter().map(|peer| peer.id).collect();
+    assert_eq!(nodes, [ours, other]);
+    let silent = rig.join("9.9.9.8:1", Role::Peer);
+    assert_eq!(rig.machine.nodes().len(), 3, "{silent:?} does not listen, and is a node");
+}
