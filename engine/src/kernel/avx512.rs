@@ -4,21 +4,28 @@
 //! Where the cycles go, for a row of 16 nonces under one of eight versions. Ideal: a round has two
 //! sums of 3 rotations and 1 logic, a choice, a majority and 6 additions; a schedule word has 3 and
 //! 1 for each sigma and 4 additions; constants are folded. Counted in the compiled loop by
-//! `objdump -d`, an eighth of the schedule that the versions share included.
+//! `objdump -d`, an eighth of the schedule that the versions share included. Measured on Zen 4,
+//! which does a 512-bit instruction in two halves, by `examples/kernel_cycles.rs`.
 //!
-//! | vector instructions | ideal | counted |
+//! | vector instructions | ideal | counted or measured |
 //! |---|---|---|
-//! | additions | | 912 |
-//! | rotations and shifts | | 977 |
-//! | logic, comparison | | 568 |
-//! | all | 2445 | 2457 |
-//! | cycles for one hash with two 512-bit ports | 76 | 77 |
-//! | measured | | not yet: no CPU with AVX-512 was at hand |
+//! | additions | | 909 |
+//! | rotations and shifts, for which there is one 512-bit port | | 977 |
+//! | logic, comparison | | 564 |
+//! | all | 2445 | 2450 |
+//! | cycles for one hash with two 512-bit ports | 76 | 89 |
 //!
 //! The majority in one instruction saves 110 of them against the pair with a remembered `xor`, and
-//! costs as many copies of registers, which CPUs with AVX-512 do while renaming. The chain of
-//! additions from round to round is 6 to 7 cycles long, a round takes the ports 10: a second,
-//! independent row would wait for the ports, too.
+//! costs as many copies of registers, which CPUs with AVX-512 do while renaming. One attempt after
+//! the other takes 99 cycles: a sum waits for three rotations, each of which takes two cycles and
+//! the only port. The rest of the way to 76 is scheduling: instructions of this mix with operands 6
+//! to 31 instructions old keep the ports 91 % busy, independent ones 100 %.
+//!
+//! Tried and left: two rows of nonces in turns (87 cycles alone, but 52 KiB of code, 10 % slower as
+//! soon as another program shares the core), two versions in turns (the same), four rows (95,
+//! registers spill), additions in an order of our own (within 1 %), another order of the
+//! instructions (the same). `sha256rnds2` beside them is not free: one costs as much as 1.6 of
+//! these instructions, so a hash by the SHA extensions in between costs as many cycles as it saves.
 #![expect(unsafe_code, reason = "the only way to call an instruction set that detection found")]
 
 use std::arch::x86_64::*;
@@ -56,7 +63,7 @@ fn scan(
     nonces: Nonces,
     propose: &mut dyn FnMut(Proposal) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
-    lanes::scan::<Row>(job, nonces, propose)
+    lanes::overlapped::scan::<Row>(job, nonces, propose)
 }
 
 /// The truth table of "at least two of three", for the ternary instruction: it is made by doing to

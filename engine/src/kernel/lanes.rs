@@ -16,6 +16,14 @@ use super::{Nonces, Proposal};
 use crate::job::{Job, VERSIONS_MAX};
 use crate::midstate::{Midstate, Tail};
 
+/// Repeats a block with a constant, so that the compiler sees every index.
+macro_rules! unrolled {
+    ($t:ident in [$($value:literal)*] $body:block) => {
+        $({ let $t = $value; $body })*
+    };
+}
+
+pub(super) mod overlapped;
 #[cfg(test)]
 mod tests;
 
@@ -60,14 +68,8 @@ type Window<L> = [L; 16];
 /// The words of rounds 16 to 63, round constants added.
 type KeyedSchedule<L> = [[L; 16]; 3];
 
-/// Repeats a block with a constant, so that the compiler sees every index.
-macro_rules! unrolled {
-    ($t:ident in [$($value:literal)*] $body:block) => {
-        $({ let $t = $value; $body })*
-    };
-}
-
-/// Proposes attempts of `job` in order of position, a row of nonces at a time.
+/// Proposes attempts of `job` in order of position, a row of nonces at a time: for instruction sets
+/// whose registers hold one row's hash and no more.
 #[inline(always)]
 pub(super) fn scan<L: Lanes>(
     job: &Job,
@@ -123,21 +125,43 @@ fn header_digest<L: Lanes>(
     nonce_word: L,
     schedule: &KeyedSchedule<L>,
 ) -> State<L> {
-    let mut state = midstate.round4.map(|word| L::splat(word));
-    // Of a whole round, all that depends on its word is these two sums. Round 3 is behind us.
-    state[0] = state[0].add(nonce_word);
-    state[4] = state[4].add(nonce_word);
-    state.rotate_left(4);
-    round(&mut state, 4, keyed(L::splat(PADDING), 4));
-    unrolled!(t in [5 6 7 8 9 10 11 12 13 14] {
-        round(&mut state, t, L::splat(ROUND_CONSTANTS[t]));
+    let mut state = header_start(midstate, nonce_word);
+    unrolled!(t in [4 5 6 7 8 9 10 11 12 13 14 15] {
+        round(&mut state, t, header_word(schedule, t));
     });
-    round(&mut state, 15, keyed(L::splat(HEADER_BITS), 15));
     for part in schedule {
         unrolled!(t in [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15] {
             round(&mut state, t, part[t]);
         });
     }
+    header_end(state, midstate)
+}
+
+/// The state behind round 3 of the header's second block.
+#[inline(always)]
+fn header_start<L: Lanes>(midstate: &Midstate, nonce_word: L) -> State<L> {
+    let mut state = midstate.round4.map(|word| L::splat(word));
+    // Of a whole round, all that depends on its word is these two sums. Round 3 is behind us.
+    state[0] = state[0].add(nonce_word);
+    state[4] = state[4].add(nonce_word);
+    state.rotate_left(4);
+    state
+}
+
+/// The header's word for round t, from 4 on, its round constant added.
+#[inline(always)]
+fn header_word<L: Lanes>(schedule: &KeyedSchedule<L>, t: usize) -> L {
+    match t {
+        4 => keyed(L::splat(PADDING), 4),
+        15 => keyed(L::splat(HEADER_BITS), 15),
+        16.. => schedule[t / 16 - 1][t % 16],
+        _ => L::splat(ROUND_CONSTANTS[t]),
+    }
+}
+
+/// The digest of the header, of the state behind its last round.
+#[inline(always)]
+fn header_end<L: Lanes>(mut state: State<L>, midstate: &Midstate) -> State<L> {
     unrolled!(word in [0 1 2 3 4 5 6 7] {
         state[word] = state[word].add(L::splat(midstate.state[word]));
     });
@@ -148,10 +172,7 @@ fn header_digest<L: Lanes>(
 /// by the last three rounds, which are not computed.
 #[inline(always)]
 fn last_word<L: Lanes>(digest: State<L>) -> L {
-    let mut window = [L::splat(0); 16];
-    window[..8].copy_from_slice(&digest);
-    window[8] = L::splat(PADDING);
-    window[15] = L::splat(DIGEST_BITS);
+    let mut window = digest_window(digest);
     let mut state = INITIAL_STATE.map(|word| L::splat(word));
     unrolled!(t in [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15] {
         round(&mut state, t, keyed(window[t], t));
@@ -166,7 +187,22 @@ fn last_word<L: Lanes>(digest: State<L>) -> L {
         extend(&mut window, t);
         round(&mut state, t, keyed(window[t], 48 + t));
     });
-    // `e` of round 60 lies where round 61 would look for it.
+    digest_end(state)
+}
+
+/// The words of the second hash's only block.
+#[inline(always)]
+fn digest_window<L: Lanes>(digest: State<L>) -> Window<L> {
+    let mut window = [L::splat(0); 16];
+    window[..8].copy_from_slice(&digest);
+    window[8] = L::splat(PADDING);
+    window[15] = L::splat(DIGEST_BITS);
+    window
+}
+
+/// The last word, of the state behind round 60: `e` lies where round 61 would look for it.
+#[inline(always)]
+fn digest_end<L: Lanes>(state: State<L>) -> L {
     state[(12 + 8 - 61 % 8) % 8].add(L::splat(INITIAL_STATE[7]))
 }
 

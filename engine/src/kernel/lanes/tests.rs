@@ -76,7 +76,13 @@ proptest! {
         let job = Job::rolling(&header, Target::with_zero_bits(bits), group).unwrap();
         let nonces = Nonces { first, count: count.min(u32::MAX - first) };
         let expected = proposals(|propose| Kernel::portable().scan(&job, nonces, propose));
-        prop_assert_eq!(&proposals(|to| scan::<Plain<3>>(&job, nonces, to)), &expected);
-        prop_assert_eq!(&proposals(|to| scan::<Plain<16>>(&job, nonces, to)), &expected);
+        for proposed in [
+            proposals(|propose| scan::<Plain<3>>(&job, nonces, propose)),
+            proposals(|propose| scan::<Plain<16>>(&job, nonces, propose)),
+            proposals(|propose| overlapped::scan::<Plain<3>>(&job, nonces, propose)),
+            proposals(|propose| overlapped::scan::<Plain<16>>(&job, nonces, propose)),
+        ] {
+            prop_assert_eq!(&proposed, &expected);
+        }
     }
 }
