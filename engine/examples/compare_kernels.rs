@@ -4,7 +4,7 @@
 //! that the best attempts of a job meet exactly, with one to eight versions, anywhere in the
 //! nonces and at their end. Run it as
 //! `cargo run --release -p lode-engine --example compare_kernels [ATTEMPTS [KERNEL...]]`.
-//! It ends with 1 when a kernel differs, and names it. One core takes about a quarter of an hour.
+//! It ends with 1 when a kernel differs, and names it. One core takes about half an hour.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
