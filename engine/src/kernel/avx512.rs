@@ -21,11 +21,11 @@
 //! the only port. The rest of the way to 76 is scheduling: instructions of this mix with operands 6
 //! to 31 instructions old keep the ports 91 % busy, independent ones 100 %.
 //!
-//! Tried and left: two rows of nonces in turns (87 cycles alone, but 52 KiB of code, 10 % slower as
-//! soon as another program shares the core), two versions in turns (the same), four rows (95,
-//! registers spill), additions in an order of our own (within 1 %), another order of the
-//! instructions (the same). `sha256rnds2` beside them is not free: one costs as much as 1.6 of
-//! these instructions, so a hash by the SHA extensions in between costs as many cycles as it saves.
+//! Tried and left: two rows of nonces in turns (87 cycles at best, but twice the code, and slices
+//! of 50 ms had medians of 33 to 40 MH/s where these had 37 to 41), two versions in turns (same),
+//! four rows (95, registers spill), additions in an order of our own (within 1 %), another order of
+//! the instructions (the same). `sha256rnds2` beside them is not free: one costs as much as 1.6 of
+//! these, so a hash by the SHA extensions in between costs as many cycles as it saves.
 #![expect(unsafe_code, reason = "the only way to call an instruction set that detection found")]
 
 use std::arch::x86_64::*;
