@@ -11,19 +11,22 @@ use super::input::Completion;
 use super::*;
 use crate::commands::tests::Rig;
 
-/// Obeys `lines`, of which commands take further ones as answers.
+/// Obeys `lines`, of which commands take further ones as answers. The wallet is closed afterwards.
 fn obeyed(rig: &Rig, lines: &[&str]) -> Vec<Result<Next, u8>> {
     let options = rig.options("");
     let mut session = opening::opened(&options, Patience::Seconds).unwrap();
     session.poll(Instant::now());
     let lines: Vec<io::Result<String>> = lines.iter().map(|line| Ok((*line).to_owned())).collect();
     let input = Input::Piped(Box::new(lines.into_iter()));
-    let (background, _news) = Background::start(session);
+    let (background, news) = Background::start(session);
     let mut shell = Shell { options: &options, background, input };
     let mut results = Vec::new();
     while let Answer::Line(line) = shell.input.ask_command("> ").unwrap() {
         results.push(shell.obey(&line).map_err(|error| error.exit_code()));
     }
+    drop(shell);
+    // The news end when the session's thread has let go of the wallet.
+    news.into_iter().for_each(drop);
     results
 }
 
