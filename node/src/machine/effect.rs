@@ -49,8 +49,13 @@ pub enum Effect {
         /// A question to the directory or to whoever runs the node.
         message: Box<Message>,
     },
-    /// Search this template from now on, and no other; `None` rests.
-    Mine(Option<Arc<Template>>),
+    /// Search this template from now on, and no other.
+    Mine(Arc<Template>),
+    /// Search nothing from now on.
+    Rest {
+        /// Where the best chain ends: a search for a block on another one served nothing at last.
+        tip: BlockHash,
+    },
     /// Tell whoever listens.
     Report(Report),
 }

@@ -126,7 +126,7 @@ impl Machine {
                 self.mining.rest_until = Some(now + REFRESH_MAX);
                 self.mining.outdated = false;
                 self.mining.current = Some(Current { template: Arc::clone(&template), built: now });
-                self.effects.push(Effect::Mine(Some(template)));
+                self.effects.push(Effect::Mine(template));
             }
             TemplateOutcome::NothingToClaim => self.rest(None),
             TemplateOutcome::WaitUntil { wall_s } => {
@@ -140,7 +140,7 @@ impl Machine {
     fn rest(&mut self, until: Option<Duration>) {
         self.mining.rest_until = until;
         if self.mining.current.take().is_some() {
-            self.effects.push(Effect::Mine(None));
+            self.effects.push(Effect::Rest { tip: self.ledger.tip().hash });
         }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
+use chain::hash::BlockHash;
 use chain::header::Header;
 use engine::{Cancel, EngineError, Job, Kernel, Meter, Miner, Outcome, ROLLING_GROUPS, Rates};
 use thread_priority::{ThreadPriority, set_current_thread_priority};
@@ -99,13 +100,20 @@ pub enum MinerError {
 }
 
 impl TemplateSlot {
-    /// Search `template` from now on and no other; rest without one. Whatever is being searched
-    /// stops within a batch.
-    pub fn set(&self, template: Option<Arc<Template>>) {
+    /// Search `template` from now on and no other. Whatever is being searched stops within a batch.
+    pub fn set(&self, template: Arc<Template>) {
+        self.offer(template.header.previous, Some(template));
+    }
+
+    /// Search nothing from now on; the best chain ends at `tip`.
+    pub fn rest(&self, tip: BlockHash) {
+        self.offer(tip, None);
+    }
+
+    fn offer(&self, tip: BlockHash, template: Option<Arc<Template>>) {
         let mut current = self.lock();
-        let previous = |template: &Arc<Template>| template.header.previous;
-        if let (Some(tally), Some(old), Some(new)) = (&self.tally, &current.template, &template)
-            && previous(old) != previous(new)
+        if let (Some(tally), Some(old)) = (&self.tally, &current.template)
+            && old.header.previous != tip
         {
             // Whoever set it first was earlier.
             let _ = current.stale.set(tally.hashes());

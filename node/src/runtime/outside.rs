@@ -104,6 +104,11 @@ impl Outside {
                         miner.set(template);
                     }
                 }
+                Effect::Rest { tip } => {
+                    if let Some(miner) = &self.miner {
+                        miner.rest(tip);
+                    }
+                }
                 Effect::Report(report) => self.tell(now, report),
             }
         }

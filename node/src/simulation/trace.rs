@@ -42,7 +42,7 @@ impl Trace {
                     self.link.extend_from_slice(&peer.0.to_le_bytes());
                     self.link.extend_from_slice(&frame.to_bytes());
                 }
-                Effect::Mine(Some(template)) => {
+                Effect::Mine(template) => {
                     self.link.extend_from_slice(&template.id.0.to_le_bytes());
                     template.header.encode_to(&mut self.link);
                     self.link.extend_from_slice(&template.time_max.to_le_bytes());

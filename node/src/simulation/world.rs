@@ -298,7 +298,8 @@ impl World {
             }
             // No node of a simulation has a directory or an operator.
             Effect::Forward { .. } => {}
-            Effect::Mine(template) => self.search(node, template),
+            Effect::Mine(template) => self.search(node, Some(template)),
+            Effect::Rest { .. } => self.search(node, None),
             Effect::Report(report) => self.reports.push((self.clock(), node, report)),
         }
     }

@@ -318,7 +318,8 @@ pub(in crate::machine) fn reports(effects: &[Effect]) -> Vec<Report> {
 /// What the miner was told last, if anything.
 pub(in crate::machine) fn mine(effects: &[Effect]) -> Option<Option<Arc<Template>>> {
     let mut told = effects.iter().filter_map(|effect| match effect {
-        Effect::Mine(template) => Some(template.clone()),
+        Effect::Mine(template) => Some(Some(Arc::clone(template))),
+        Effect::Rest { .. } => Some(None),
         _ => None,
     });
     told.next_back()

@@ -105,7 +105,7 @@ fn a_template_is_solved_once_and_the_next_one_after_it() {
     let (miner, lanes, clock) = start(2);
     for id in 1..20 {
         let template = Arc::new(template(id, 8));
-        miner.slot.set(Some(Arc::clone(&template)));
+        miner.slot.set(Arc::clone(&template));
         let (solved, header, extra_nonce) = next_mined(&lanes, &clock);
         assert_eq!(solved, template.id);
         assert!(header.bits.expand().unwrap().is_met_by(&header.hash()));
@@ -121,17 +121,17 @@ fn a_hopeless_search_gives_way_to_a_new_template_and_to_the_end() {
     let (miner, lanes, clock) = start(1);
     for id in 1..50 {
         let before = miner.meter.snapshot().total;
-        miner.slot.set(Some(Arc::new(template(100, 200))));
+        miner.slot.set(Arc::new(template(100, 200)));
         while miner.meter.snapshot().total == before {
             std::thread::yield_now();
         }
-        miner.slot.set(None);
+        miner.slot.rest(BlockHash([100; 32]));
         let asked = Instant::now();
-        miner.slot.set(Some(Arc::new(template(id, 6))));
+        miner.slot.set(Arc::new(template(id, 6)));
         assert_eq!(next_mined(&lanes, &clock).0, TemplateId(id));
         assert!(asked.elapsed().as_secs() < 5);
     }
-    miner.slot.set(Some(Arc::new(template(100, 200))));
+    miner.slot.set(Arc::new(template(100, 200)));
     assert!(miner.stop());
 }
 
@@ -141,16 +141,16 @@ fn a_template_above_the_limit_waits_until_the_limit_rises() {
     let mut above = template(1, 1);
     above.height = 6;
     thread.slot.limit(5);
-    thread.slot.set(Some(Arc::new(above)));
+    thread.slot.set(Arc::new(above));
     // The thread has nothing to search: a search of so easy a template would be over at once.
     assert!(thread.slot.lock().template.is_none());
     let mut below = template(2, 1);
     below.height = 5;
-    thread.slot.set(Some(Arc::new(below)));
+    thread.slot.set(Arc::new(below));
     assert_eq!(next_mined(&lanes, &clock).0, TemplateId(2));
     let mut above = template(3, 1);
     above.height = 6;
-    thread.slot.set(Some(Arc::new(above)));
+    thread.slot.set(Arc::new(above));
     assert!(thread.slot.lock().template.is_none());
     thread.slot.limit(6);
     assert_eq!(next_mined(&lanes, &clock).0, TemplateId(3));
@@ -160,7 +160,7 @@ fn a_template_above_the_limit_waits_until_the_limit_rises() {
 #[test]
 fn a_new_limit_stops_only_the_search_that_it_forbids() {
     let (thread, _lanes, _clock) = start(1);
-    thread.slot.set(Some(Arc::new(template(1, 255))));
+    thread.slot.set(Arc::new(template(1, 255)));
     let generation = |thread: &MiningThread| thread.slot.lock().generation;
     let searched = generation(&thread);
     thread.slot.limit(1);
@@ -178,7 +178,7 @@ fn a_watcher_hears_of_every_search_in_order_and_the_hashes_add_up() {
     thread.slot.tell_searches(tell);
     let mut hashes = 0;
     for id in 1..20 {
-        thread.slot.set(Some(Arc::new(template(id, 8))));
+        thread.slot.set(Arc::new(template(id, 8)));
         next_mined(&lanes, &clock);
         let searched = watch.recv().unwrap();
         assert_eq!(searched.previous, BlockHash([u8::try_from(id).unwrap(); 32]));
@@ -188,7 +188,7 @@ fn a_watcher_hears_of_every_search_in_order_and_the_hashes_add_up() {
     }
     assert_eq!(thread.meter.snapshot().total, hashes);
     drop(watch);
-    thread.slot.set(Some(Arc::new(template(20, 8))));
+    thread.slot.set(Arc::new(template(20, 8)));
     assert_eq!(next_mined(&lanes, &clock).0, TemplateId(20));
     assert!(thread.stop());
 }
@@ -202,7 +202,7 @@ fn six_thousand_new_tips_never_bring_a_stale_block_and_the_rate_recovers() {
         // Most templates are hopeless; one in a hundred is solved at once.
         let (id, is_easy) = (change % 250 + 1, change % 100 == 99);
         let before = thread.meter.snapshot().total;
-        thread.slot.set(Some(Arc::new(template(id, if is_easy { 4 } else { 200 }))));
+        thread.slot.set(Arc::new(template(id, if is_easy { 4 } else { 200 })));
         if is_easy {
             let (solved, header, _) = next_mined(&lanes, &clock);
             assert_eq!(solved, TemplateId(id));
@@ -217,7 +217,7 @@ fn six_thousand_new_tips_never_bring_a_stale_block_and_the_rate_recovers() {
     assert_eq!(mined, 60);
     // Every worker hashes as if nothing had happened.
     let before = thread.meter.snapshot().per_thread;
-    thread.slot.set(Some(Arc::new(template(1, 200))));
+    thread.slot.set(Arc::new(template(1, 200)));
     let all_moved = || {
         let now = thread.meter.snapshot().per_thread;
         now.iter().zip(&before).all(|(now, before)| now > before)
@@ -228,34 +228,55 @@ fn six_thousand_new_tips_never_bring_a_stale_block_and_the_rate_recovers() {
     assert!(thread.stop());
 }
 
-#[test]
-fn hashes_after_a_peers_block_are_wasted_and_those_after_a_refreshed_template_are_not() {
+/// Sets hopeless templates, each after the one before was searched, with `replace` before each.
+/// The hashes that are wasted then; none, when that is what is `hoped` for, after many templates.
+fn wasted_when_replaced(hoped: bool, replace: impl Fn(&TemplateSlot, u64) -> Template) -> u64 {
     let (thread, _lanes, _clock) = start(1);
     let deadline = Instant::now() + std::time::Duration::from_secs(60);
-    let searched_on = |since: u64| {
-        while thread.meter.snapshot().total == since {
+    let mut replacements = 0;
+    // A worker that is between two batches wastes nothing, so one replacement is not enough.
+    while replacements < 20 || hoped && thread.tally.luck().wasted == 0 {
+        let template = replace(&thread.slot, replacements);
+        let before = thread.meter.snapshot().total;
+        thread.slot.set(Arc::new(template));
+        while thread.meter.snapshot().total == before {
             assert!(Instant::now() < deadline, "nothing is searched");
             std::thread::yield_now();
         }
-    };
-    // The same place in the chain, with other transactions.
-    for id in 0..20 {
-        let mut refreshed = template(7, 200);
-        refreshed.id = TemplateId(id);
-        let before = thread.meter.snapshot().total;
-        thread.slot.set(Some(Arc::new(refreshed)));
-        searched_on(before);
-    }
-    assert_eq!(thread.tally.luck().wasted, 0);
-    // A worker that is between two batches wastes nothing, so one replacement is not enough.
-    let mut id = 20;
-    while thread.tally.luck().wasted == 0 {
-        id = if id == 20 { 21 } else { 20 };
-        let before = thread.meter.snapshot().total;
-        thread.slot.set(Some(Arc::new(template(id, 200))));
-        searched_on(before);
+        replacements += 1;
     }
     let luck = thread.tally.luck();
     assert!(luck.wasted < luck.hashes && luck.found == 0, "{luck:?}");
     assert!(thread.stop());
+    luck.wasted
+}
+
+/// A template on the block that `previous` stands for, with transactions of its own.
+fn on(previous: u64, transactions: u64) -> Template {
+    Template { id: TemplateId(transactions), ..template(previous, 200) }
+}
+
+#[test]
+fn hashes_after_a_peers_block_are_wasted() {
+    let wasted = wasted_when_replaced(true, |_, number| on(number % 2, number));
+    assert!(wasted > 0);
+}
+
+#[test]
+fn hashes_are_wasted_when_the_miner_rests_after_a_peers_block() {
+    let wasted = wasted_when_replaced(true, |slot, number| {
+        slot.rest(BlockHash([8; 32]));
+        on(7, number)
+    });
+    assert!(wasted > 0);
+}
+
+#[test]
+fn hashes_before_other_transactions_or_a_rest_on_the_same_block_are_not_wasted() {
+    assert_eq!(wasted_when_replaced(false, |_, number| on(7, number)), 0);
+    let rested = wasted_when_replaced(false, |slot, number| {
+        slot.rest(BlockHash([7; 32]));
+        on(7, number)
+    });
+    assert_eq!(rested, 0);
 }
