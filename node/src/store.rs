@@ -18,7 +18,7 @@ mod tables;
 mod tests;
 
 use std::fmt;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -36,7 +36,7 @@ use redb::backends::InMemoryBackend;
 use block_files::BlockFiles;
 use cache::Cache;
 use change::{Change, Direction, Undo};
-use home::{DATABASE_FILE, Home, open_database};
+use home::{DATABASE_FILE, DirectoryLock, Home, open_database};
 use recovery::{Purpose, Reading};
 use tables::{Batch, Flushed, Standing, Tables};
 
@@ -72,7 +72,7 @@ pub struct Store {
     /// A write failed: what the disk holds is unknown, so nothing is written any more.
     stopped: bool,
     /// Held as long as the files are open; none in memory.
-    _lock: Option<File>,
+    _lock: Option<DirectoryLock>,
 }
 
 impl Store {

@@ -25,7 +25,19 @@ pub(super) struct Home {
     /// A block file that would grow beyond this is followed by the next one.
     pub file_bytes_max: u64,
     /// Held as long as the files are open; none in memory.
-    pub lock: Option<File>,
+    pub lock: Option<DirectoryLock>,
+}
+
+/// Keeps others out of a data directory. It ends with this, however the process ends.
+#[derive(Debug)]
+pub(super) struct DirectoryLock(File);
+
+impl Drop for DirectoryLock {
+    fn drop(&mut self) {
+        // Closing the file is not enough: a child process that is just being started holds it, too,
+        // until it has begun its own program. A lock that cannot be given up ends with that.
+        let _ = self.0.unlock();
+    }
 }
 
 impl Home {
@@ -43,9 +55,7 @@ impl Home {
     }
 }
 
-/// The lock of a data directory; it is free again when the file is closed, however the process
-/// ends.
-fn lock(dir: &Path) -> Result<File, StoreError> {
+fn lock(dir: &Path) -> Result<DirectoryLock, StoreError> {
     let path = dir.join(LOCK_FILE);
     let file = OpenOptions::new()
         .create(true)
@@ -54,7 +64,7 @@ fn lock(dir: &Path) -> Result<File, StoreError> {
         .open(&path)
         .map_err(|error| StoreError::io("open", &path, error))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(DirectoryLock(file)),
         Err(TryLockError::WouldBlock) => Err(StoreError::Locked { dir: dir.to_owned() }),
         Err(TryLockError::Error(error)) => Err(StoreError::io("lock", &path, error)),
     }
@@ -74,4 +84,19 @@ pub(super) fn open_database(dir: &Path, genesis: BlockHash) -> Result<Tables, St
     let backend =
         FileBackend::new(file).map_err(|error| StoreError::database("open", &path, error))?;
     Tables::open(backend, PAGE_CACHE_BYTES, path, genesis)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_free_again_though_a_child_process_still_holds_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let held = lock(directory.path()).unwrap();
+        assert!(matches!(lock(directory.path()), Err(StoreError::Locked { .. })));
+        let _of_a_child = held.0.try_clone().unwrap();
+        drop(held);
+        lock(directory.path()).unwrap();
+    }
 }
