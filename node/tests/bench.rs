@@ -118,12 +118,18 @@ fn a_program_takes_turns_with_another_one_and_what_is_no_program_is_named() {
 
 #[test]
 fn a_pace_is_turned_into_a_difficulty_that_a_check_confirms() {
-    let calibrated = object("bench calibrate --interval 1ms --check 50 --json");
+    let (code, out, err) = lode("bench calibrate --interval 1ms --check 50 --json");
+    let calibrated: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{err}"));
     assert_explained(&calibrated);
     let of = |field: &str| calibrated[field].as_f64().unwrap();
     assert!((of("expected") / (of("mhs") * 1e3) - 1.0).abs() < 0.01, "{calibrated}");
     assert!(of("mean_ms_low") < 1.0 && 1.0 < of("mean_ms_high"), "{calibrated}");
     assert!((of("bits") - of("difficulty")).abs() <= 0.51, "{calibrated}");
+    // One mean in twenty lies outside, and more while the computer is busy.
+    let mean = of("checked_mean_ms");
+    let inside = of("mean_ms_low") <= mean && mean <= of("mean_ms_high");
+    assert_eq!(calibrated["checked"], inside, "{calibrated}");
+    assert_eq!(code, i32::from(!inside), "{calibrated}");
     assert_eq!(calibrated["target"].as_str().unwrap().len(), 64);
     assert_eq!(lode("bench calibrate --interval 0s").0, 2);
 }

@@ -168,6 +168,9 @@ pub struct BenchCalibrateOptions {
     #[arg(long, value_name = "SEARCHES")]
     #[arg(value_parser = clap::value_parser!(u32).range(2..=100_000))]
     pub check: Option<u32>,
+    /// Makes the headers of the check
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
     /// Print a JSON object
     #[arg(long)]
     pub json: bool,

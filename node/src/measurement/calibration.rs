@@ -102,18 +102,18 @@ impl Calibration {
         self.attempts.log2()
     }
 
-    /// Seconds that the search of each of `count` seeded headers takes, one after the other;
-    /// `progress` hears of each. `None` when cancelled.
+    /// Seconds that the search of each of `count` headers drawn from `seed` takes, one after the
+    /// other; `progress` hears of each. `None` when cancelled.
     pub fn check(
         &self,
         miner: &Miner,
-        count: u32,
+        (seed, count): (u64, u32),
         cancel: &Cancel,
         progress: impl Fn(),
     ) -> Option<Vec<f64>> {
         let target = engine::Target::from_le_bytes(self.target.to_le_bytes());
         let search = |number| {
-            let trial = solve(miner, &seeded_header(0, 0, number), target, cancel)?;
+            let trial = solve(miner, &seeded_header(seed, 0, number), target, cancel)?;
             progress();
             Some(trial.seconds)
         };

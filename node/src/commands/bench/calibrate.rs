@@ -65,7 +65,7 @@ fn check(miner: &Miner, options: &BenchCalibrateOptions, count: u32, rate: f64) 
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
     let alone = Calibration::new(rate, options.interval.as_secs_f64());
-    let seconds = alone.check(miner, count, &cancel, || bar.inc(1));
+    let seconds = alone.check(miner, (options.seed, count), &cancel, || bar.inc(1));
     bar.finish_and_clear();
     seconds.map(|seconds| seconds.iter().sum::<f64>() / f64::from(count))
 }
