@@ -14,6 +14,7 @@ pub fn description() -> Value {
         "cpu_features": engine::cpu_features(),
         "lode": env!("CARGO_PKG_VERSION"),
         "commit": commit(),
+        "compiler": env!("LODE_COMPILER"),
         "optimized": !cfg!(debug_assertions),
     })
 }

@@ -237,9 +237,13 @@ fn table(run: &Run<'_>) -> String {
         "of raw",
         "median",
         "95th percentile",
+        "nJ a hash",
     ];
+    // Most virtual machines and other systems do not let energy be read.
+    let has_energy = run.findings.levels.iter().any(|level| level.nanojoules_per_hash.is_some());
+    let shown = columns.len() - usize::from(!has_energy);
     let mut text = String::from("<div class=\"table\">\n<h2>In numbers</h2>\n<table>\n<tr>");
-    for column in columns {
+    for column in &columns[..shown] {
         let _ = write!(text, "<th>{column}</th>");
     }
     text += "</tr>\n";
@@ -259,9 +263,10 @@ fn table(run: &Run<'_>) -> String {
             format!("{:.0} %", 100.0 * rate.rate / run.findings.raw_rate),
             duration(level.seconds_median),
             duration(level.seconds_p95),
+            level.nanojoules_per_hash.map_or_else(String::new, |energy| format!("{energy:.1}")),
         ];
         text += "<tr>";
-        for cell in cells {
+        for cell in &cells[..shown] {
             let _ = write!(text, "<td>{cell}</td>");
         }
         text += "</tr>\n";
