@@ -20,7 +20,7 @@ use chain::wire::operator::{Answer, AnswerOutcome, Ask, OperatorMessage, Questio
 use chain::wire::{ByteString, Message};
 use serde_json::{Value, json};
 
-use crate::runtime::{AskError, Forwarded, Handle, HashRate, Node};
+use crate::runtime::{AskError, Forwarded, Handle, Mining, Node};
 use pass::Pass;
 
 /// Pause before a wrong token is told: guessing is hopeless anyway, and stays cheap for the node.
@@ -84,7 +84,7 @@ impl OperatorDesk {
             about,
             pass,
             handle: node.handle.clone(),
-            hash_rate: Box::new(node.hash_rate_reader()),
+            mining: Box::new(node.mining_reader()),
             started: Instant::now(),
             stop: Arc::clone(&stop),
         };
@@ -111,7 +111,7 @@ struct Desk {
     about: About,
     pass: Pass,
     handle: Handle,
-    hash_rate: Box<dyn Fn() -> Option<HashRate> + Send>,
+    mining: Box<dyn Fn() -> Option<Mining> + Send>,
     started: Instant,
     stop: Arc<AtomicBool>,
 }
@@ -156,21 +156,15 @@ impl Desk {
         if *question != Question::Status {
             return;
         }
-        let rates = (self.hash_rate)().map(|rate| {
-            json!({
-                "hashes": rate.hashes,
-                "ten_s": rate.rates.ten_s,
-                "sixty_s": rate.rates.sixty_s,
-                "fifteen_min": rate.rates.fifteen_min,
-            })
-        });
+        let mining = (self.mining)();
         answer["name"] = json!(self.about.name);
         answer["role"] = json!(self.about.role.name());
         answer["address"] = json!(self.pass.address);
         answer["directory"] = json!(self.about.directory);
         answer["pid"] = json!(self.pass.pid);
         answer["uptime_s"] = json!(self.started.elapsed().as_secs());
-        answer["hash_rate"] = json!(rates);
+        answer["hash_rate"] = json!(mining.as_ref().map(answers::hash_rate));
+        answer["luck"] = json!(mining.as_ref().map(answers::luck));
         answer["lode"] = json!(env!("CARGO_PKG_VERSION"));
     }
 }

@@ -216,12 +216,6 @@ impl Node {
         self.rates.as_ref().map(|rates| rates.read(self.clock))
     }
 
-    /// Reads [`Node::hash_rate`] from another thread.
-    pub fn hash_rate_reader(&self) -> impl Fn() -> Option<HashRate> + Send + 'static {
-        let (rates, clock) = (self.rates.clone(), self.clock);
-        move || rates.as_ref().map(|rates| rates.read(clock))
-    }
-
     /// Searches no block above `height` from now on; zero lets the miner rest. A block that was
     /// found already is not taken back.
     pub fn mine_up_to(&self, height: u32) {

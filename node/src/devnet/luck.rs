@@ -56,6 +56,10 @@ pub(crate) struct SummaryMining {
     pub expected_low: f64,
     /// The upper end.
     pub expected_high: f64,
+    /// Seconds to a block on average at the rate of the last ten; `null` while it searched nothing.
+    pub expected_time_s: Option<f64>,
+    /// The chance that a block would have been found by now, counted from its last one.
+    pub chance_by_now: f64,
     /// Rates of all threads together.
     #[serde(flatten)]
     pub rates: SummaryRates,
@@ -122,6 +126,8 @@ impl SummaryMining {
             expected: luck.expected,
             expected_low: low,
             expected_high: high,
+            expected_time_s: mining.expected_time_s(),
+            chance_by_now: luck.chance_by_now(),
             rates: SummaryRates::of(mining.rates),
             threads: mining.threads.iter().copied().map(SummaryRates::of).collect(),
         }

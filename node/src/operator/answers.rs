@@ -11,9 +11,12 @@ use chain::header::Header;
 use chain::transaction::{Output, Transaction};
 use chain::wire::hello::Role;
 use chain::wire::operator::{BlockName, Question};
+use engine::Rates;
 use serde_json::{Value, json};
 
 use crate::machine::{Direction, HeaderId, Machine, Peer};
+use crate::measurement::network::of_best_chain;
+use crate::runtime::Mining;
 
 /// Pending transactions in one answer.
 const MEMPOOL_PAGE: usize = 500;
@@ -57,13 +60,15 @@ fn status(machine: &Machine) -> Value {
     let mining = machine.mining_state();
     let tally = machine.tally();
     let totals = machine.totals();
+    let genesis = network.genesis_hash().to_string();
+    let network = of_best_chain(machine);
     json!({
         "v": 1,
         "command": "status",
         "coin": spec.coin_name,
         "symbol": spec.coin_symbol,
         "prefix": spec.address_prefix,
-        "genesis": network.genesis_hash().to_string(),
+        "genesis": genesis,
         "height": tip.height,
         "tip": tip.hash.to_string(),
         "supply": totals.supply.to_string(),
@@ -77,6 +82,37 @@ fn status(machine: &Machine) -> Value {
         "payments_submitted": tally.payments_submitted,
         "mining": mining.word(),
         "mining_reason": mining.to_string(),
+        "network_rate": network.map(|network| network.rate),
+        "network_rate_low": network.map(|network| network.interval.low),
+        "network_rate_high": network.map(|network| network.interval.high),
+        "network_gaps": network.map_or(0, |network| network.gaps),
+    })
+}
+
+/// How fast a node mines, for [`Question::Status`].
+pub(super) fn hash_rate(mining: &Mining) -> Value {
+    let of = |rates: &Rates| {
+        let Rates { ten_s, sixty_s, fifteen_min, max } = *rates;
+        json!({ "ten_s": ten_s, "sixty_s": sixty_s, "fifteen_min": fifteen_min, "max": max })
+    };
+    let mut whole = of(&mining.rates);
+    whole["hashes"] = json!(mining.luck.hashes);
+    whole["threads"] = mining.threads.iter().map(of).collect();
+    whole
+}
+
+/// What its hashes came to, for [`Question::Status`].
+pub(super) fn luck(mining: &Mining) -> Value {
+    let luck = &mining.luck;
+    let range = luck.found_range();
+    json!({
+        "found": luck.found,
+        "expected": luck.expected,
+        "expected_low": range.low,
+        "expected_high": range.high,
+        "expected_time_s": mining.expected_time_s(),
+        "chance_by_now": luck.chance_by_now(),
+        "wasted": luck.wasted,
     })
 }
 

@@ -53,9 +53,19 @@ struct Counts {
 impl Node {
     /// How it mines and what came of it; `None` on a node that never does, or that is stopping.
     pub fn mining(&self) -> Option<Mining> {
-        let (rates, miner) = (self.rates.as_ref()?, self.parts.as_ref()?.miner.as_ref()?);
-        let whole = rates.read(self.clock).rates;
-        Some(Mining { rates: whole, threads: rates.threads(), luck: miner.tally.luck() })
+        self.mining_reader()()
+    }
+
+    /// Reads [`Node::mining`] from another thread, also when the node has stopped.
+    pub fn mining_reader(&self) -> impl Fn() -> Option<Mining> + Send + 'static {
+        let miner = self.parts.as_ref().and_then(|parts| parts.miner.as_ref());
+        let parts = self.rates.clone().zip(miner.map(|miner| Arc::clone(&miner.tally)));
+        let clock = self.clock;
+        move || {
+            let (rates, tally) = parts.as_ref()?;
+            let whole = rates.read(clock).rates;
+            Some(Mining { rates: whole, threads: rates.threads(), luck: tally.luck() })
+        }
     }
 }
 
@@ -79,6 +89,12 @@ impl Luck {
 }
 
 impl Mining {
+    /// Seconds to a block on average, at the rate of the last ten seconds; `None` while nothing is
+    /// searched.
+    pub fn expected_time_s(&self) -> Option<f64> {
+        self.luck.expected_time_s(self.rates.ten_s?)
+    }
+
     /// How it goes, in a line for people.
     pub fn status_line(&self) -> String {
         let luck = &self.luck;
@@ -89,7 +105,7 @@ impl Mining {
         let rates = [("10 s", ten_s), ("60 s", sixty_s), ("15 min", fifteen_min), ("max", max)];
         let mut parts: Vec<String> =
             rates.into_iter().filter_map(|(name, rate)| shown(name, rate)).collect();
-        if let Some(seconds) = ten_s.and_then(|rate| luck.expected_time_s(rate)) {
+        if let Some(seconds) = self.expected_time_s() {
             let chance = 100.0 * luck.chance_by_now();
             parts.push(format!("a block every {seconds:.1} s, by now with {chance:.0} %"));
         }

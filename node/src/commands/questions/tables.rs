@@ -17,7 +17,8 @@ pub(super) fn status(answer: &Value) -> String {
         let kilohashes = hashes / 1000;
         Some(format!("{}.{:03} MH/s", kilohashes / 1000, kilohashes % 1000))
     };
-    let windows = [("10 s", "ten_s"), ("60 s", "sixty_s"), ("15 min", "fifteen_min")];
+    let windows =
+        [("10 s", "ten_s"), ("60 s", "sixty_s"), ("15 min", "fifteen_min"), ("max", "max")];
     let rates: Vec<String> =
         windows.iter().filter_map(|(name, of)| Some(format!("{} ({name})", rate(of)?))).collect();
     let mining = format!("{}: {}", text(&answer["mining"]), text(&answer["mining_reason"]));
@@ -40,11 +41,43 @@ pub(super) fn status(answer: &Value) -> String {
         ("wallets", wallets),
         ("mining", mining),
         ("hash rate", if rates.is_empty() { "none".to_owned() } else { rates.join(", ") }),
+        ("luck", luck(&answer["luck"])),
+        ("network rate", network_rate(answer)),
         ("uptime", duration(answer["uptime_s"].as_u64().unwrap_or(0))),
         ("address", text(&answer["address"])),
         ("data", text(&answer["directory"])),
     ];
     pairs(&lines)
+}
+
+/// Blocks against hashes.
+fn luck(luck: &Value) -> String {
+    let number = |field: &str| luck[field].as_f64();
+    let (Some(expected), Some(chance)) = (number("expected"), number("chance_by_now")) else {
+        return "none".to_owned();
+    };
+    let mut line = format!(
+        "found {}, expected {expected:.1} ({} to {})",
+        text(&luck["found"]),
+        number("expected_low").unwrap_or_default(),
+        number("expected_high").unwrap_or_default()
+    );
+    if let Some(seconds) = number("expected_time_s") {
+        let _ = write!(line, "; a block every {seconds:.1} s, by now with {:.0} %", 100.0 * chance);
+    }
+    line
+}
+
+/// The rate behind the chain's last blocks.
+fn network_rate(answer: &Value) -> String {
+    let mhs = |field: &str| answer[field].as_f64().map(|rate| rate / 1e6);
+    match (mhs("network_rate"), mhs("network_rate_low"), mhs("network_rate_high")) {
+        (Some(rate), Some(low), Some(high)) => format!(
+            "{rate:.3} MH/s by the last {} gaps between blocks ({low:.3} to {high:.3})",
+            text(&answer["network_gaps"])
+        ),
+        _ => "not known yet".to_owned(),
+    }
 }
 
 /// `lode peers`.
