@@ -15,6 +15,8 @@ pub(super) enum Faulty {
     BlindLane(u32),
     /// It finds nothing under the version of this index.
     BlindVersion(usize),
+    /// It finds nothing in this lane under the version of this index.
+    BlindPlace(u32, usize),
     /// It is off by one nonce.
     LateByOne,
 }
@@ -29,6 +31,9 @@ impl Faulty {
         portable::scan(job, nonces, &mut |at| match self {
             Faulty::BlindLane(lane) if at.offset % LANES == lane => ControlFlow::Continue(()),
             Faulty::BlindVersion(index) if at.version == index => ControlFlow::Continue(()),
+            Faulty::BlindPlace(lane, index) if at.offset % LANES == lane && at.version == index => {
+                ControlFlow::Continue(())
+            }
             Faulty::LateByOne => propose(Proposal { offset: at.offset + 1, ..at }),
             _ => propose(at),
         })

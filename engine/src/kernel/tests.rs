@@ -79,6 +79,12 @@ fn a_faulty_kernel_is_refused_by_name_and_the_next_best_is_used() {
     use faulty::Faulty;
     let lanes = (0..faulty::LANES).map(Faulty::BlindLane);
     let versions = (0..crate::job::VERSIONS_MAX).map(Faulty::BlindVersion);
+    let places = (0..faulty::LANES).flat_map(|lane| {
+        (0..crate::job::VERSIONS_MAX).map(move |index| Faulty::BlindPlace(lane, index))
+    });
+    for fault in places {
+        assert!(Kernel(Backend::Faulty(fault)).self_test().is_err(), "{fault:?}");
+    }
     for fault in lanes.chain(versions).chain([Faulty::LateByOne]) {
         let faulty = Kernel(Backend::Faulty(fault));
         let refusal = KernelError::Faulty { name: "faulty" };
