@@ -143,6 +143,11 @@ impl Job {
         tail(&self.header)
     }
 
+    /// Attempts until a solution, to a factor of two; 2^63 stands for all that are more.
+    pub(crate) fn expected_attempts(&self) -> u64 {
+        1 << self.target.zero_bits().min(63)
+    }
+
     /// The bits of the digest's last word that must be zero before an attempt is worth proposing.
     pub(crate) fn last_word_zeros(&self) -> u32 {
         self.target.last_word_zeros()

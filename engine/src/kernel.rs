@@ -39,6 +39,10 @@ const BATCH_NONCES_MIN: u32 = 32;
 /// No kernel on any CPU does more in [`BATCH_TIME`].
 const BATCH_NONCES_MAX: u32 = 1 << 20;
 
+/// A batch is at most such a part of the attempts that a solution takes: when it is found, the
+/// batches of all workers beyond it are lost.
+const BATCHES_PER_SOLUTION: u64 = 64;
+
 /// One way to hash on this CPU. Holding one proves that the CPU can run it: only detection makes
 /// one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,11 +178,13 @@ impl Kernel {
         trial::self_test(self)
     }
 
-    /// Nonces that make a full batch of `job`: about [`BATCH_TIME`] of work.
+    /// Nonces that make a full batch of `job`: about [`BATCH_TIME`] of work, and less for a target
+    /// that is easy.
     pub(crate) fn batch_nonces(self, job: &Job) -> u32 {
         let trial = Kernel::trials().iter().find(|trial| trial.kernel == self);
         let rate = trial.and_then(|trial| trial.rate.as_ref().ok()).copied().unwrap_or(0);
         let hashes = rate / (Duration::from_secs(1).as_nanos() / BATCH_TIME.as_nanos()) as u64;
+        let hashes = hashes.min(job.expected_attempts() / BATCHES_PER_SOLUTION);
         let nonces = hashes / job.midstates().len() as u64;
         u32::try_from(nonces).unwrap_or(u32::MAX).clamp(BATCH_NONCES_MIN, BATCH_NONCES_MAX)
     }

@@ -36,6 +36,15 @@ impl Target {
         self.le_bytes
     }
 
+    /// Leading zero bits: a hash is a hit with a chance of more than a half of 2^-bits, and no more
+    /// than that.
+    pub(crate) fn zero_bits(&self) -> u32 {
+        let zero_bytes = self.le_bytes.iter().rev().take_while(|&&byte| byte == 0).count();
+        let partial =
+            self.le_bytes.iter().rev().nth(zero_bytes).map_or(0, |byte| byte.leading_zeros());
+        8 * zero_bytes as u32 + partial
+    }
+
     /// Bits that are zero in the last word of every digest that meets this target, so that a
     /// kernel can drop nearly all attempts by looking at one word.
     pub(crate) fn last_word_zeros(&self) -> u32 {
@@ -62,6 +71,21 @@ mod tests {
             }
         }
         number
+    }
+
+    #[test]
+    fn as_many_zero_bits_are_counted_as_were_asked_for() {
+        for bits in 0..=256 {
+            let target = Target::with_zero_bits(bits);
+            assert_eq!(target.zero_bits(), bits);
+            assert_eq!(
+                Target::from_le_bytes(one_above(target.le_bytes)).zero_bits(),
+                match bits {
+                    0 => 256,
+                    _ => bits - 1,
+                }
+            );
+        }
     }
 
     #[test]

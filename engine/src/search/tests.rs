@@ -307,3 +307,19 @@ fn the_default_leaves_a_core_for_the_node() {
     let allowed = std::thread::available_parallelism().unwrap().get();
     assert!(threads <= (allowed - 1).max(1));
 }
+
+#[test]
+fn batches_shrink_for_easy_targets() {
+    for kernel in Kernel::available() {
+        let attempts = |bits| {
+            let job = Job::rolling(&[1; 80], Target::with_zero_bits(bits), 0).unwrap();
+            batches_of(kernel, &job).full_nonces() * 8
+        };
+        // Two rows of the widest kernel are the least.
+        assert_eq!(attempts(8), 256, "{}", kernel.name());
+        for bits in 8..40 {
+            assert!(attempts(bits) <= ((1 << bits) / 64).max(256), "{} {bits}", kernel.name());
+            assert!(attempts(bits) <= attempts(bits + 1), "{} {bits}", kernel.name());
+        }
+    }
+}
