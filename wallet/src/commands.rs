@@ -10,6 +10,7 @@ use crate::background::Gone;
 use crate::cli::{Cli, WalletCommand, WalletOptions};
 use crate::contacts::ContactsError;
 use crate::data_directory::PinError;
+use crate::hidden_line::HiddenLineError;
 use crate::joining::JoinError;
 use crate::keystore::KeystoreError;
 use crate::passphrase::PassphraseError;
@@ -57,7 +58,7 @@ pub enum CommandError {
     Key(#[from] KeystoreError),
     /// The passphrase.
     #[error(transparent)]
-    Passphrase(#[from] PassphraseError),
+    Passphrase(PassphraseError),
     /// The key or its passphrase.
     #[error(transparent)]
     Unlock(#[from] UnlockError),
@@ -79,9 +80,21 @@ pub enum CommandError {
     /// The wallet's own thread.
     #[error(transparent)]
     Gone(#[from] Gone),
+    /// Ctrl-C at a question. Whoever pressed it need not be told.
+    #[error("interrupted")]
+    Interrupted,
     /// The terminal, or standard input or output.
     #[error("cannot use the terminal: {0}")]
     Terminal(#[from] io::Error),
+}
+
+impl From<PassphraseError> for CommandError {
+    fn from(error: PassphraseError) -> Self {
+        match error {
+            PassphraseError::NotTyped(HiddenLineError::Interrupted) => Self::Interrupted,
+            other => Self::Passphrase(other),
+        }
+    }
 }
 
 impl CommandError {
@@ -95,6 +108,7 @@ impl CommandError {
             Self::Unreachable(_) => 4,
             Self::Directory(_) => 5,
             Self::Passphrase(_) => 6,
+            Self::Interrupted => 130,
             Self::Join(error) => of_join(error),
             Self::Key(error) => of_key(error),
             Self::Unlock(UnlockError::Key(error)) => of_key(error),
@@ -170,6 +184,7 @@ pub fn main() -> ExitCode {
     };
     match run(&cli.options) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(CommandError::Interrupted) => ExitCode::from(CommandError::Interrupted.exit_code()),
         Err(error) => {
             note(&format!("lode-wallet: {error}"));
             ExitCode::from(error.exit_code())

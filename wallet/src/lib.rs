@@ -13,6 +13,7 @@ pub mod contacts;
 pub mod data_directory;
 pub mod directory_client;
 pub mod durable_file;
+pub mod hidden_line;
 pub mod history;
 pub mod joining;
 pub mod journal;

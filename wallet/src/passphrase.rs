@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
+use crate::hidden_line::{self, HiddenLineError};
+
 /// Longest passphrase, in bytes.
 const BYTES_MAX: u64 = 1024;
 
@@ -40,6 +42,9 @@ pub enum PassphraseError {
     /// Two new ones that differ.
     #[error("the two passphrases differ: nothing was created")]
     Differ,
+    /// Somebody was asked and typed none.
+    #[error(transparent)]
+    NotTyped(#[from] HiddenLineError),
     /// Nobody can be asked.
     #[error("this wallet needs its passphrase: use a terminal, or --passphrase-file FILE")]
     NobodyToAsk,
@@ -97,9 +102,7 @@ impl PassphraseSource {
 }
 
 fn type_in(prompt: &str) -> Result<Zeroizing<String>, PassphraseError> {
-    let typed = rpassword::prompt_password(prompt)
-        .map_err(|source| PassphraseError::Io { place: "the terminal".to_owned(), source })?;
-    let typed = Zeroizing::new(typed);
+    let typed = hidden_line::ask(prompt)?;
     if typed.len() as u64 > BYTES_MAX {
         return Err(PassphraseError::TooLong);
     }

@@ -85,6 +85,7 @@ pub fn run(options: &WalletOptions) -> Result<(), CommandError> {
             Ok(Next::Prompt) => {}
             Ok(Next::Leave) => break,
             Err(error @ CommandError::Gone(_)) => return Err(error),
+            Err(CommandError::Interrupted) => {}
             Err(error) => note(&format!("lode: {error}")),
         }
     }
@@ -191,7 +192,7 @@ impl Shell<'_> {
         show(self.options, &report)
     }
 
-    /// Asks for whatever was left away, one by one; Ctrl-C goes back to the prompt.
+    /// Asks for whatever was left away, one by one; Ctrl-C and Ctrl-D go back to the prompt.
     fn send(&mut self, words: &[&str]) -> Result<Next, CommandError> {
         let asks = words.len() < 2;
         let mut given = words.iter().map(|word| (*word).to_owned());
@@ -202,8 +203,7 @@ impl Shell<'_> {
                 None if !asks => String::new(),
                 None => match self.input.ask(prompt)? {
                     Answer::Line(line) => line.trim().to_owned(),
-                    Answer::Interrupted => return Ok(Next::Prompt),
-                    Answer::End => return Ok(Next::Leave),
+                    Answer::Interrupted | Answer::End => return Ok(Next::Prompt),
                 },
             };
             answers.push(answer);

@@ -10,8 +10,12 @@ use super::Exit;
 /// # Errors
 /// [`CommandError`].
 pub(super) fn run(options: &WalletOptions) -> anyhow::Result<Exit> {
-    ::wallet::commands::run(options)?;
-    Ok(Exit::Ok)
+    match ::wallet::commands::run(options) {
+        Ok(()) => Ok(Exit::Ok),
+        // Whoever pressed Ctrl-C need not be told.
+        Err(CommandError::Interrupted) => Ok(Exit::Interrupted),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// How a wallet's failure ends the program.

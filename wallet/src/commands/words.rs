@@ -7,6 +7,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::cli::WalletOptions;
+use crate::hidden_line::{self, HiddenLineError};
 use crate::keystore::{KeyFile, KeystoreError};
 use crate::passphrase::PassphraseSource;
 use crate::seed::Seed;
@@ -62,7 +63,11 @@ pub(super) fn restore(options: &WalletOptions) -> Result<(), CommandError> {
 fn read_words() -> Result<Zeroizing<String>, CommandError> {
     let stdin = io::stdin();
     if stdin.is_terminal() {
-        return Ok(Zeroizing::new(rpassword::prompt_password("Recovery words: ")?));
+        return hidden_line::ask("Recovery words: ").map_err(|error| match error {
+            HiddenLineError::Interrupted => CommandError::Interrupted,
+            HiddenLineError::End => CommandError::Usage(error.to_string()),
+            HiddenLineError::Io(error) => error.into(),
+        });
     }
     let mut line = Zeroizing::new(String::new());
     stdin.lock().take(WORDS_BYTES_MAX).read_line(&mut line)?;

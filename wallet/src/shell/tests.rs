@@ -48,7 +48,7 @@ fn send_asks_for_what_is_left_away_one_by_one() {
     assert_eq!(obeyed(&rig, &["send", "Bob", "5", ""]), [Ok(Next::Prompt)], "Enter is auto");
     assert_eq!(obeyed(&rig, &["send Bob 1", "send Bob 1 0.2"]).len(), 2, "nothing is asked");
     assert_eq!(rig.pending(), 4);
-    assert_eq!(obeyed(&rig, &["send", "Bob"]), [Ok(Next::Leave)], "the input ends");
+    assert_eq!(obeyed(&rig, &["send", "Bob"]), [Ok(Next::Prompt)], "the input ends");
     assert_eq!(rig.pending(), 4);
 }
 
