@@ -414,3 +414,42 @@ fn a_lost_branch_is_told_and_its_payment_is_offered_again() {
     let bytes = made.payment.transaction().encode();
     assert_eq!(rig.submitted(), [bytes.clone(), bytes]);
 }
+
+#[test]
+fn of_300_fresh_wallets_each_of_3_miners_gets_70_to_130() {
+    let chain = || TestChain::new(Arc::clone(&NETWORK));
+    let miners: Vec<(SocketAddr, SharedState)> =
+        (0..3).map(|_| test_node::start(chain())).collect();
+    let addresses: Vec<SocketAddr> = miners.iter().map(|(address, _)| *address).collect();
+    let (bootstrap, _directory) = test_directory::start(&NETWORK, &addresses);
+    // A wallet's key has no part in its choice, so all of them have one.
+    let key_file = KeyFile::seal(&ADAM, "", Stretching::LEAST).unwrap();
+    for wallet in 0..300 {
+        let place = tempfile::tempdir().unwrap();
+        let order = SessionOrder {
+            name: format!("Wallet{wallet}"),
+            bootstraps: vec![bootstrap.clone()],
+            network: Arc::clone(&NETWORK),
+            files: WalletDirectory::open(place.path()).unwrap(),
+            key_file: key_file.clone(),
+            is_new: true,
+            rng: StdRng::seed_from_u64(wallet),
+        };
+        let now = Instant::now();
+        let mut session = Session::open(order, now).unwrap();
+        session.seek_miner(now);
+        assert!(session.connected.is_some(), "wallet {wallet} found no miner");
+    }
+    let counts = || -> Vec<u32> {
+        miners.iter().map(|(_, state)| state.lock().unwrap().connections).collect()
+    };
+    // A node counts a connection right after the wallet heard from it.
+    let end = Instant::now() + Duration::from_secs(60);
+    while counts().iter().sum::<u32>() < 300 {
+        assert!(Instant::now() < end, "{:?}", counts());
+        std::thread::yield_now();
+    }
+    let counts = counts();
+    assert_eq!(counts.iter().sum::<u32>(), 300, "{counts:?}");
+    assert!(counts.iter().all(|count| (70..=130).contains(count)), "{counts:?}");
+}
