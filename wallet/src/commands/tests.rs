@@ -30,7 +30,7 @@ fn first_key(seed: &Seed) -> OutputKey {
 /// A network of one miner and one directory, and Adam's directory with 100 coins.
 pub(crate) struct Rig {
     pub miner: SharedState,
-    directory: SharedDirectory,
+    pub directory: SharedDirectory,
     bootstrap: String,
     place: TempDir,
     passphrase: PathBuf,
