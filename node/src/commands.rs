@@ -18,8 +18,6 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use ::wallet::joining::JoinError;
-use ::wallet::keystore::KeystoreError;
 use chain::address::AddressError;
 use chain::genesis::Network;
 use chain::spec::{ChainSpec, SpecError};
@@ -155,8 +153,8 @@ fn exit_of(error: &anyhow::Error) -> Exit {
             cause.downcast_ref().and_then(exit_of_plan),
             cause.downcast_ref().map(bootstrap::exit_of),
             cause.downcast_ref().map(exit_of_directory),
-            cause.downcast_ref().map(exit_of_join),
-            cause.downcast_ref().map(exit_of_keystore),
+            cause.downcast_ref().map(wallet::exit_of_join),
+            cause.downcast_ref().map(wallet::exit_of_key),
             cause.downcast_ref().map(exit_of_payout),
             cause.downcast_ref().map(questions::exit_of),
             cause.downcast_ref().map(wallet::exit_of),
@@ -215,27 +213,6 @@ fn exit_of_directory(error: &DirectoryError) -> Exit {
     match error {
         DirectoryError::Database(_) => Exit::Directory,
         DirectoryError::Thread(_) => Exit::Other,
-    }
-}
-
-fn exit_of_join(error: &JoinError) -> Exit {
-    match error {
-        JoinError::Name(_) | JoinError::Address { .. } | JoinError::NothingPinned { .. } => {
-            Exit::Usage
-        }
-        JoinError::NoBootstrapNode { .. } => Exit::Unreachable,
-        JoinError::OtherSpec { .. } | JoinError::OtherGenesis { .. } => Exit::WrongNetwork,
-        JoinError::Pin(error) => exit_of_pin(error),
-        JoinError::Directory { .. } | JoinError::NoHome(_) => Exit::Directory,
-        JoinError::Interrupted => Exit::Interrupted,
-    }
-}
-
-fn exit_of_keystore(error: &KeystoreError) -> Exit {
-    match error {
-        KeystoreError::WrongPassphrase | KeystoreError::PassphraseNeeded => Exit::Passphrase,
-        KeystoreError::Encryption(_) => Exit::Other,
-        _ => Exit::Directory,
     }
 }
 

@@ -96,7 +96,10 @@ pub struct Selection {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SelectionError {
     /// All coins together do not suffice.
-    #[error("{available} is available, {needed} is needed with the fee")]
+    #[error(
+        "{available} is available, {needed} is needed with the fee: send less, or wait until \
+         pending payments are confirmed"
+    )]
     Insufficient {
         /// Worth of all coins that are worth spending.
         available: Amount,

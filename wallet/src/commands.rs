@@ -109,9 +109,9 @@ impl CommandError {
             Self::Directory(_) => 5,
             Self::Passphrase(_) => 6,
             Self::Interrupted => 130,
-            Self::Join(error) => of_join(error),
-            Self::Key(error) => of_key(error),
-            Self::Unlock(UnlockError::Key(error)) => of_key(error),
+            Self::Join(error) => exit_code_of_join(error),
+            Self::Key(error) => exit_code_of_key(error),
+            Self::Unlock(UnlockError::Key(error)) => exit_code_of_key(error),
             Self::Unlock(UnlockError::Seed(_)) | Self::Session(_) => 5,
             Self::Receiver(error) => of_receiver(error),
             Self::Pay(error) => of_pay(error),
@@ -120,7 +120,8 @@ impl CommandError {
     }
 }
 
-fn of_join(error: &JoinError) -> u8 {
+/// How a program ends that could not join a network, as [`CommandError::exit_code`] lists.
+pub fn exit_code_of_join(error: &JoinError) -> u8 {
     match error {
         JoinError::Name(_) | JoinError::Address { .. } | JoinError::NothingPinned { .. } => 2,
         JoinError::NoBootstrapNode { .. } => 4,
@@ -131,11 +132,17 @@ fn of_join(error: &JoinError) -> u8 {
     }
 }
 
-fn of_key(error: &KeystoreError) -> u8 {
+/// How a program ends whose key failed it, as [`CommandError::exit_code`] lists.
+pub fn exit_code_of_key(error: &KeystoreError) -> u8 {
     match error {
         KeystoreError::WrongPassphrase | KeystoreError::PassphraseNeeded => 6,
         KeystoreError::Exists { .. } => 3,
-        _ => 5,
+        KeystoreError::Encryption(_) => 1,
+        KeystoreError::Missing { .. }
+        | KeystoreError::Io { .. }
+        | KeystoreError::Damaged { .. }
+        | KeystoreError::LaterVersion { .. }
+        | KeystoreError::Directory(_) => 5,
     }
 }
 

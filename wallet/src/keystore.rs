@@ -102,7 +102,9 @@ pub enum KeystoreError {
         version: u16,
     },
     /// The passphrase does not open it.
-    #[error("the passphrase is wrong")]
+    #[error(
+        "the passphrase is wrong: try again; if it is lost, the recovery words restore the wallet"
+    )]
     WrongPassphrase,
     /// No passphrase was given where one is needed.
     #[error(

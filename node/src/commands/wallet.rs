@@ -1,7 +1,9 @@
 //! `lode wallet`: the same code as the program `lode-wallet`.
 
 use ::wallet::cli::WalletOptions;
-use ::wallet::commands::CommandError;
+use ::wallet::commands::{CommandError, exit_code_of_join, exit_code_of_key};
+use ::wallet::joining::JoinError;
+use ::wallet::keystore::KeystoreError;
 
 use super::Exit;
 
@@ -20,7 +22,21 @@ pub(super) fn run(options: &WalletOptions) -> anyhow::Result<Exit> {
 
 /// How a wallet's failure ends the program.
 pub(super) fn exit_of(error: &CommandError) -> Exit {
-    match error.exit_code() {
+    exit_of_code(error.exit_code())
+}
+
+/// How a network that could not be joined ends any program.
+pub(super) fn exit_of_join(error: &JoinError) -> Exit {
+    exit_of_code(exit_code_of_join(error))
+}
+
+/// How a key that cannot be used ends any program.
+pub(super) fn exit_of_key(error: &KeystoreError) -> Exit {
+    exit_of_code(exit_code_of_key(error))
+}
+
+fn exit_of_code(code: u8) -> Exit {
+    match code {
         2 => Exit::Usage,
         3 => Exit::Refused,
         4 => Exit::Unreachable,

@@ -32,7 +32,7 @@ pub struct Receiver {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReceiverError {
     /// It looks like an address and is none of this network.
-    #[error("{given:?} cannot be paid: {reason}")]
+    #[error("{given:?} cannot be paid: {reason}{advice}", advice = advice(reason))]
     Address {
         /// What was given, cut to 100 characters.
         given: String,
@@ -54,8 +54,8 @@ pub enum ReceiverError {
     /// The directory names another key than the one that was paid before.
     #[error(
         "NOT PAID: {name} was {pinned} so far, and the directory now says {told}. Somebody may be \
-         posing as {name}: ask them. If the new address is right, remove the contact {name} and \
-         pay again"
+         posing as {name}: ask them. If the new address is right, forget the old one with \
+         `contacts remove {name}` and pay again"
     )]
     KeyChanged {
         /// The name.
@@ -65,6 +65,14 @@ pub enum ReceiverError {
         /// The address that would be paid now.
         told: String,
     },
+}
+
+fn advice(reason: &AddressError) -> &'static str {
+    match reason {
+        AddressError::Malformed => "; copy it again, or ask for it again",
+        AddressError::OtherNetwork { .. } => "; ask for an address of this network",
+        AddressError::UnknownKind => "; ask for another one, or update this program",
+    }
 }
 
 /// Why no payment was made. Nothing was signed, or what was signed was seen by nobody.
