@@ -16,9 +16,11 @@ use crate::commands::{
 use crate::passphrase::PassphraseSource;
 use crate::session::{News, Session};
 use input::{Answer, Input};
+use send_line::SendLine;
 
 mod auto;
 mod input;
+mod send_line;
 
 /// What can be typed.
 const HELP: &str = "\
@@ -168,7 +170,7 @@ impl Shell<'_> {
             ["contacts", "remove", name] => {
                 self.contacts(Some(ContactChange::Remove { name: (*name).to_owned() }))?;
             }
-            ["send", rest @ ..] if rest.len() <= 3 => return self.send(rest),
+            ["send", rest @ ..] => return self.send(rest),
             [first, ..] if COMMANDS.contains(first) => {
                 let reason = format!("{first} is not used like that: `help` shows how");
                 return Err(CommandError::Usage(reason));
@@ -192,27 +194,53 @@ impl Shell<'_> {
         show(self.options, &report)
     }
 
-    /// Asks for whatever was left away, one by one; Ctrl-C and Ctrl-D go back to the prompt.
     fn send(&mut self, words: &[&str]) -> Result<Next, CommandError> {
-        let asks = words.len() < 2;
-        let mut given = words.iter().map(|word| (*word).to_owned());
-        let mut answers = Vec::new();
-        for prompt in ["Receiver: ", "Amount: ", "Fee (Enter for auto): "] {
-            let answer = match given.next() {
-                Some(word) => word,
-                None if !asks => String::new(),
-                None => match self.input.ask(prompt)? {
-                    Answer::Line(line) => line.trim().to_owned(),
-                    Answer::Interrupted | Answer::End => return Ok(Next::Prompt),
-                },
-            };
-            answers.push(answer);
-        }
-        let order = order(&answers)?;
+        let Some(order) = self.order(SendLine::of(words)?)? else {
+            return Ok(Next::Prompt);
+        };
         self.unlock()?;
         let (report, checked) = self.background.ask(move |session| pay(session, &order))??;
         show(self.options, &report)?;
         checked.map(|()| Next::Prompt)
+    }
+
+    /// Asks for whatever was left away, one by one, and looks at each answer before the next
+    /// question; `None` when Ctrl-C or Ctrl-D says that nothing shall be paid.
+    fn order(&mut self, line: SendLine) -> Result<Option<SendOptions>, CommandError> {
+        let is_complete = line.amount.is_some();
+        let Some(receiver) = self.given_or_asked(line.receiver, "Receiver: ")? else {
+            return Ok(None);
+        };
+        if receiver.is_empty() {
+            return Err(CommandError::Usage("nobody is named, so nobody is paid".to_owned()));
+        }
+        let named = receiver.clone();
+        self.background.ask(move |session| session.receiver(&named))??;
+        let Some(amount) = self.given_or_asked(line.amount, "Amount: ")? else {
+            return Ok(None);
+        };
+        let amount = amount.parse().map_err(|error| CommandError::Usage(format!("{error}")))?;
+        let given = line.fee.or_else(|| is_complete.then(String::new));
+        let Some(typed) = self.given_or_asked(given, "Fee (Enter for auto): ")? else {
+            return Ok(None);
+        };
+        let fee = if typed.is_empty() { Ok(FeeChoice::Auto) } else { fee(&typed) };
+        let fee = fee.map_err(CommandError::Usage)?;
+        Ok(Some(SendOptions { receiver, amount, fee, explain: false, wait: false }))
+    }
+
+    fn given_or_asked(
+        &mut self,
+        given: Option<String>,
+        question: &str,
+    ) -> Result<Option<String>, CommandError> {
+        if given.is_some() {
+            return Ok(given);
+        }
+        Ok(match self.input.ask(question)? {
+            Answer::Line(line) => Some(line.trim().to_owned()),
+            Answer::Interrupted | Answer::End => None,
+        })
     }
 
     fn unlock(&mut self) -> Result<(), CommandError> {
@@ -223,20 +251,6 @@ impl Shell<'_> {
         }
         Ok(())
     }
-}
-
-/// Receiver, amount and fee as they were typed.
-fn order(answers: &[String]) -> Result<SendOptions, CommandError> {
-    let [receiver, amount, typed_fee] = answers else {
-        return Err(CommandError::Usage("write send RECEIVER AMOUNT [FEE]".to_owned()));
-    };
-    if receiver.is_empty() {
-        return Err(CommandError::Usage("nobody is named, so nobody is paid".to_owned()));
-    }
-    let amount = amount.parse().map_err(|error| CommandError::Usage(format!("{error}")))?;
-    let fee = if typed_fee.is_empty() { Ok(FeeChoice::Auto) } else { fee(typed_fee) };
-    let fee = fee.map_err(CommandError::Usage)?;
-    Ok(SendOptions { receiver: receiver.clone(), amount, fee, explain: false, wait: false })
 }
 
 /// Pays on the session's thread; the second value says whether the miner took it.

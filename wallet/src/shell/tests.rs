@@ -48,8 +48,18 @@ fn send_asks_for_what_is_left_away_one_by_one() {
     assert_eq!(obeyed(&rig, &["send", "Bob", "5", ""]), [Ok(Next::Prompt)], "Enter is auto");
     assert_eq!(obeyed(&rig, &["send Bob 1", "send Bob 1 0.2"]).len(), 2, "nothing is asked");
     assert_eq!(rig.pending(), 4);
+    assert_eq!(obeyed(&rig, &["send Bob 1 --fee 0.2"]), [Ok(Next::Prompt)], "as outside");
+    assert_eq!(rig.pending(), 5);
     assert_eq!(obeyed(&rig, &["send", "Bob"]), [Ok(Next::Prompt)], "the input ends");
-    assert_eq!(rig.pending(), 4);
+    assert_eq!(rig.pending(), 5);
+}
+
+#[test]
+fn a_wrong_answer_is_told_before_the_next_question() {
+    let rig = Rig::new("");
+    // Whatever follows the wrong answer is a command again.
+    assert_eq!(obeyed(&rig, &["send", "Nobody", "balance"]), [Err(3), Ok(Next::Prompt)]);
+    assert_eq!(obeyed(&rig, &["send", "Bob", "much", "balance"]), [Err(2), Ok(Next::Prompt)]);
 }
 
 #[test]
