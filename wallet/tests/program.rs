@@ -105,9 +105,29 @@ fn a_passphrase_from_a_file_protects_the_words_and_a_wrong_one_ends_with_6() {
 #[test]
 fn on_the_main_network_no_wallet_is_made_without_a_passphrase() {
     let directory = pinned("lode");
-    let refused = run(directory.path(), &["contacts"], "");
+    let refused = run(directory.path(), &["receive"], "");
     assert_eq!(code(&refused), 6, "{}", errors(&refused));
     assert!(!directory.path().join("wallet").join("key").exists());
+}
+
+#[test]
+fn a_question_about_a_wallet_that_does_not_exist_makes_none() {
+    let directory = pinned("tlode");
+    let key = directory.path().join("wallet").join("key");
+    for question in ["balance", "history", "coins", "contacts", "miners", "wait", "words"] {
+        let refused = run(directory.path(), &[question], "");
+        assert_eq!(code(&refused), 3, "{question}: {}", errors(&refused));
+        let advice =
+            "no wallet Adam yet: check the name, or make it with `lode wallet Adam receive`";
+        assert!(errors(&refused).contains(advice), "{question}: {}", errors(&refused));
+        assert!(errors(&refused).lines().count() <= 2 && !key.exists(), "{question}");
+    }
+    // Whoever names a passphrase wants a wallet.
+    let file = directory.path().join("passphrase");
+    std::fs::write(&file, "open sesame\n").unwrap();
+    let made =
+        run(directory.path(), &["contacts", "--passphrase-file", file.to_str().unwrap()], "");
+    assert!(code(&made) == 0 && key.exists(), "{}", errors(&made));
 }
 
 #[test]
@@ -133,6 +153,7 @@ fn a_command_line_that_makes_no_sense_is_told_in_two_lines() {
 #[test]
 fn contacts_can_be_kept_while_nobody_answers() {
     let directory = pinned("tlode");
+    assert_eq!(code(&run(directory.path(), &["restore"], WORDS)), 0);
     let address = network("tlode").spec.address(chain::key::OutputKey([7; 32])).to_string();
     let added = run(directory.path(), &["contacts", "add", "Bob", &address], "");
     assert!(told(&added).contains(&address), "{}", errors(&added));

@@ -1,5 +1,6 @@
 //! Opening a wallet for a command: the network, the files, the key, and the first look at a miner.
 
+use std::io::{self, IsTerminal};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use zeroize::Zeroizing;
 
-use crate::cli::WalletOptions;
+use crate::cli::{WalletCommand, WalletOptions};
 use crate::data_directory::data_home;
 use crate::joining::{JoinError, JoinNews, JoinOrder, Joined, join};
 use crate::keystore::{self, KeyFile, KeystoreError, Stretching};
@@ -77,6 +78,7 @@ pub(crate) fn opened(options: &WalletOptions, patience: Patience) -> Result<Sess
     let files = WalletDirectory::open(&joined.directory)?;
     match KeyFile::load(&files.key_file()) {
         Ok(key_file) => begin(options, joined, files, key_file, None),
+        Err(KeystoreError::Missing { .. }) if !may_create(options) => Err(missing(options)),
         Err(KeystoreError::Missing { .. }) => {
             let seed =
                 Seed::generate().map_err(|error| KeystoreError::Encryption(error.to_string()))?;
@@ -84,6 +86,22 @@ pub(crate) fn opened(options: &WalletOptions, patience: Patience) -> Result<Sess
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether a wallet may be made where there is none. A program that asks about a wallet by a name
+/// that is written wrongly must not get a new one, with coins of the faucet.
+fn may_create(options: &WalletOptions) -> bool {
+    let begins_a_wallet =
+        matches!(options.command, None | Some(WalletCommand::Send(_) | WalletCommand::Receive));
+    begins_a_wallet || options.passphrase_file.is_some() || io::stdin().is_terminal()
+}
+
+/// There is no wallet, and none is made.
+pub(super) fn missing(options: &WalletOptions) -> CommandError {
+    let name = &options.name;
+    CommandError::Refused(format!(
+        "there is no wallet {name} yet: check the name, or make it with `lode wallet {name} receive`"
+    ))
 }
 
 /// A new wallet of `seed`. One that is restored may have a history.

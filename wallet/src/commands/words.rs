@@ -37,7 +37,10 @@ impl fmt::Display for WordsReport {
 pub(super) fn show_words(options: &WalletOptions) -> Result<(), CommandError> {
     let joined = opening::joined(options, Patience::Seconds)?;
     let files = WalletDirectory::open(&joined.directory)?;
-    let key_file = KeyFile::load(&files.key_file())?;
+    let key_file = match KeyFile::load(&files.key_file()) {
+        Err(KeystoreError::Missing { .. }) => return Err(opening::missing(options)),
+        loaded => loaded?,
+    };
     let passphrase = if key_file.is_protected {
         PassphraseSource::of_flag(options.passphrase_file.as_ref()).existing(&options.name)?
     } else {
