@@ -70,7 +70,10 @@ pub(crate) fn serve(handle: impl Fn(TcpStream) + Send + Sync + 'static) -> Socke
     thread::spawn(move || {
         for stream in listener.incoming() {
             let handle = Arc::clone(&handle);
-            thread::spawn(move || handle(stream.unwrap()));
+            let stream = stream.unwrap();
+            // As a node does: answers of several parts must not wait for each other.
+            stream.set_nodelay(true).unwrap();
+            thread::spawn(move || handle(stream));
         }
     });
     address
