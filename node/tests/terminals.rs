@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests stop at the first surprise")]
 
+#[path = "terminals/all_killed.rs"]
+mod all_killed;
 #[path = "terminals/network.rs"]
 mod network;
 #[path = "terminals/outsiders.rs"]

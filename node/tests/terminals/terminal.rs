@@ -134,7 +134,11 @@ impl Terminal {
     /// # Panics
     /// After [`PATIENCE`], with the screen.
     pub fn ask_again(&mut self, line: &str, answer: &str) {
-        let deadline = Instant::now() + PATIENCE;
+        self.ask_again_by(Instant::now() + PATIENCE, line, answer);
+    }
+
+    /// The same with a moment that the test is about.
+    pub fn ask_again_by(&mut self, deadline: Instant, line: &str, answer: &str) {
         loop {
             let before = self.shown().trim_end().len();
             self.type_line(line);
@@ -167,9 +171,21 @@ impl Terminal {
         self.child.wait().unwrap();
     }
 
+    /// Types a line; says whether `look` found what it looks for before the program ended.
+    pub fn obeys(&mut self, line: &str, look: impl Fn(&str) -> bool) -> bool {
+        // Nobody reads the keyboard of a program that was killed.
+        let _ = self.keyboard.write_all(format!("{line}\r").as_bytes());
+        self.look_within(PATIENCE, |shown| look(shown).then_some(())).is_some()
+    }
+
+    /// The number of the program's process.
+    pub fn process(&self) -> u32 {
+        self.child.process_id().unwrap()
+    }
+
     /// Sends a signal, by its name without `SIG`.
     pub fn signal(&self, name: &str) {
-        let process = self.child.process_id().unwrap().to_string();
+        let process = self.process().to_string();
         let sent = Command::new("kill").args([&format!("-{name}"), &process]).status().unwrap();
         assert!(sent.success());
     }
