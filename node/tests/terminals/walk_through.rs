@@ -9,6 +9,9 @@ use crate::terminal::{PATIENCE, Terminal};
 
 const NAMES: [&str; 5] = ["Adam", "Bob", "Conor", "David", "Evan"];
 
+/// How long payments that are short of a block wait.
+const WAIT: Duration = Duration::from_secs(3);
+
 fn miners(network: &Network, flags: &str) -> Vec<Terminal> {
     (1..=3).map(|number| network.miner(number, flags)).collect()
 }
@@ -84,6 +87,9 @@ fn nine_terminals_pay_by_name_and_mine_at_the_fourth_payment() {
     wallets[0].ask("history", "+1.00000000         received");
     wallets[1].ask("history", "+5.00000000         received");
     wallets[2].ask("history", "-7.00000000         sent to David, fee 0.30000000");
+    wallets[3].ask("history", "+7.00000000         received");
+    wallets[3].ask("history", "-1.00000000         sent to Adam, fee 0.20000000");
+    wallets[4].ask("history", "block 2  +100.00000000       received");
 
     for (wallet, keys) in wallets.iter_mut().zip(["exit\r", "quit\r", "\u{4}", "\u{3}", "exit\r"]) {
         wallet.press(keys);
@@ -100,11 +106,34 @@ fn payments_short_of_a_block_are_mined_after_the_longest_wait() {
     let _alone = alone();
     let network = Network::new(3);
     let _bootstrap = network.bootstrap();
-    let _miners = miners(&network, "--min-txs 4 --max-wait 3s");
-    let started = Instant::now();
-    let _wallets: Vec<Terminal> = NAMES[..3].iter().map(|name| network.new_wallet(name)).collect();
+    let _miners = miners(&network, &format!("--min-txs 4 --max-wait {}s", WAIT.as_secs()));
+    for number in 1..=3 {
+        network.wait_for_status(&network.miner_address(number));
+    }
+    let (not_yet, arrived, _adam) = first_payment(&network);
+    let _others = NAMES[1..3].iter().map(|name| network.new_wallet(name)).collect::<Vec<_>>();
     network.wait_for_height(&network.miner_address(1), 1);
-    assert!(started.elapsed() >= Duration::from_secs(3), "a block after {:?}", started.elapsed());
+    let (longest, shortest) = (not_yet.elapsed(), arrived.elapsed());
+    eprintln!("a block between {shortest:?} and {longest:?} after the first payment");
+    assert!(longest >= WAIT, "a block too early: {longest:?}");
+    assert!(shortest < WAIT + Duration::from_secs(5), "a block too late: {shortest:?}");
+}
+
+/// A wallet that the faucet pays; a moment just before the payment came to the miners, and one just
+/// after it.
+fn first_payment(network: &Network) -> (Instant, Instant, Terminal) {
+    let pending = || statuses(network).iter().any(|status| status["pending"] != 0);
+    let mut adam = network.wallet(NAMES[0]);
+    adam.wait_for("(Enter for none): ");
+    adam.type_line("");
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let not_yet = Instant::now();
+        if pending() {
+            return (not_yet, Instant::now(), adam);
+        }
+        assert!(Instant::now() < deadline, "the faucet did not pay");
+    }
 }
 
 #[test]
