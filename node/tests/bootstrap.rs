@@ -116,6 +116,34 @@ fn names_and_payouts_survive_a_kill_and_the_next_start_goes_on_with_the_network(
     });
 }
 
+#[cfg(unix)]
+#[test]
+fn a_terminated_bootstrap_node_flushes_takes_its_pass_away_and_leaves_a_sound_directory() {
+    let home = Home::new();
+    let mut bootstrap = home.start(ANYWHERE);
+    let address = bootstrap.address();
+    let port = address.parse::<SocketAddr>().unwrap().port();
+    let mut miner = home.miner("Miner1", port, "--threads 1 --min-txs 0");
+    let mined = miner.address();
+    until(60, "blocks", || home.ask(&mined, "status")["height"].as_u64() >= Some(3));
+    home.stop(&mined);
+    assert_eq!(miner.end(), 0, "{}", miner.errors());
+    let (_, verified, _) =
+        home.lode(&format!("verify {} --json", home.data_of("Miner1").display()));
+    let tip = serde_json::from_str::<Value>(&verified).unwrap()["tip"].clone();
+    until(20, "it has all blocks", || home.ask(&address, "status")["tip"] == tip);
+    let directory = home.data_of("bootstrap");
+    let pass = directory.join("operator.json");
+    assert!(pass.exists());
+    bootstrap.signal("TERM");
+    assert_eq!(bootstrap.end(), 0, "{}", bootstrap.errors());
+    assert!(!pass.exists());
+    let (code, out, err) = home.lode(&format!("verify {} --json", directory.display()));
+    assert_eq!(code, 0, "{out}{err}");
+    let verified: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&verified["ok"], &verified["tip"]), (&true.into(), &tip), "{verified}");
+}
+
 #[test]
 fn a_flag_that_contradicts_the_network_is_refused_by_name_and_one_that_agrees_is_not() {
     let home = Home::new();
