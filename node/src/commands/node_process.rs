@@ -130,11 +130,16 @@ impl NodeProcess {
         let Ok((height, pending, nodes)) = self.node.handle.ask_blocking(look) else {
             return;
         };
-        note(&format!("at height {height}, {pending} pending, {nodes} nodes connected"));
+        note(&status_line(height, pending, nodes));
         if let Some(mining) = self.node.mining() {
             note(&format!("  {}", mining.status_line()));
         }
     }
+}
+
+fn status_line(height: u32, pending: usize, nodes: usize) -> String {
+    let nodes = if nodes == 1 { "1 node".to_owned() } else { format!("{nodes} nodes") };
+    format!("at height {height}, {pending} pending, {nodes} connected")
 }
 
 fn ready(
@@ -221,5 +226,17 @@ fn print_all(
         {
             gone.store(true, Ordering::Relaxed);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_node_is_not_called_nodes() {
+        assert_eq!(status_line(7, 2, 0), "at height 7, 2 pending, 0 nodes connected");
+        assert_eq!(status_line(7, 2, 1), "at height 7, 2 pending, 1 node connected");
+        assert_eq!(status_line(7, 2, 2), "at height 7, 2 pending, 2 nodes connected");
     }
 }
