@@ -9,6 +9,8 @@ mod all_killed;
 mod network;
 #[path = "terminals/outsiders.rs"]
 mod outsiders;
+#[path = "terminals/script.rs"]
+mod script;
 #[path = "terminals/survival.rs"]
 mod survival;
 #[path = "terminals/terminal.rs"]
