@@ -114,11 +114,12 @@ fn two_halves_that_mined_apart_become_one_chain() {
     let spec = home.data_of("bootstrap").join("spec.toml");
     let second = home.bootstrap_in("west", ports[1], &format!("--spec {}", spec.display()));
     let bootstraps = [first, second];
-    let (mut addresses, mut tips) = (Vec::new(), Vec::new());
+    let (mut addresses, mut firsts, mut tips) = (Vec::new(), Vec::new(), Vec::new());
     for (port, (name, blocks)) in ports.into_iter().zip([("East", 6), ("West", 3)]) {
         let mut mining = home.miner(name, port, "--threads 1 --min-txs 0");
         let address = mining.address();
         until(60, "blocks", || home.ask(&address, "status")["height"].as_u64() >= Some(blocks));
+        firsts.push(home.ask(&address, "block 1")["hash"].clone());
         home.stop(&address);
         assert_eq!(mining.end(), 0, "{}", mining.errors());
         let directory = home.data_of(name);
@@ -127,7 +128,8 @@ fn two_halves_that_mined_apart_become_one_chain() {
         addresses.push((name, address, port));
     }
     drop(bootstraps);
-    assert_ne!(tips[0], tips[1], "they mined the same chain");
+    assert_ne!(firsts[0], firsts[1], "one went on with the blocks of the other");
+    assert_ne!(tips[0], tips[1]);
     let (east, west) = (&addresses[0], &addresses[1]);
     let mut one = home.miner_at(east.0, &east.1, east.2, "--threads 0");
     let join = format!("--threads 0 --peer {}", east.1);
