@@ -13,6 +13,7 @@ mod wallet;
 
 pub use ::wallet::cli::WalletOptions;
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
@@ -21,7 +22,7 @@ use std::process::ExitCode;
 use chain::address::AddressError;
 use chain::genesis::Network;
 use chain::spec::{ChainSpec, SpecError};
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use crate::cli::{Cli, Command, DevnetOptions};
 use crate::data_directory::PinError;
@@ -104,8 +105,15 @@ fn misread(error: &clap::Error) -> Exit {
         return Exit::Ok;
     }
     note(&format!("lode: {}", reason_of(&error.render().to_string())));
-    note("`lode COMMAND --help` shows every flag of a command");
+    note(&format!("`lode {}--help` shows more", command_of(std::env::args_os())));
     Exit::Usage
+}
+
+/// The command among the words of a command line, with a space behind it; nothing where none is.
+fn command_of(words: impl Iterator<Item = OsString>) -> String {
+    let known = Cli::command();
+    let mut commands = words.skip(1).filter_map(|word| known.find_subcommand(word));
+    commands.next().map_or_else(String::new, |command| format!("{} ", command.get_name()))
 }
 
 /// What is wrong, and the tip that may follow, without the usage that clap appends.
@@ -246,7 +254,7 @@ fn until_nobody_reads(written: io::Result<()>) -> anyhow::Result<()> {
 }
 
 /// Writes progress and warnings, which are no results.
-fn note(text: &str) {
+pub(crate) fn note(text: &str) {
     // Without a standard error there is nobody to tell.
     let _ = writeln!(io::stderr(), "{text}");
 }
@@ -265,4 +273,34 @@ fn devnet(options: &DevnetOptions) -> anyhow::Result<Exit> {
         Ending::Interrupted => Exit::Interrupted,
         Ending::Bad => Exit::Other,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn named(line: &str) -> String {
+        command_of(line.split(' ').map(OsString::from))
+    }
+
+    #[test]
+    fn the_help_that_is_named_is_that_of_the_command() {
+        assert_eq!(named("lode miner Miner1 9001 --treads 2"), "miner ");
+        assert_eq!(named("lode --color wallet miner balance"), "wallet ");
+        assert_eq!(named("lode"), "");
+        assert_eq!(named("miner nothing"), "", "the program's own name is no command");
+    }
+
+    proptest! {
+        #[test]
+        fn no_words_panic(words in prop::collection::vec(any::<Vec<u8>>(), 0..5)) {
+            #[cfg(unix)]
+            {
+                use std::os::unix::ffi::OsStringExt;
+                command_of(words.into_iter().map(OsString::from_vec));
+            }
+        }
+    }
 }

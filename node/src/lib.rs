@@ -7,6 +7,7 @@ pub mod devnet;
 pub mod directory;
 mod founding;
 mod interrupt;
+mod kernel_choice;
 pub mod machine;
 pub mod measurement;
 pub mod operator;

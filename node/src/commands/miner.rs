@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 use chain::address::{Address, AddressError};
 use chain::genesis::Network;
 use chain::key::OutputKey;
-use engine::Kernel;
 use wallet::data_directory::data_home;
 use wallet::joining::{DEFAULT_BOOTSTRAP, JoinError, JoinNews, JoinOrder, Joined, join, resolve};
 use wallet::keystore::payout_key;
@@ -22,6 +21,7 @@ use super::node_process::{NodeProcess, ProcessOrder};
 use super::{Exit, UsageError, note};
 use crate::cli::MinerOptions;
 use crate::interrupt::Interrupt;
+use crate::kernel_choice;
 use crate::machine::MachineConfig;
 use crate::machine::mining::MiningPolicy;
 use crate::operator::Role;
@@ -111,7 +111,10 @@ fn home(data_dir: Option<&Path>) -> Result<PathBuf, JoinError> {
 fn tell(news: JoinNews) {
     match news {
         JoinNews::Waiting { bootstraps } => {
-            note(&format!("waiting for the bootstrap node at {bootstraps}"));
+            note(&format!(
+                "waiting for the bootstrap node at {bootstraps}: start one with `lode \
+                     bootstrap`, or say where it is with --bootstrap"
+            ));
         }
         JoinNews::WithoutBootstrap { bootstraps, directory } => note(&format!(
             "no bootstrap node answers at {bootstraps}: going on with {}",
@@ -138,7 +141,7 @@ fn node_config(
 ) -> anyhow::Result<NodeConfig> {
     let threads = options.threads.unwrap_or_else(|| engine::default_threads().get());
     let mining = NonZeroUsize::new(threads).map(|threads| {
-        let kernel = options.kernel.unwrap_or_else(Kernel::best);
+        let kernel = kernel_choice::choose(options.kernel);
         MiningConfig { threads, kernel }
     });
     let payout = match mining {

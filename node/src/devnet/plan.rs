@@ -21,6 +21,7 @@ use crate::cli::{DevnetOptions, Difficulty};
 use crate::data_directory::{PinError, pin, pinned_network};
 use crate::directory::faucet;
 use crate::founding::{Contradiction, Wishes, apply, contradiction, default_spec};
+use crate::kernel_choice;
 
 /// Genesis is always of this second (2026-01-01), so that a seed names one genesis. The chain is
 /// late from its first block on, and ASERT forgets that at its floor.
@@ -163,7 +164,7 @@ impl Plan {
             return Err(PlanError::LonelyWallet);
         }
         let base = given.or_else(|| kept.clone()).unwrap_or_else(|| new_spec(options.seed));
-        let (kernel, miners) = (options.kernel.unwrap_or_else(Kernel::best), miners(options));
+        let (kernel, miners) = (kernel_choice::choose(options.kernel), miners(options));
         let mut spec = spec(options, base, &wallets);
         let calibrated = match (options.difficulty, &kept) {
             (Some(Difficulty::Auto), None) => {

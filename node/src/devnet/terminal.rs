@@ -127,11 +127,11 @@ impl<W: Write> Terminal<W> {
             }
             Line::TxAccepted { node, txid, fee, pending, .. } if self.is_new(txid) => {
                 let text =
-                    format!("{node:<9} tx {} fee {}, {pending} pending", short(txid), coins(fee));
+                    format!("{node:<9} tx {} fee {}, {pending} pending", begun(txid), coins(fee));
                 (Color::Dim, text)
             }
             Line::TxRefused { node, txid, reason, .. } => {
-                (Color::Red, format!("{node:<9} refused tx {}: {reason}", short(txid)))
+                (Color::Red, format!("{node:<9} refused tx {}: {reason}", begun(txid)))
             }
             Line::Missed { node, count } => {
                 (Color::Yellow, format!("{node:<9} {count} events were not shown in time"))
@@ -163,7 +163,7 @@ impl<W: Write> Terminal<W> {
 
     fn welcome(&self, ready: &Ready) -> String {
         let mut text = format!(
-            "{} devnet: {} bits, a block every {} s, kernel {}\ngenesis {}\n",
+            "{} devnet: {} bits, aims at a block every {} s, kernel {}\ngenesis {}\n",
             self.paint(Color::Bold, &ready.coin),
             ready.difficulty,
             ready.spacing_s,
@@ -214,7 +214,7 @@ impl<W: Write> Terminal<W> {
         let (role, coin, bits, spacing_s) =
             (ready.role, &ready.coin, ready.difficulty, ready.spacing_s);
         let mut text = format!(
-            "{name} ({role}) on {coin}: {bits} bits at the start, a block every {spacing_s} s\n\
+            "{name} ({role}) on {coin}: {bits} bits at the start, aims at a block every {spacing_s} s\n\
              genesis    {}\nlistens    {}, at height {}\nmining     {mining}\n",
             ready.genesis, ready.address, ready.height
         );
@@ -284,7 +284,12 @@ fn no_color() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
-/// The beginning of a hash. Work makes block hashes begin with zeros, so those tell nothing.
+/// The beginning of a txid, as every other command shows it.
+fn begun(txid: &str) -> &str {
+    txid.get(..HASH_SHOWN).unwrap_or(txid)
+}
+
+/// A part of a block's hash. Work makes hashes begin with zeros, so those tell nothing.
 fn short(hash: &str) -> &str {
     let digits = hash.trim_start_matches('0');
     digits.get(..HASH_SHOWN).unwrap_or(digits)

@@ -49,7 +49,10 @@ pub(crate) fn joined(options: &WalletOptions, patience: Patience) -> Result<Join
     let until = Instant::now() + SINGLE_WAIT;
     let mut tell = |news| match news {
         JoinNews::Waiting { bootstraps } => {
-            note(&format!("waiting for the bootstrap node at {bootstraps}"));
+            note(&format!(
+                "waiting for the bootstrap node at {bootstraps}: start one with `lode bootstrap`, \
+                 or say where it is with --bootstrap"
+            ));
         }
         JoinNews::WithoutBootstrap { bootstraps, .. } => {
             note(&format!("no bootstrap node answers at {bootstraps}: going on without"));

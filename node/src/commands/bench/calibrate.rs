@@ -1,6 +1,6 @@
 //! `lode bench calibrate`: the difficulty at which this computer finds a block every so often.
 
-use engine::{Cancel, Kernel, Miner};
+use engine::{Cancel, Miner};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
@@ -8,6 +8,7 @@ use super::difficulty::result::{duration, mhs, threads};
 use crate::cli::BenchCalibrateOptions;
 use crate::commands::{Exit, note, print};
 use crate::interrupt::Interrupt;
+use crate::kernel_choice;
 use crate::measurement::calibration::{Calibration, MeasuredRate, mean_gap, measure};
 use crate::statistics::Interval;
 
@@ -30,7 +31,7 @@ struct Told<'a> {
 }
 
 pub(super) fn run(options: &BenchCalibrateOptions) -> anyhow::Result<Exit> {
-    let kernel = options.kernel.unwrap_or_else(Kernel::best);
+    let kernel = kernel_choice::choose(options.kernel);
     let miner = Miner::new(options.threads.unwrap_or_else(engine::default_threads), kernel)?;
     note("measuring for three seconds");
     let rate = measure(&miner);

@@ -18,6 +18,7 @@ use super::progress;
 use super::spread::Spread;
 use crate::cli::BenchCancelOptions;
 use crate::commands::{Exit, print};
+use crate::kernel_choice;
 
 /// Cancels unless told otherwise.
 const CANCELS: u32 = 10_000;
@@ -37,7 +38,7 @@ struct Found {
 
 pub(super) fn run(options: &BenchCancelOptions) -> anyhow::Result<Exit> {
     let threads = options.threads.unwrap_or_else(default_threads);
-    let kernel = options.kernel.unwrap_or_else(Kernel::best);
+    let kernel = kernel_choice::choose(options.kernel);
     if options.node {
         return node::run(options, threads, kernel);
     }

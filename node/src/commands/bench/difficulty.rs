@@ -9,19 +9,20 @@ pub(super) mod result;
 use std::fs;
 use std::path::Path;
 
-use engine::{Cancel, Kernel, Miner};
+use engine::{Cancel, Miner};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::BenchDifficultyOptions;
 use crate::commands::{Exit, note, print};
 use crate::interrupt::Interrupt;
+use crate::kernel_choice;
 use crate::measurement::levels::Findings;
 use crate::measurement::rounds::{Measured, Plan};
 use crate::measurement::scaling;
 use result::{Run, people, programs};
 
 pub(super) fn run(options: &BenchDifficultyOptions) -> anyhow::Result<Exit> {
-    let kernel = options.kernel.unwrap_or_else(Kernel::best);
+    let kernel = kernel_choice::choose(options.kernel);
     let miner = Miner::new(options.threads.unwrap_or_else(engine::default_threads), kernel)?;
     let plan = Plan { bits: options.bits.clone(), trials: options.trials, seed: options.seed };
     let cancel = Cancel::new();

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::{attempts_within, progress, side_by_side};
 use crate::cli::BenchSearchOptions;
 use crate::commands::{Exit, print};
+use crate::kernel_choice;
 use crate::statistics::quantile;
 
 /// Time of each measurement in a round.
@@ -50,7 +51,7 @@ struct Figures {
 
 pub(super) fn run(options: &BenchSearchOptions) -> anyhow::Result<Exit> {
     let threads = options.threads.unwrap_or_else(default_threads);
-    let kernel = options.kernel.unwrap_or_else(Kernel::best);
+    let kernel = kernel_choice::choose(options.kernel);
     let mut bench =
         Bench { miner: Miner::new(threads, kernel)?, kernel, attempts: 1 << 20, number: 0 };
     let rate = bench.together()?;

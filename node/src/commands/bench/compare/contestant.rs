@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::cli::{BenchClock, BenchCompareOptions};
 use crate::commands::UsageError;
+use crate::kernel_choice;
 use crate::statistics::quantile;
 
 /// Time of one search, about: short enough that some are not disturbed on a busy computer.
@@ -41,7 +42,7 @@ pub(super) struct Task {
 impl Task {
     /// Searches that take a fraction of a second here.
     pub(super) fn new(options: &BenchCompareOptions) -> Self {
-        let kernel = options.kernel.unwrap_or_else(Kernel::best);
+        let kernel = kernel_choice::choose(options.kernel);
         let trial = Kernel::trials().iter().find(|trial| trial.kernel == kernel);
         let rate = trial.and_then(|trial| trial.rate.as_ref().ok()).copied().unwrap_or(1_000_000);
         let attempts = rate as f64 * options.threads.get() as f64 * SEARCH_S;
