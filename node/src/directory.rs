@@ -23,6 +23,8 @@ use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 
 pub use news::News;
+#[cfg(test)]
+pub(crate) use registry::EXPIRY;
 
 use crate::runtime::{Forwarded, Handle};
 use database::DatabaseError;

@@ -113,7 +113,7 @@ fn tell(news: JoinNews) {
         JoinNews::Waiting { bootstraps } => {
             note(&format!(
                 "waiting for the bootstrap node at {bootstraps}: start one with `lode \
-                     bootstrap`, or say where it is with --bootstrap"
+                 bootstrap`, or say where it is with --bootstrap"
             ));
         }
         JoinNews::WithoutBootstrap { bootstraps, directory } => note(&format!(

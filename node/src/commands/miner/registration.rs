@@ -99,13 +99,9 @@ struct Visitor {
 impl Visitor {
     fn visit_until(mut self, stopped: &Receiver<()>) {
         loop {
-            let wait = match self.visit() {
-                Ok(outcome) => self.listed(outcome),
-                Err(error) => {
-                    self.say(Said::Trouble(trouble(&error)));
-                    RETRY_INTERVAL
-                }
-            };
+            let visited = self.visit();
+            let wait = until_next_visit(visited.is_ok(), rand::random());
+            self.tell(visited);
             match stopped.recv_timeout(wait) {
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
@@ -135,19 +131,18 @@ impl Visitor {
         Ok(outcome)
     }
 
-    /// Tells what became of the registration; when to come again.
-    fn listed(&mut self, outcome: RegisterOutcome) -> Duration {
-        match outcome {
-            RegisterOutcome::Listed { .. } => self.say(Said::Listed),
-            RegisterOutcome::Unreachable { reason } => self.say(Said::Trouble(format!(
+    /// Tells what became of a visit.
+    fn tell(&mut self, visited: Result<RegisterOutcome, ClientError>) {
+        match visited {
+            Ok(RegisterOutcome::Listed { .. }) => self.say(Said::Listed),
+            Ok(RegisterOutcome::Unreachable { reason }) => self.say(Said::Trouble(format!(
                 "it does not list this node, as port {} cannot be reached from there: {reason}",
                 self.port
             ))),
             // Nothing is wrong here; the next visit tries again.
-            RegisterOutcome::Busy => {}
+            Ok(RegisterOutcome::Busy) => {}
+            Err(error) => self.say(Said::Trouble(trouble(&error))),
         }
-        let jitter = VISIT_INTERVAL / JITTER_DIVISOR;
-        VISIT_INTERVAL - jitter + jitter.mul_f64(2.0 * rand::random::<f64>())
     }
 
     fn say(&mut self, news: Said) {
@@ -169,6 +164,15 @@ impl Visitor {
     }
 }
 
+/// How long after a visit the next one begins; `draw` is uniform from zero to one.
+fn until_next_visit(was_answered: bool, draw: f64) -> Duration {
+    if !was_answered {
+        return RETRY_INTERVAL;
+    }
+    let jitter = VISIT_INTERVAL / JITTER_DIVISOR;
+    VISIT_INTERVAL - jitter + jitter.mul_f64(2.0 * draw)
+}
+
 /// What is wrong, in the same words for as long as it is the same.
 fn trouble(error: &ClientError) -> String {
     match error {
@@ -179,5 +183,30 @@ fn trouble(error: &ClientError) -> String {
             format!("it is on another network now ({difference})")
         }
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::directory::EXPIRY;
+
+    proptest! {
+        #[test]
+        fn visits_are_8_to_12_s_apart_and_a_failed_one_is_made_again_after_one(draw in 0.0..1.0) {
+            let wait = until_next_visit(true, draw);
+            prop_assert!((Duration::from_secs(8)..Duration::from_secs(12)).contains(&wait));
+            prop_assert!((wait.as_secs_f64() - (8.0 + 4.0 * draw)).abs() < 1e-6);
+            prop_assert_eq!(until_next_visit(false, draw), Duration::from_secs(1));
+        }
+
+        #[test]
+        fn no_entry_expires_though_a_visit_fails_as_late_as_it_can(draw in 0.0..1.0) {
+            let longest = TIMEOUTS.connect + TIMEOUTS.answer;
+            let again = until_next_visit(true, draw) + longest + until_next_visit(false, draw);
+            prop_assert!(again + TIMEOUTS.answer < EXPIRY, "{:?}", again);
+        }
     }
 }
