@@ -24,7 +24,7 @@ pub mod template;
 mod verifier;
 mod wallet_desk;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,6 +68,9 @@ pub struct MachineConfig {
     pub name: String,
     /// Port on which its body accepts connections, zero for none.
     pub listen_port: u16,
+    /// The address of its computer on which its body accepts connections, `None` for several:
+    /// whoever calls from there is on the same computer.
+    pub listen_ip: Option<IpAddr>,
     /// Addresses that are dialed at the start and redialed for ever.
     pub peers: Vec<SocketAddr>,
     /// Addresses of nodes that were met before the start: dialed first, but not for ever.

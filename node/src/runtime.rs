@@ -99,7 +99,7 @@ pub enum PanicPolicy {
 
 /// Everything that one node is started with.
 pub struct NodeConfig {
-    /// For the machine; its `listen_port` is filled in from the address that is bound.
+    /// For the machine; `listen_port` and `listen_ip` are those of the address that is bound.
     pub machine: MachineConfig,
     /// The network.
     pub network: Arc<Network>,
@@ -170,6 +170,7 @@ impl Node {
         let clock = Clock::start();
         let (listener, address) = listen(config.listen)?;
         config.machine.listen_port = address.port();
+        config.machine.listen_ip = Some(address.ip()).filter(|ip| !ip.is_unspecified());
         let (mining, on_panic) = (config.mining, config.on_panic);
         let forwarding = Forwarding::to(config.directory.take(), config.operator.take());
         let machine = new_machine(config, clock)?;

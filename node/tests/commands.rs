@@ -54,6 +54,7 @@ fn start(directory: &Path, mines: bool) -> Node {
         machine: MachineConfig {
             name: "test".to_owned(),
             listen_port: 0,
+            listen_ip: None,
             peers: Vec::new(),
             known: Vec::new(),
             mining: MiningPolicy {

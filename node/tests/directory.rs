@@ -59,6 +59,7 @@ fn config(network: &Arc<Network>, store: StorePlace) -> NodeConfig {
         machine: MachineConfig {
             name: "test".to_owned(),
             listen_port: 0,
+            listen_ip: None,
             peers: Vec::new(),
             known: Vec::new(),
             mining: MiningPolicy::OFF,

@@ -117,6 +117,7 @@ pub(super) fn run(options: &BootstrapOptions) -> anyhow::Result<Exit> {
         machine: MachineConfig {
             name: NAME.to_owned(),
             listen_port: 0,
+            listen_ip: None,
             peers: Vec::new(),
             known: Vec::new(),
             mining: MiningPolicy::OFF,

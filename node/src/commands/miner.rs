@@ -158,6 +158,7 @@ fn node_config(
         machine: MachineConfig {
             name: options.name.clone(),
             listen_port: 0,
+            listen_ip: None,
             peers,
             known: Vec::new(),
             mining: MiningPolicy {

@@ -52,6 +52,7 @@ fn reindex(dir: &Path, network: &Arc<Network>, verifier: &RayonVerifier) -> anyh
     let nobody = MachineConfig {
         name: "verify".to_owned(),
         listen_port: 0,
+        listen_ip: None,
         peers: Vec::new(),
         known: Vec::new(),
         mining: MiningPolicy::OFF,

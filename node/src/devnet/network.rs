@@ -205,6 +205,7 @@ fn start_node(
         machine: MachineConfig {
             name: name.clone(),
             listen_port: 0,
+            listen_ip: None,
             peers: earlier.to_vec(),
             known: Vec::new(),
             mining: MiningPolicy {

@@ -9,7 +9,7 @@ use chain::wire::wallet::WalletMessage;
 use super::*;
 use crate::machine::tests::forge::Forge;
 use crate::machine::tests::rig::{Rig, closed, config, reports, sent};
-use crate::machine::{Effect, Event};
+use crate::machine::{Effect, Event, MachineConfig};
 
 fn rig() -> Rig {
     Rig::new(&Forge::new())
@@ -251,6 +251,19 @@ fn nodes_and_wallets_are_reported_coming_and_going_and_callers_are_not() {
         }
         assert!(!rig.is_open(peer));
         assert_eq!(reports(&effects).len(), count, "{role:?}");
+    }
+}
+
+#[test]
+fn operators_call_from_the_nodes_own_computer_only() {
+    let forge = Forge::new();
+    let listen_ip = Some("9.9.9.9".parse().unwrap());
+    let mut rig = Rig::with(&forge, MachineConfig { listen_ip, ..config(&forge) });
+    for (from, is_here) in [("127.0.0.1:5", true), ("9.9.9.9:5", true), ("9.9.9.8:5", false)] {
+        let (peer, _) = rig.connect(from, Direction::Inbound);
+        let hello = hello_with(&rig, |hello| hello.role = Role::Operator);
+        rig.tell(peer, hello);
+        assert_eq!(rig.is_open(peer), is_here, "{from}");
     }
 }
 

@@ -38,6 +38,7 @@ pub(in crate::machine) fn config(forge: &Forge) -> MachineConfig {
     MachineConfig {
         name: "rig".to_owned(),
         listen_port: 9000,
+        listen_ip: None,
         peers: Vec::new(),
         known: Vec::new(),
         mining: MiningPolicy {

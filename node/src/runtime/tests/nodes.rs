@@ -10,6 +10,7 @@ fn config() -> NodeConfig {
         machine: MachineConfig {
             name: "test".to_owned(),
             listen_port: 0,
+            listen_ip: None,
             peers: Vec::new(),
             known: Vec::new(),
             mining: MiningPolicy::OFF,

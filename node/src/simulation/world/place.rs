@@ -128,6 +128,7 @@ impl World {
         let config = MachineConfig {
             name: format!("node {node}"),
             listen_port: LISTEN_PORT,
+            listen_ip: None,
             peers: plan.dials.iter().map(|other| self.places[*other].address).collect(),
             known: Vec::new(),
             mining: MiningPolicy {

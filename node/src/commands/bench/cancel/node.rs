@@ -195,6 +195,7 @@ fn start(
         machine: MachineConfig {
             name: "bench".to_owned(),
             listen_port: 0,
+            listen_ip: None,
             peers: Vec::new(),
             known: Vec::new(),
             mining: MiningPolicy { enabled: true, min_txs: 0, max_wait: None, payout: PAYOUT },
