@@ -143,7 +143,8 @@ impl Job {
         tail(&self.header)
     }
 
-    /// Attempts until a solution, to a factor of two; 2^63 stands for all that are more.
+    /// Attempts until a solution, rounded down to a power of two; 2^63 stands for all that are
+    /// more.
     pub(crate) fn expected_attempts(&self) -> u64 {
         1 << self.target.zero_bits().min(63)
     }

@@ -39,8 +39,8 @@ const BATCH_NONCES_MIN: u32 = 32;
 /// No kernel on any CPU does more in [`BATCH_TIME`].
 const BATCH_NONCES_MAX: u32 = 1 << 20;
 
-/// A batch is at most such a part of the attempts that a solution takes: when it is found, the
-/// batches of all workers beyond it are lost.
+/// A batch is at most such a part of the attempts that a solution takes, down to
+/// [`BATCH_NONCES_MIN`]: when it is found, the batches of all workers beyond it are lost.
 const BATCHES_PER_SOLUTION: u64 = 64;
 
 /// One way to hash on this CPU. Holding one proves that the CPU can run it: only detection makes

@@ -36,8 +36,8 @@ impl Target {
         self.le_bytes
     }
 
-    /// Leading zero bits: a hash is a hit with a chance of more than a half of 2^-bits, and no more
-    /// than that.
+    /// Leading zero bits: a hash is a hit with a chance of 2^-bits at most, and of half that at
+    /// least.
     pub(crate) fn zero_bits(&self) -> u32 {
         let zero_bytes = self.le_bytes.iter().rev().take_while(|&&byte| byte == 0).count();
         let partial =

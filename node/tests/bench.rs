@@ -117,7 +117,7 @@ fn a_program_takes_turns_with_another_one_and_what_is_no_program_is_named() {
 }
 
 #[test]
-fn a_pace_is_turned_into_a_difficulty_that_a_check_confirms() {
+fn a_pace_is_turned_into_a_difficulty_and_a_check_is_judged_by_its_interval() {
     let (code, out, err) = lode("bench calibrate --interval 1ms --check 50 --json");
     let calibrated: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{err}"));
     assert_explained(&calibrated);

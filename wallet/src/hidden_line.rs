@@ -1,4 +1,5 @@
-//! A line typed on the terminal that nobody sees; the terminal is afterwards as it was before.
+//! A line typed on the terminal that nobody sees. The terminal is afterwards as it was before,
+//! unless a signal from outside ends the program meanwhile.
 
 use std::io;
 

@@ -24,7 +24,8 @@ mod send_line;
 
 /// What can be typed.
 const HELP: &str = "\
-send [RECEIVER AMOUNT [FEE]]    pay a name or an address; asks for what is left away
+send [RECEIVER AMOUNT [FEE]]    pay a name or an address; asks for what is left away; --fee FEE
+                                does as well
 balance                         what you have
 history                         every transaction that touched this wallet
 receive                         the address to be paid at next

@@ -53,7 +53,7 @@ pub enum Effect {
     Mine(Arc<Template>),
     /// Search nothing from now on.
     Rest {
-        /// Where the best chain ends: a search for a block on another one served nothing at last.
+        /// Where the best chain ends: a search on top of another block was in vain.
         tip: BlockHash,
     },
     /// Tell whoever listens.

@@ -28,7 +28,7 @@ pub(super) struct Home {
     pub lock: Option<DirectoryLock>,
 }
 
-/// Keeps others out of a data directory. It ends with this, however the process ends.
+/// Keeps others out of a data directory. It ends with this, and with the process.
 #[derive(Debug)]
 pub(super) struct DirectoryLock(File);
 

@@ -110,9 +110,16 @@ impl Keyboard {
     /// Waits for the program's end: its exit code, or the signal that ended it.
     ///
     /// # Panics
-    /// When the terminal's modes are not as they were before the program began.
+    /// When it does not end, or the terminal's modes are not as they were before the program began.
     pub fn end(&mut self) -> Result<u32, String> {
-        let status = self.child.wait().unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(Instant::now() < deadline, "the program does not end");
+            thread::park_timeout(LOOK_AGAIN);
+        };
         assert_eq!(self.modes(), self.modes_before, "the terminal is left changed");
         // Without another user of the terminal the reader comes to an end.
         self.slave = None;

@@ -91,8 +91,9 @@ pub(crate) fn opened(options: &WalletOptions, patience: Patience) -> Result<Sess
     }
 }
 
-/// Whether a wallet may be made where there is none. A program that asks about a wallet by a name
-/// that is written wrongly must not get a new one, with coins of the faucet.
+/// Whether a wallet may be made where there is none: not for a question of a program, which may
+/// have the name wrong and would get a new wallet with coins of the faucet. A passphrase that is
+/// given says that one is wanted.
 fn may_create(options: &WalletOptions) -> bool {
     let begins_a_wallet =
         matches!(options.command, None | Some(WalletCommand::Send(_) | WalletCommand::Receive));

@@ -29,6 +29,7 @@ impl SendLine {
                 Some("fee") => words.next().copied(),
                 Some(other) => other.strip_prefix("fee="),
             };
+            let fee = fee.filter(|fee| !fee.is_empty() && !fee.starts_with("--"));
             if flag.is_some() {
                 return Err(unusable());
             }
@@ -68,8 +69,15 @@ mod tests {
 
     #[test]
     fn what_stands_there_too_much_is_refused() {
-        let lines =
-            ["Bob 5 1 1", "Bob 5 --fee", "Bob 5 1 --fee 1", "--fee 1 --fee 2 Bob", "Bob 5 --wait"];
+        let lines = [
+            "Bob 5 1 1",
+            "Bob 5 --fee",
+            "Bob 5 --fee=",
+            "Bob 5 --fee --fee",
+            "Bob 5 1 --fee 1",
+            "--fee 1 --fee 2 Bob",
+            "Bob 5 --wait",
+        ];
         for line in lines {
             assert_eq!(parts(line), None, "{line}");
         }
