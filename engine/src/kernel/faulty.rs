@@ -19,6 +19,8 @@ pub(super) enum Faulty {
     BlindPlace(u32, usize),
     /// It is off by one nonce.
     LateByOne,
+    /// It looks for one leading zero bit well, and for more not at all.
+    OneBitOnly,
 }
 
 impl Faulty {
@@ -32,6 +34,9 @@ impl Faulty {
             Faulty::BlindLane(lane) if at.offset % LANES == lane => ControlFlow::Continue(()),
             Faulty::BlindVersion(index) if at.version == index => ControlFlow::Continue(()),
             Faulty::BlindPlace(lane, index) if at.offset % LANES == lane && at.version == index => {
+                ControlFlow::Continue(())
+            }
+            Faulty::OneBitOnly if job.last_word_zeros().count_ones() > 1 => {
                 ControlFlow::Continue(())
             }
             Faulty::LateByOne => propose(Proposal { offset: at.offset + 1, ..at }),

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use proptest::prelude::*;
 
 use super::*;
+use crate::job::VERSIONS_MAX;
 use crate::sha256::sha256d;
 use crate::target::Target;
 
@@ -31,7 +32,8 @@ fn every_kernel_stops_where_it_is_told_to() {
         let nonces = Nonces { first: u32::MAX - 4, count: 5 };
         let end = kernel.scan(&job, nonces, &mut |at| {
             proposals.push(at);
-            if proposals.len() == 13 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            let enough = proposals.len() == VERSIONS_MAX + 5;
+            if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         assert_eq!(end, ControlFlow::Break(()), "{}", kernel.name());
         let last = Proposal { offset: 1, version: 4 };
@@ -78,14 +80,13 @@ fn an_unknown_name_is_answered_with_the_names_there_are() {
 fn a_faulty_kernel_is_refused_by_name_and_the_next_best_is_used() {
     use faulty::Faulty;
     let lanes = (0..faulty::LANES).map(Faulty::BlindLane);
-    let versions = (0..crate::job::VERSIONS_MAX).map(Faulty::BlindVersion);
-    let places = (0..faulty::LANES).flat_map(|lane| {
-        (0..crate::job::VERSIONS_MAX).map(move |index| Faulty::BlindPlace(lane, index))
-    });
+    let versions = (0..VERSIONS_MAX).map(Faulty::BlindVersion);
+    let places = (0..faulty::LANES)
+        .flat_map(|lane| (0..VERSIONS_MAX).map(move |index| Faulty::BlindPlace(lane, index)));
     for fault in places {
         assert!(Kernel(Backend::Faulty(fault)).self_test().is_err(), "{fault:?}");
     }
-    for fault in lanes.chain(versions).chain([Faulty::LateByOne]) {
+    for fault in lanes.chain(versions).chain([Faulty::LateByOne, Faulty::OneBitOnly]) {
         let faulty = Kernel(Backend::Faulty(fault));
         let refusal = KernelError::Faulty { name: "faulty" };
         assert_eq!(faulty.self_test(), Err(refusal.clone()), "{fault:?}");
