@@ -9,7 +9,7 @@ use engine::{Job, Target};
 fn preparation(criterion: &mut Criterion) {
     let target = Target::with_zero_bits(32);
     let mut group = criterion.benchmark_group("job, preparation by versions");
-    for count in [1, 2, 4, 8] {
+    for count in [1, 2, 4, 8, 16, 32] {
         let versions: Vec<u32> = (0..count).map(|index| 0x2000_0000 | index << 13).collect();
         group.bench_function(BenchmarkId::from_parameter(count), |bencher| {
             bencher.iter(|| Job::with_versions(black_box(&[7; 80]), target, &versions));

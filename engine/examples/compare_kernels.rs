@@ -1,7 +1,7 @@
 //! The long comparison: each kernel against the plain-Rust reference over 2^30 attempts and more.
 //!
 //! Compared is the set of all solutions, at targets of 4 to 34 leading zero bits and at targets
-//! that the best attempts of a job meet exactly, with one to eight versions, anywhere in the
+//! that the best attempts of a job meet exactly, with 1 to 32 versions, anywhere in the
 //! nonces and at their end. Run it as
 //! `cargo run --release -p lode-engine --example compare_kernels [ATTEMPTS [KERNEL...]]`.
 //! It ends with 1 when a kernel differs, and names it. One core takes about half an hour.
@@ -9,7 +9,7 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use engine::{Cancel, Job, Kernel, Target, search_all, sha256d};
+use engine::{Cancel, Job, Kernel, Target, VERSIONS_MAX, search_all, sha256d};
 
 /// Attempts unless told otherwise.
 const ATTEMPTS: u64 = 1 << 30;
@@ -83,8 +83,8 @@ fn main() -> ExitCode {
 /// Compares all kernels over one job; returns its attempts.
 fn compare(number: u32, seed: &mut u64, tallies: &mut [Tally]) -> Result<u64, String> {
     let header: [u8; 80] = std::array::from_fn(|_| next(seed).to_le_bytes()[0]);
-    let versions = number % 8 + 1;
-    let versions: Vec<u32> = (0..versions).map(|index| next(seed) & !7 | index).collect();
+    let versions = number % VERSIONS_MAX as u32 + 1;
+    let versions: Vec<u32> = (0..versions).map(|index| next(seed) & !31 | index).collect();
     let nonces = JOB_ATTEMPTS / versions.len() as u32 + next(seed) % 64;
     let last = if number.is_multiple_of(5) { u32::MAX } else { next(seed).max(nonces) };
     let range = last - (nonces - 1)..=last;

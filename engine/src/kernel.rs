@@ -33,8 +33,8 @@ pub use trial::Trial;
 /// A worker looks at its cancel flag this often.
 const BATCH_TIME: Duration = Duration::from_micros(100);
 
-/// No less than two rows of the widest kernel, however slow it is.
-const BATCH_NONCES_MIN: u32 = 32;
+/// No less than a row of the widest kernel, however slow it is.
+const BATCH_NONCES_MIN: u32 = 16;
 
 /// No kernel on any CPU does more in [`BATCH_TIME`].
 const BATCH_NONCES_MAX: u32 = 1 << 20;

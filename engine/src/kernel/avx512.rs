@@ -1,25 +1,29 @@
 //! Sixteen lanes in 512 bits: AVX-512, which rotates in one instruction; the compiler makes
 //! three-input logic out of pairs of `and` and `xor`.
 //!
-//! Where the cycles go, for a row of 16 nonces under one of eight versions. Ideal: a round has two
+//! Where the cycles go, for a row of 16 nonces under one of 32 versions. Ideal: a round has two
 //! sums of 3 rotations and 1 logic, a choice, a majority and 6 additions; a schedule word has 3 and
 //! 1 for each sigma and 4 additions; constants are folded. Counted in the compiled loop by
-//! `objdump -d`, an eighth of the schedule that the versions share included. Measured on Zen 4,
-//! which does a 512-bit instruction in two halves, by `examples/kernel_cycles.rs`.
+//! `objdump -d`, a share of the schedule that the versions have in common included. Measured by
+//! `examples/kernel_cycles.rs`.
 //!
 //! | vector instructions | ideal | counted or measured |
 //! |---|---|---|
-//! | additions | | 909 |
-//! | rotations and shifts, for which there is one 512-bit port | | 977 |
-//! | logic, comparison | | 564 |
-//! | all | 2445 | 2450 |
-//! | cycles for one hash with two 512-bit ports | 76 | 89 |
+//! | additions | | 894 |
+//! | rotations and shifts, for which there is one 512-bit port | | 955 |
+//! | logic, comparison | | 558 |
+//! | all | 2404 | 2407 |
+//! | cycles for one hash with two 512-bit ports: Emerald Rapids | 75 | 78 |
+//! | the same with eight versions: Emerald Rapids | 77 | 80 |
+//! | the same with eight versions: Zen 4, which does each instruction in two halves | 77 | 89 |
 //!
-//! The majority in one instruction saves 110 of them against the pair with a remembered `xor`, and
-//! costs as many copies of registers, which CPUs with AVX-512 do while renaming. One attempt after
-//! the other takes 99 cycles: a sum waits for three rotations, each of which takes two cycles and
-//! the only port. The rest of the way to 76 is scheduling: instructions of this mix with operands 6
-//! to 31 instructions old keep the ports 91 % busy, independent ones 100 %.
+//! One version alone takes 99 cycles on Emerald Rapids. The majority in one instruction saves 110
+//! instructions against the pair with a remembered `xor`, and costs as many copies of registers,
+//! which CPUs with AVX-512 do while renaming. What follows was measured on Zen 4 with eight
+//! versions. One attempt after the other takes 99 cycles: a sum waits for three rotations, each of
+//! which takes two cycles and the only port. The rest of the way to 77 is scheduling: instructions
+//! of this mix with operands 6 to 31 instructions old keep the ports 91 % busy, independent ones
+//! 100 %.
 //!
 //! Tried and left: two rows of nonces in turns (87 cycles at best, but twice the code, and slices
 //! of 50 ms had medians of 33 to 40 MH/s where these had 37 to 41), two versions in turns (same),

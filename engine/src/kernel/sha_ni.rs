@@ -4,17 +4,18 @@
 //! What is saved is what `lanes` saves: the midstate and four rounds, the schedule shared by the
 //! versions, and the last two of the 64 rounds of the second hash.
 //!
-//! Where the cycles go, for one hash under one of eight versions. The instruction for two rounds
-//! starts every other cycle and has one port; everything else fits beside it. Measured on Zen 4
-//! by `examples/kernel_cycles.rs`.
+//! Where the cycles go, for one hash under one of 32 versions. The instruction for two rounds has
+//! one port; by a loop of nothing else it starts every other cycle on Zen 4, every third on Emerald
+//! Rapids. Everything else fits beside it. Measured by `examples/kernel_cycles.rs`.
 //!
 //! | | ideal | counted or measured |
 //! |---|---|---|
 //! | pairs of rounds: 60 rounds of the header's end, 61 of the digest | 61 | 61 |
-//! | schedule instructions: 24 for the digest, an eighth of 24 for the header | 27 | 27 |
-//! | cycles | 122 | 125 |
+//! | schedule instructions: 24 for the digest, a 32nd of 24 for the header | 25 | 25 |
+//! | cycles: Emerald Rapids | 183 | 199 |
+//! | cycles: Zen 4, eight versions | 122 | 125 |
 //!
-//! One version instead of eight, without a shared schedule: 187 cycles.
+//! One version alone, without a shared schedule: 285 and 187 cycles.
 #![expect(unsafe_code, reason = "the only way to call an instruction set that detection found")]
 
 use std::arch::x86_64::*;

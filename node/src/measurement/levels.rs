@@ -123,7 +123,7 @@ impl Trial {
 mod tests {
     use std::num::NonZeroUsize;
 
-    use engine::{Cancel, Job, Kernel, Miner, Outcome, Target, search_alone};
+    use engine::{Cancel, Job, Kernel, Miner, Outcome, Target, VERSIONS_MAX, search_alone};
 
     use super::*;
     use crate::measurement::rounds::Plan;
@@ -142,7 +142,9 @@ mod tests {
             let job = Job::rolling(header, Target::with_zero_bits(bits), 0).unwrap();
             let job = job.with_nonces(first..=first + 8);
             match search_alone(kernel, &job, &cancel) {
-                Outcome::Found(solution) => Some(u64::from(first) * 8 + solution.attempts),
+                Outcome::Found(solution) => {
+                    Some(u64::from(first) * VERSIONS_MAX as u64 + solution.attempts)
+                }
                 _ => None,
             }
         });

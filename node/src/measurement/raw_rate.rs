@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use engine::{Cancel, Job, Miner, Target};
+use engine::{Cancel, Job, Miner, Target, VERSIONS_MAX};
 
 /// Time of one measurement, long enough for a thread to be woken to be nothing, and short enough
 /// to be undisturbed now and then.
@@ -36,7 +36,7 @@ impl<'a> RawRate<'a> {
         // A target of zero is met by no hash that anybody will see: the whole range is searched.
         let never = Target::from_le_bytes([0; 32]);
         let job = Job::rolling(&[0x5a; 80], never, 0).expect("group 0 exists");
-        let nonces = (self.attempts / 8).clamp(1, 1 << 32);
+        let nonces = (self.attempts / VERSIONS_MAX as u64).clamp(1, 1 << 32);
         let job = job.with_nonces(0..=u32::try_from(nonces - 1).unwrap_or(u32::MAX));
         let attempts = job.attempts();
         let started = Instant::now();

@@ -9,7 +9,9 @@ use std::thread::{Builder, JoinHandle};
 
 use chain::hash::BlockHash;
 use chain::header::Header;
-use engine::{Cancel, EngineError, Job, Kernel, Meter, Miner, Outcome, ROLLING_GROUPS, Rates};
+use engine::{
+    Cancel, EngineError, Job, Kernel, Meter, Miner, Outcome, ROLLING_GROUPS, Rates, VERSIONS_MAX,
+};
 use thread_priority::{ThreadPriority, set_current_thread_priority};
 
 use super::clock::Clock;
@@ -297,8 +299,11 @@ struct Space {
 impl Space {
     /// Everything that a header has. A part is some seconds of work for one thread, so that the
     /// time in the header stays close to the clock.
-    const WHOLE: Self =
-        Self { groups: ROLLING_GROUPS, nonce_max: u32::MAX, nonces_at_once: 1 << 24 };
+    const WHOLE: Self = Self {
+        groups: ROLLING_GROUPS,
+        nonce_max: u32::MAX,
+        nonces_at_once: (1 << 27) / VERSIONS_MAX as u32,
+    };
 }
 
 /// A walk through all the headers of one template: nonces, then version groups, then time, then the

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use engine::{Cancel, Job, Kernel, Outcome, Target, search_alone};
+use engine::{Cancel, Job, Kernel, Outcome, Target, VERSIONS_MAX, search_alone};
 use serde_json::{Value, json};
 
 use super::{attempts_within, progress, side_by_side};
@@ -26,7 +26,7 @@ const REFERENCE: &str = "reference";
 struct Contestant {
     name: &'static str,
     kernel: Kernel,
-    versions: u32,
+    versions: usize,
     threads: usize,
     /// Header attempts of each thread that take about one slot.
     attempts: u64,
@@ -36,7 +36,7 @@ struct Contestant {
 
 pub(super) fn run(options: &BenchKernelsOptions) -> anyhow::Result<Exit> {
     let threads = options.threads.get();
-    let contestant = |kernel: Kernel| Contestant::new(kernel.name(), kernel, 8, threads);
+    let contestant = |kernel: Kernel| Contestant::new(kernel.name(), kernel, VERSIONS_MAX, threads);
     let mut contestants = vec![Contestant::new(REFERENCE, Kernel::portable(), 1, threads)];
     contestants.extend(Kernel::available().into_iter().map(contestant));
     let slots = u32::try_from(contestants.len()).unwrap_or(u32::MAX);
@@ -64,7 +64,7 @@ pub(super) fn run(options: &BenchKernelsOptions) -> anyhow::Result<Exit> {
 }
 
 impl Contestant {
-    fn new(name: &'static str, kernel: Kernel, versions: u32, threads: usize) -> Self {
+    fn new(name: &'static str, kernel: Kernel, versions: usize, threads: usize) -> Self {
         let rates = Vec::new();
         let mut contestant = Self { name, kernel, versions, threads, attempts: 1 << 16, rates };
         // The first slot finds out how much fits into one, and wakes the cores up.
@@ -86,7 +86,7 @@ impl Contestant {
             1 => Job::new(&header, target),
             _ => Job::rolling(&header, target, 0).expect("group 0 exists"),
         };
-        let nonces = self.attempts.div_ceil(u64::from(self.versions)).min(1 << 32);
+        let nonces = self.attempts.div_ceil(self.versions as u64).min(1 << 32);
         let last = u32::try_from(nonces.saturating_sub(1)).unwrap_or(u32::MAX);
         let job = job.with_nonces(0..=last);
         side_by_side(self.threads, |_| {

@@ -5,7 +5,9 @@
 
 use std::time::{Duration, Instant};
 
-use engine::{Cancel, Job, Kernel, Miner, Outcome, Target, default_threads, search_alone};
+use engine::{
+    Cancel, Job, Kernel, Miner, Outcome, Target, VERSIONS_MAX, default_threads, search_alone,
+};
 use serde_json::{Value, json};
 
 use super::{attempts_within, progress, side_by_side};
@@ -131,7 +133,7 @@ impl Bench {
 fn hopeless(attempts: u64) -> anyhow::Result<Job> {
     let job = Job::rolling(&[0x5a; 80], Target::from_le_bytes([0; 32]), 0);
     let job = job.ok_or_else(|| anyhow::anyhow!("a header without versions to roll"))?;
-    let last = u32::try_from(attempts / 8).unwrap_or(u32::MAX);
+    let last = u32::try_from(attempts / VERSIONS_MAX as u64).unwrap_or(u32::MAX);
     Ok(job.with_nonces(0..=last))
 }
 
