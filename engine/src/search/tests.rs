@@ -206,14 +206,17 @@ fn ten_thousand_cancels_under_load_end_ten_thousand_searches_and_lose_no_thread(
     // With more workers than cores a cancel waits for the operating system, so fewer of those.
     // The miners are its own: the other tests' hashes would be counted, too.
     for (miner, times) in miners_of(Kernel::best()).iter().zip([9000, 500, 500]) {
-        for _ in 0..times {
+        for time in 0..times {
             let cancel = Cancel::new();
             let counted = miner.meter().snapshot().total;
             let outcome = std::thread::scope(|scope| {
                 let search = scope.spawn(|| miner.search(&job, &cancel));
-                // The search is under way once its meter moves.
-                while miner.meter().snapshot().total == counted {
+                // Before its first hash, soon after, or long after, as it happens; the search is
+                // surely under way once its meter moves.
+                let mut looks = if time % 10 == 0 { u32::MAX } else { time % 7 };
+                while looks > 0 && miner.meter().snapshot().total == counted {
                     std::thread::yield_now();
+                    looks -= 1;
                 }
                 cancel.cancel();
                 search.join().unwrap()
