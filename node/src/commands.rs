@@ -7,6 +7,7 @@ mod export;
 mod miner;
 mod node_process;
 mod questions;
+mod utc;
 mod verify;
 mod version;
 mod wallet;

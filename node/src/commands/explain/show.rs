@@ -10,6 +10,8 @@ use chain::header::{Header, VERSION_ROLLING_MASK};
 use chain::transaction::{Output, Transaction};
 use serde_json::{Map, Value, json};
 
+use crate::commands::utc::utc;
+
 /// Width of the column with the names.
 const NAME_COLUMNS: usize = 14;
 
@@ -212,41 +214,9 @@ fn hex_zeros(bits: u32) -> String {
     format!("{}{quarters}", bits / 4)
 }
 
-/// Seconds since 1970 as a date and a time of day, by the civil calendar that repeats every 400
-/// years.
-fn utc(time: u32) -> String {
-    let (days, second) = (time / 86_400, time % 86_400);
-    // Days since 1 March of the year 0, so that the leap day is a year's last.
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = era * 400 + year_of_era + u32::from(month <= 2);
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn dates_are_those_of_the_calendar() {
-        for (time, date) in [
-            (0, "1970-01-01 00:00:00 UTC"),
-            (951_782_400, "2000-02-29 00:00:00 UTC"),
-            (1_231_006_505, "2009-01-03 18:15:05 UTC"),
-            (4_107_542_399, "2100-02-28 23:59:59 UTC"),
-            (4_107_542_400, "2100-03-01 00:00:00 UTC"),
-            (u32::MAX, "2106-02-07 06:28:15 UTC"),
-        ] {
-            assert_eq!(utc(time), date);
-        }
-    }
 
     #[test]
     fn bits_are_hex_zeros_to_a_quarter() {

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use crate::commands::utc::utc;
+
 /// Pending transactions that are shown.
 const PENDING_SHOWN: usize = 50;
 
@@ -124,7 +126,7 @@ pub(super) fn block(answer: &Value) -> String {
         "reward",
         "confirmations",
     ];
-    let lines = names.map(|name| (name, text(&answer[name])));
+    let lines = names.map(|name| (name, field(answer, name)));
     let mut out = pairs(&lines);
     let mut listed = rows(&answer["listed"], &["kind", "amount", "outputs", "txid"]);
     let left = listed.len().saturating_sub(BLOCK_TXS_SHOWN);
@@ -168,6 +170,12 @@ pub(super) fn stop(_answer: &Value) -> String {
     "it flushes and ends\n".to_owned()
 }
 
+/// A field of an answer as people write it: times as dates, everything else as [`text`].
+fn field(answer: &Value, name: &str) -> String {
+    let time = answer[name].as_u64().filter(|_| name == "time");
+    time.and_then(|time| u32::try_from(time).ok()).map_or_else(|| text(&answer[name]), utc)
+}
+
 /// A value as people write it; `-` for nothing. A name from outside cannot move the cursor.
 fn text(value: &Value) -> String {
     let text = match value {
@@ -198,7 +206,7 @@ fn pairs(lines: &[(&str, String)]) -> String {
 
 fn rows(list: &Value, fields: &[&str]) -> Vec<Vec<String>> {
     let entries = list.as_array().map(Vec::as_slice).unwrap_or_default();
-    entries.iter().map(|entry| fields.iter().map(|of| text(&entry[*of])).collect()).collect()
+    entries.iter().map(|entry| fields.iter().map(|of| field(entry, of)).collect()).collect()
 }
 
 /// Columns as wide as their widest cell; numbers stand to the right.
@@ -258,6 +266,15 @@ mod tests {
         assert_eq!(shown.lines().count(), 1 + 1 + PENDING_SHOWN + 1);
         assert!(shown.ends_with("and 10 more; --json shows them\n"), "{shown}");
         assert_eq!(mempool(&json!({ "total": 0, "pending": [] })).lines().count(), 1);
+    }
+
+    #[test]
+    fn times_of_blocks_are_dates() {
+        let block_3 = json!({ "height": 3, "time": 1_231_006_505 });
+        let listed = chain(&json!({ "blocks": [block_3] }));
+        assert!(listed.contains("  2009-01-03 18:15:05 UTC  "), "{listed}");
+        let shown = block(&block_3);
+        assert!(shown.contains("\ntime           2009-01-03 18:15:05 UTC\n"), "{shown}");
     }
 
     #[test]
