@@ -35,6 +35,13 @@ pub trait BlockMedium: Send {
     /// Whatever the system says.
     fn write(&mut self, file: u32, offset: u64, bytes: &[u8]) -> io::Result<()>;
 
+    /// Copies everything from `offset` on, durably, to a place that no node reads, and names it;
+    /// `None` where nothing outlives the process.
+    ///
+    /// # Errors
+    /// Whatever the system says; the file is as it was.
+    fn set_aside(&mut self, file: u32, offset: u64) -> io::Result<Option<PathBuf>>;
+
     /// Drops everything from `bytes` on.
     ///
     /// # Errors
@@ -73,6 +80,9 @@ pub(super) fn sync_directory(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Copies of what was cut at one place, each after another damage there.
+const COPIES_MAX: u32 = 100;
+
 /// Block files in a directory, all of them held open.
 #[derive(Debug)]
 pub struct DirectoryMedium {
@@ -99,6 +109,21 @@ impl DirectoryMedium {
 
     fn file(&self, file: u32) -> io::Result<&File> {
         self.open.get(&file).ok_or_else(|| missing(file))
+    }
+
+    /// A new file for what a block file holds from `offset` on. An earlier copy from the same place
+    /// stays; its name is taken.
+    fn create_copy(&self, file: u32, offset: u64) -> io::Result<(PathBuf, File)> {
+        let name = format!("{}.cut-at-{offset}", file_name(file));
+        for number in 1..=COPIES_MAX {
+            let suffix = if number == 1 { String::new() } else { format!(".{number}") };
+            let path = self.dir.join(format!("{name}{suffix}"));
+            match OpenOptions::new().write(true).create_new(true).open(&path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                made => return made.map(|copy| (path, copy)),
+            }
+        }
+        Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("too many copies {name}")))
     }
 }
 
@@ -142,6 +167,19 @@ impl BlockMedium for DirectoryMedium {
         let mut handle = self.file(file)?;
         handle.seek(SeekFrom::Start(offset))?;
         handle.write_all(bytes)
+    }
+
+    fn set_aside(&mut self, file: u32, offset: u64) -> io::Result<Option<PathBuf>> {
+        let (path, mut copy) = self.create_copy(file, offset)?;
+        let mut handle = self.file(file)?;
+        handle.seek(SeekFrom::Start(offset))?;
+        let copied = io::copy(&mut handle, &mut copy).and_then(|_| copy.sync_all());
+        if let Err(error) = copied.and_then(|()| sync_directory(&self.dir)) {
+            // Half a copy helps nobody; on a full disk it is in the way.
+            let _ = fs::remove_file(path);
+            return Err(error);
+        }
+        Ok(Some(path))
     }
 
     fn truncate(&mut self, file: u32, bytes: u64) -> io::Result<()> {
@@ -213,6 +251,10 @@ impl BlockMedium for MemoryMedium {
         contents.resize(contents.len().max(end), 0);
         contents[start..end].copy_from_slice(bytes);
         Ok(())
+    }
+
+    fn set_aside(&mut self, _file: u32, _offset: u64) -> io::Result<Option<PathBuf>> {
+        Ok(None)
     }
 
     fn truncate(&mut self, file: u32, bytes: u64) -> io::Result<()> {

@@ -20,6 +20,8 @@ pub struct Cut {
     pub offset: u64,
     /// How many, later files included.
     pub bytes: u64,
+    /// Copies of them, the last file's first: a rebuild removes nothing for ever.
+    pub copies: Vec<PathBuf>,
 }
 
 /// What [`super::Store::rebuild_and_report`] did.
@@ -268,24 +270,30 @@ impl Reading<'_> {
     }
 
     /// Removes everything from the first bad record on, later files first, so that a crash in
-    /// between leaves no gap. A file without a good record goes altogether.
+    /// between leaves no gap. A file without a good record goes altogether. What a crash left at
+    /// the end was never whole; a rebuild, which may cut whole records, keeps a copy.
     fn cut(&mut self, found: &mut Found) -> Result<Option<Cut>, StoreError> {
         let Some(bad) = found.bad.take() else {
             return Ok(None);
         };
-        let mut bytes = 0u64;
+        let (mut bytes, mut copies) = (0u64, Vec::new());
         let files = self.medium.files();
         for file in files.into_iter().rev().filter(|file| *file >= bad.file) {
             let length = self.try_io("read", file, self.medium.bytes(file))?;
             let keeps = file == bad.file && bad.bytes > FILE_HEADER_BYTES as u64;
+            let kept = if keeps { bad.bytes } else { 0 };
+            let cut = length.saturating_sub(kept);
+            bytes = bytes.saturating_add(cut);
+            if self.purpose == Purpose::Rebuild && cut > 0 {
+                let copied = self.medium.set_aside(file, kept);
+                copies.extend(self.try_io("copy", file, copied)?);
+            }
             if keeps {
-                bytes = bytes.saturating_add(length.saturating_sub(bad.bytes));
                 let truncated = self.medium.truncate(file, bad.bytes);
                 self.try_io("truncate", file, truncated)?;
                 let synced = self.medium.sync(file);
                 self.try_io("sync", file, synced)?;
             } else {
-                bytes = bytes.saturating_add(length);
                 let removed = self.medium.remove(file);
                 self.try_io("remove", file, removed)?;
             }
@@ -293,7 +301,7 @@ impl Reading<'_> {
         self.sync_directory()?;
         found.end =
             found.blocks.last().map(|(_, place)| End { file: place.file, bytes: place.end() });
-        Ok((bytes > 0).then(|| Cut { file: self.path(bad.file), offset: bad.bytes, bytes }))
+        Ok((bytes > 0).then(|| Cut { file: self.path(bad.file), offset: bad.bytes, bytes, copies }))
     }
 
     fn sync_directory(&mut self) -> Result<(), StoreError> {

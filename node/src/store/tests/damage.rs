@@ -370,6 +370,38 @@ fn a_rebuild_reports_where_it_cut() {
 }
 
 #[test]
+fn a_rebuild_keeps_a_copy_of_all_that_it_cuts() {
+    let directory = Directory::new();
+    let (path, start, _) = directory.records().swap_remove(2);
+    let mut chain = Chain::new(1);
+    let blocks: Vec<_> = (0..7).map(|_| chain.mine_plain().block).collect();
+    // The same place is damaged twice: a second copy does not replace the first.
+    for turn in [1, 2] {
+        flip(&path, start + 50, 4);
+        let files = || (0..8).map(|file| directory.path().join(file_name(file)));
+        let contents = || -> Vec<u8> {
+            files().filter(|file| file.exists()).flat_map(|file| fs::read(file).unwrap()).collect()
+        };
+        let before = contents();
+        let rebuilt = Store::rebuild_and_report(directory.path(), &directory.network).unwrap();
+        let cut = rebuilt.cut.unwrap();
+        let mut after = contents();
+        assert_eq!((after.len() as u64 + cut.bytes), before.len() as u64);
+        let copies = cut.copies.iter().rev();
+        after.extend(copies.flat_map(|copy| fs::read(copy).unwrap()));
+        assert_eq!(after, before, "turn {turn}");
+        let name = cut.copies.last().unwrap().file_name().unwrap().to_str().unwrap().to_owned();
+        let suffix = if turn == 1 { "" } else { ".2" };
+        let file = path.file_name().unwrap().to_str().unwrap();
+        assert_eq!(name, format!("{file}.cut-at-{start}{suffix}"));
+        let mut store = directory.open().unwrap();
+        for block in &blocks[1..] {
+            store.append_block(block).unwrap();
+        }
+    }
+}
+
+#[test]
 fn a_rebuild_repairs_the_header_of_a_file_whose_records_are_whole() {
     let directory = Directory::new();
     flip(&directory.path().join(file_name(0)), 20, 1);

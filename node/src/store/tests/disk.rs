@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use chain::genesis::Network;
@@ -105,6 +106,10 @@ impl BlockMedium for Disk {
 
     fn write(&mut self, file: u32, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.writable()?.blocks.write(file, offset, bytes)
+    }
+
+    fn set_aside(&mut self, file: u32, offset: u64) -> io::Result<Option<PathBuf>> {
+        self.writable()?.blocks.set_aside(file, offset)
     }
 
     fn truncate(&mut self, file: u32, bytes: u64) -> io::Result<()> {
