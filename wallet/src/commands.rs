@@ -159,7 +159,7 @@ fn of_receiver(error: &ReceiverError) -> u8 {
 fn of_pay(error: &PayError) -> u8 {
     match error {
         PayError::Payment(PaymentError::Locked) => 6,
-        PayError::Payment(_) => 3,
+        PayError::Payment(_) | PayError::TooMuch { .. } => 3,
         PayError::NotSynced => 4,
         PayError::Journal(_) => 5,
         PayError::Contacts(error) => of_contacts(error),

@@ -221,6 +221,7 @@ impl Shell<'_> {
             return Ok(None);
         };
         let amount = amount.parse().map_err(|error| CommandError::Usage(format!("{error}")))?;
+        self.background.ask(move |session| session.check_amount(amount))??;
         let given = line.fee.or_else(|| is_complete.then(String::new));
         let Some(typed) = self.given_or_asked(given, "Fee (Enter for auto): ")? else {
             return Ok(None);

@@ -81,6 +81,17 @@ pub enum PayError {
     /// The coins, the amounts, or the passphrase.
     #[error(transparent)]
     Payment(#[from] PaymentError),
+    /// More than the wallet has, whatever the fee.
+    #[error(
+        "{available} is available, {amount} is needed and the fee: send less, or wait until \
+         pending payments are confirmed"
+    )]
+    TooMuch {
+        /// Worth of all coins that could be spent.
+        available: Amount,
+        /// What was to be paid.
+        amount: Amount,
+    },
     /// The wallet does not know what it has.
     #[error("no miner has answered yet, so it is not known what could be paid: try again later")]
     NotSynced,
@@ -169,6 +180,22 @@ impl Session {
     /// The fee that is as low as nodes take now.
     pub fn fee_auto(&self) -> Fee {
         Fee::Rate(self.wallet.fee_rate_min())
+    }
+
+    /// Whether all coins together are worth `amount`, so that nobody is asked for a fee in vain. A
+    /// wallet that does not know what it has lets everything pass.
+    ///
+    /// # Errors
+    /// [`PayError::TooMuch`].
+    pub fn check_amount(&self, amount: Amount) -> Result<(), PayError> {
+        let history = self.wallet.history();
+        let coins = history.spendable().into_iter().chain(history.pending_change());
+        let units = coins.map(|coin| coin.output.amount.0).fold(0, u64::saturating_add);
+        let available = Amount(units);
+        if self.is_synced && available < amount {
+            return Err(PayError::TooMuch { available, amount });
+        }
+        Ok(())
     }
 
     /// Pays: selects coins, signs, writes it down, and only then hands it over. Whatever happens

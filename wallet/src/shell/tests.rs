@@ -60,6 +60,9 @@ fn a_wrong_answer_is_told_before_the_next_question() {
     // Whatever follows the wrong answer is a command again.
     assert_eq!(obeyed(&rig, &["send", "Nobody", "balance"]), [Err(3), Ok(Next::Prompt)]);
     assert_eq!(obeyed(&rig, &["send", "Bob", "much", "balance"]), [Err(2), Ok(Next::Prompt)]);
+    assert_eq!(obeyed(&rig, &["send", "Bob", "1000", "balance"]), [Err(3), Ok(Next::Prompt)]);
+    // An amount that the wallet has leads to the question for the fee.
+    assert_eq!(obeyed(&rig, &["send", "Bob", "1", "0.1"]), [Ok(Next::Prompt)]);
 }
 
 #[test]
