@@ -1,6 +1,7 @@
 //! The walk through a template, and the thread that follows the latest one.
 
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 use std::time::Instant;
 
 use chain::amount::Amount;
