@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 /// Seconds since 1970 as a date and a time of day, in UTC wherever the computer stands.
 pub(in crate::commands) fn utc(time: u32) -> String {
-    let known = Timestamp::from_second(time.into()).expect("a time of 32 bits is before 2107");
-    known.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+    let timestamp = Timestamp::from_second(time.into()).expect("a time of 32 bits is before 2107");
+    timestamp.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
 #[cfg(test)]

@@ -79,7 +79,10 @@ fn reindex(dir: &Path, network: &Arc<Network>, verifier: &RayonVerifier) -> anyh
 fn tell_cut(cut: Option<&Cut>) {
     if let Some(cut) = cut {
         let Cut { file, offset, bytes, copies } = cut;
-        note(&format!("cut {bytes} unreadable bytes of {} from byte {offset} on", file.display()));
+        note(&format!(
+            "cut {bytes} bytes of {} from byte {offset} on: no whole record begins there",
+            file.display()
+        ));
         for copy in copies {
             note(&format!("a copy is kept in {}", copy.display()));
         }

@@ -80,7 +80,7 @@ pub(super) fn sync_directory(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Copies of what was cut at one place, each after another damage there.
+/// Copies of what was cut at one place, each after another damage there: more than anybody repairs.
 const COPIES_MAX: u32 = 100;
 
 /// Block files in a directory, all of them held open.

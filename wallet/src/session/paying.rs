@@ -83,7 +83,7 @@ pub enum PayError {
     Payment(#[from] PaymentError),
     /// More than the wallet has, whatever the fee.
     #[error(
-        "{available} is available, {amount} is needed and the fee: send less, or wait until \
+        "{available} is available, less than the {amount} to pay: send less, or wait until \
          pending payments are confirmed"
     )]
     TooMuch {
@@ -188,10 +188,7 @@ impl Session {
     /// # Errors
     /// [`PayError::TooMuch`].
     pub fn check_amount(&self, amount: Amount) -> Result<(), PayError> {
-        let history = self.wallet.history();
-        let coins = history.spendable().into_iter().chain(history.pending_change());
-        let units = coins.map(|coin| coin.output.amount.0).fold(0, u64::saturating_add);
-        let available = Amount(units);
+        let available = self.wallet.available();
         if self.is_synced && available < amount {
             return Err(PayError::TooMuch { available, amount });
         }

@@ -173,7 +173,8 @@ proptest! {
         }
         truncate(path, start + 1 + byte.index((end - start - 1) as usize) as u64);
         let store = directory.open().unwrap();
-        prop_assert!(store.cut().is_some());
+        // What was never whole needs no copy.
+        prop_assert!(store.cut().is_some_and(|cut| cut.copies.is_empty()));
         directory.check_state(&store, record);
         drop(store);
         appends_again(&directory, record);
@@ -386,7 +387,7 @@ fn a_rebuild_keeps_a_copy_of_all_that_it_cuts() {
         let rebuilt = Store::rebuild_and_report(directory.path(), &directory.network).unwrap();
         let cut = rebuilt.cut.unwrap();
         let mut after = contents();
-        assert_eq!((after.len() as u64 + cut.bytes), before.len() as u64);
+        assert_eq!(after.len() as u64 + cut.bytes, before.len() as u64);
         let copies = cut.copies.iter().rev();
         after.extend(copies.flat_map(|copy| fs::read(copy).unwrap()));
         assert_eq!(after, before, "turn {turn}");
