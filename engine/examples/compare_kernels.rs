@@ -21,8 +21,9 @@ const JOB_ATTEMPTS: u32 = 1 << 20;
 const BITS_FIRST: u32 = 4;
 const BITS_LAST: u32 = 34;
 
-/// One job in so many is searched again, with the hash of its best attempt as the target.
-const EXACT_EVERY: u32 = 8;
+/// One job in so many is searched again, with the hash of its best attempt as the target. Odd, so
+/// that every number of versions has its turn.
+const EXACT_EVERY: u32 = 7;
 
 /// What one kernel has done.
 struct Tally {
@@ -84,7 +85,8 @@ fn main() -> ExitCode {
 fn compare(number: u32, seed: &mut u64, tallies: &mut [Tally]) -> Result<u64, String> {
     let header: [u8; 80] = std::array::from_fn(|_| next(seed).to_le_bytes()[0]);
     let versions = number % VERSIONS_MAX as u32 + 1;
-    let versions: Vec<u32> = (0..versions).map(|index| next(seed) & !31 | index).collect();
+    let versions: Vec<u32> =
+        (0..versions).map(|index| next(seed) & !(VERSIONS_MAX as u32 - 1) | index).collect();
     let nonces = JOB_ATTEMPTS / versions.len() as u32 + next(seed) % 64;
     let last = if number.is_multiple_of(5) { u32::MAX } else { next(seed).max(nonces) };
     let range = last - (nonces - 1)..=last;

@@ -12,7 +12,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let miner = Miner::new(default_threads(), Kernel::best())?;
     // Only the nonce moves: 32 zero bits, the lowest difficulty. A few seconds from the answer.
     let job = Job::new(&header, Target::with_zero_bits(32)).with_nonces(2_050_000_000..=u32::MAX);
-    // Eight versions share their work, as BIP 320 lets miners roll them; 24 bits are enough here.
+    // The versions of a group share work, as BIP 320 lets miners roll them; 24 bits do here.
     let rolling = Job::rolling(&header, Target::with_zero_bits(24), 0).ok_or("no versions left")?;
     for job in [job, rolling] {
         if let Outcome::Found(found) = miner.search(&job, &Cancel::new()) {

@@ -75,7 +75,9 @@ pub enum KernelError {
         available: Vec<&'static str>,
     },
     /// The kernel computes wrong hashes on this machine.
-    #[error("the kernel {name} is refused: it missed a planted nonce on this CPU")]
+    #[error(
+        "the kernel {name} is refused: on this CPU it finds other solutions than the reference"
+    )]
     Faulty {
         /// The kernel's name.
         name: &'static str,
@@ -169,11 +171,12 @@ impl Kernel {
         }
     }
 
-    /// Looks for planted nonces in every lane.
+    /// Compares what it finds in easy ranges with the reference, and looks for planted solutions in
+    /// every lane under every version.
     ///
     /// # Errors
     ///
-    /// When one is missed.
+    /// When one is missed, or something else is proposed.
     pub fn self_test(self) -> Result<(), KernelError> {
         trial::self_test(self)
     }

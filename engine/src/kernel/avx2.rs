@@ -3,19 +3,19 @@
 //! Where the cycles go, for a row of 8 nonces under one of 32 versions. Ideal: a round has two
 //! sums of 6 shifts and 5 logic, 3 for the choice, 3 for the majority and 6 additions; a schedule
 //! word 9 for each sigma and 4 additions; before constants are folded. Counted in the compiled loop
-//! (`objdump -d`), a share of the schedule that the versions have in common included. Measured by
+//! (`objdump -d`), with a 32nd of the schedule that the versions share. Measured by
 //! `examples/kernel_cycles.rs`.
 //!
 //! | | ideal | counted or measured |
 //! |---|---|---|
-//! | vector instructions of 120 rounds, 45 schedule words, a 32nd of 48 more | 5078 | 4945 |
+//! | vector instructions of 120 rounds, 45 schedule words, a 32nd of 48 more | 5058 | 4945 |
 //! | of them shifts, for which there are two ports | | 1828 |
 //! | cycles for one hash with three ports: Emerald Rapids | 206 | 224 |
 //! | cycles with four ports: Zen 4, eight versions | 157 | 191 |
 //!
-//! The rest is rows waiting for themselves. Two rows in turns were tried on Zen 4, and the sixteen
-//! registers do not hold them: 900 loads and stores more, 220 cycles. One version alone: 261 and
-//! 221.
+//! On Zen 4 the rest is rows waiting for themselves. Two rows in turns were tried there, and the
+//! sixteen registers do not hold them: 900 loads and stores more, 220 cycles. One version alone:
+//! 261 cycles on Emerald Rapids, 221 on Zen 4.
 #![expect(unsafe_code, reason = "the only way to call an instruction set that detection found")]
 
 use std::arch::x86_64::*;

@@ -4,7 +4,7 @@
 //! Where the cycles go, for a row of 16 nonces under one of 32 versions. Ideal: a round has two
 //! sums of 3 rotations and 1 logic, a choice, a majority and 6 additions; a schedule word has 3 and
 //! 1 for each sigma and 4 additions; constants are folded. Counted in the compiled loop by
-//! `objdump -d`, a share of the schedule that the versions have in common included. Measured by
+//! `objdump -d`, with a 32nd of the schedule that the versions share. Measured by
 //! `examples/kernel_cycles.rs`.
 //!
 //! | vector instructions | ideal | counted or measured |
@@ -20,7 +20,7 @@
 //! One version alone takes 99 cycles on Emerald Rapids. The majority in one instruction saves 110
 //! instructions against the pair with a remembered `xor`, and costs as many copies of registers,
 //! which CPUs with AVX-512 do while renaming. What follows was measured on Zen 4 with eight
-//! versions. One attempt after the other takes 99 cycles: a sum waits for three rotations, each of
+//! versions. One attempt after the other took 99 cycles: a sum waits for three rotations, each of
 //! which takes two cycles and the only port. The rest of the way to 77 is scheduling: instructions
 //! of this mix with operands 6 to 31 instructions old keep the ports 91 % busy, independent ones
 //! 100 %.

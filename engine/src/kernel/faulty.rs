@@ -19,6 +19,8 @@ pub(super) enum Faulty {
     BlindPlace(u32, usize),
     /// It is off by one nonce.
     LateByOne,
+    /// It proposes the first attempt of a range, whatever its hash.
+    Eager,
     /// It looks for one leading zero bit well, and for more not at all.
     OneBitOnly,
 }
@@ -30,6 +32,9 @@ impl Faulty {
         nonces: Nonces,
         propose: &mut dyn FnMut(Proposal) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
+        if self == Faulty::Eager {
+            propose(Proposal { offset: 0, version: 0 })?;
+        }
         portable::scan(job, nonces, &mut |at| match self {
             Faulty::BlindLane(lane) if at.offset % LANES == lane => ControlFlow::Continue(()),
             Faulty::BlindVersion(index) if at.version == index => ControlFlow::Continue(()),

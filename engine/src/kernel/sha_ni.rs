@@ -5,8 +5,9 @@
 //! versions, and the last two of the 64 rounds of the second hash.
 //!
 //! Where the cycles go, for one hash under one of 32 versions. The instruction for two rounds has
-//! one port; by a loop of nothing else it starts every other cycle on Zen 4, every third on Emerald
-//! Rapids. Everything else fits beside it. Measured by `examples/kernel_cycles.rs`.
+//! one port; in a loop of nothing else it starts every other cycle on Zen 4, where everything else
+//! fits beside it, and every third on Emerald Rapids, where one in twelve cycles is still lost.
+//! Measured by `examples/kernel_cycles.rs`.
 //!
 //! | | ideal | counted or measured |
 //! |---|---|---|
@@ -15,7 +16,7 @@
 //! | cycles: Emerald Rapids | 183 | 199 |
 //! | cycles: Zen 4, eight versions | 122 | 125 |
 //!
-//! One version alone, without a shared schedule: 285 and 187 cycles.
+//! One version alone, without a shared schedule: 285 cycles on Emerald Rapids, 187 on Zen 4.
 #![expect(unsafe_code, reason = "the only way to call an instruction set that detection found")]
 
 use std::arch::x86_64::*;

@@ -86,7 +86,8 @@ fn a_faulty_kernel_is_refused_by_name_and_the_next_best_is_used() {
     for fault in places {
         assert!(Kernel(Backend::Faulty(fault)).self_test().is_err(), "{fault:?}");
     }
-    for fault in lanes.chain(versions).chain([Faulty::LateByOne, Faulty::OneBitOnly]) {
+    for fault in lanes.chain(versions).chain([Faulty::LateByOne, Faulty::OneBitOnly, Faulty::Eager])
+    {
         let faulty = Kernel(Backend::Faulty(fault));
         let refusal = KernelError::Faulty { name: "faulty" };
         assert_eq!(faulty.self_test(), Err(refusal.clone()), "{fault:?}");

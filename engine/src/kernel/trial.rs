@@ -1,4 +1,4 @@
-//! The trial of a kernel: planted nonces it must find, and the rate it reaches here.
+//! The trial of a kernel: solutions that it must find, and the rate it reaches here.
 
 use std::ops::ControlFlow;
 use std::sync::{LazyLock, OnceLock};
@@ -12,9 +12,9 @@ use crate::target::Target;
 /// Twice the widest kernel's lanes, so that a range may begin at any lane and end in the next row.
 const PLANTED_WINDOW: u32 = 32;
 
-/// A fault at a place that is a solution in none of these would escape: the chance that one of a
-/// thousand places is one in sixteen thousand. The headers are fixed, and a test plants a fault in
-/// each place.
+/// Each place is a solution in about half of these; that one of the 1,024 is one in none has a
+/// chance of one in sixteen thousand. The headers are fixed, and a test blinds each lane under each
+/// version.
 const EASY_RANGES: u8 = 24;
 
 /// How long a kernel is measured each time; long enough for thousands of hashes.

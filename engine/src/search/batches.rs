@@ -4,7 +4,7 @@ use crate::job::{Job, Solution};
 use crate::kernel::{Hit, Nonces};
 
 /// Nonces in a job's first batch at most: an easy job ends before much work is wasted.
-const FIRST_NONCES: u64 = 256;
+const FIRST_NONCES: u64 = 64;
 
 /// How a job's nonces are cut. Batch 0 has the first size; from then on each batch starts at a
 /// multiple of its size, which doubles until it is full.
@@ -73,18 +73,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_batches_double_from_256_nonces() {
+    fn the_first_batches_double_from_64_nonces() {
         let batches = Batches::new(1 << 32, 1200);
-        let sizes: Vec<u32> = (0..5).map(|number| batches.get(number).unwrap().count).collect();
-        assert_eq!(sizes, [256, 256, 512, 1024, 1024]);
+        let sizes: Vec<u32> = (0..7).map(|number| batches.get(number).unwrap().count).collect();
+        assert_eq!(sizes, [64, 64, 128, 256, 512, 1024, 1024]);
     }
 
     #[test]
     fn the_last_batch_ends_with_the_job() {
-        let batches = Batches::new(1 << 32, 256);
-        let last = batches.get((1 << 24) - 1).unwrap();
+        let batches = Batches::new(1 << 32, 64);
+        let last = batches.get((1 << 26) - 1).unwrap();
         assert_eq!(last.first + u64::from(last.count), 1 << 32);
-        assert_eq!(batches.get(1 << 24), None);
+        assert_eq!(batches.get(1 << 26), None);
         assert_eq!(batches.get(u64::MAX), None);
         assert_eq!(Batches::new(0, 64).get(0), None);
     }

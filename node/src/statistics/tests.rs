@@ -29,11 +29,12 @@ fn attempts(rng: &mut ChaCha12Rng, chance: f64) -> u64 {
     (gap(rng) / -f64::ln_1p(-chance)).ceil().max(1.0) as u64
 }
 
-/// Attempts of a search that skips one nonce in ten, each of eight versions.
+/// Attempts of a search that skips one nonce in ten, each with all versions.
 fn attempts_with_skips(rng: &mut ChaCha12Rng, chance: f64) -> u64 {
     let made = attempts(rng, chance) - 1;
-    let (nonce, version) = (made / 8, made % 8);
-    (nonce + nonce / 9) * 8 + version + 1
+    let versions = engine::VERSIONS_MAX as u64;
+    let (nonce, version) = (made / versions, made % versions);
+    (nonce + nonce / 9) * versions + version + 1
 }
 
 /// A normal number, as the sum of twelve uniform ones.
