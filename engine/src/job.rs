@@ -10,8 +10,8 @@ use crate::target::Target;
 pub const VERSION_MASK: u32 = 0x1fff_e000;
 
 /// Versions in one job at most. All kernels but `portable` make one message schedule for all of
-/// them, and go once through a row's beginning and end: with 32 versions instead of 8 they hash 1.6
-/// to 4.3 % more, with 64 half a percent more still (interleaved in one run, Emerald Rapids).
+/// them: with 32 versions instead of 8 they hash 1.6 to 4.3 % more, and with 64 up to a percent
+/// more still (interleaved in one run, Emerald Rapids).
 pub const VERSIONS_MAX: usize = 32;
 
 /// Groups of [`VERSIONS_MAX`] versions that the sixteen free bits make.

@@ -171,8 +171,8 @@ impl Kernel {
         }
     }
 
-    /// Compares what it finds in easy ranges with the reference, and looks for planted solutions in
-    /// every lane under every version.
+    /// Compares what it finds in easy ranges, in every lane under every version, with the
+    /// reference, and looks for planted solutions in each lane and under each version in turn.
     ///
     /// # Errors
     ///

@@ -9,8 +9,9 @@ use crate::job::{Job, VERSIONS_MAX};
 use crate::sha256::sha256d;
 use crate::target::Target;
 
-/// Twice the widest kernel's lanes, so that a range may begin at any lane and end in the next row.
-const PLANTED_WINDOW: u32 = 32;
+/// Nonces of a tested range: twice the widest kernel's lanes, so that it may begin at any lane and
+/// end in the next row.
+const WINDOW: u32 = 32;
 
 /// Each place is a solution in about half of these; that one of the 1,024 is one in none has a
 /// chance of one in sixteen thousand. The headers are fixed, and a test blinds each lane under each
@@ -100,7 +101,7 @@ fn finds_planted_ones(kernel: Kernel) -> bool {
         }
     }
     let (planted, target) = best;
-    (0..PLANTED_WINDOW).all(|lane| {
+    (0..WINDOW).all(|lane| {
         // The range may begin before the thousand, where a better attempt would be a lucky find:
         // only the planted one itself counts.
         let nonces = window(planted.offset.wrapping_sub(lane));
@@ -119,7 +120,7 @@ fn finds_planted_ones(kernel: Kernel) -> bool {
 /// The nonces from offset `first` on, in the middle of the range, where adding to the lowest byte
 /// carries over.
 fn window(first: u32) -> Nonces {
-    Nonces { first: 0x7fff_fff0_u32.wrapping_add(first), count: PLANTED_WINDOW }
+    Nonces { first: 0x7fff_fff0_u32.wrapping_add(first), count: WINDOW }
 }
 
 fn versions() -> [u32; VERSIONS_MAX] {
@@ -128,7 +129,7 @@ fn versions() -> [u32; VERSIONS_MAX] {
 
 /// Every attempt of [`versions`] in [`window`], in order of position.
 fn places() -> impl Iterator<Item = Proposal> {
-    (0..PLANTED_WINDOW)
+    (0..WINDOW)
         .flat_map(|offset| (0..VERSIONS_MAX).map(move |version| Proposal { offset, version }))
 }
 

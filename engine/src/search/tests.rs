@@ -206,14 +206,14 @@ fn ten_thousand_cancels_under_load_end_ten_thousand_searches_and_lose_no_thread(
     // With more workers than cores a cancel waits for the operating system, so fewer of those.
     // The miners are its own: the other tests' hashes would be counted, too.
     for (miner, turns) in miners_of(Kernel::best()).iter().zip([9000, 500, 500]) {
-        for turn in 0..turns {
+        for turn in 0..turns + turns / 10 {
             let cancel = Cancel::new();
             let counted = miner.meter().snapshot().total;
             let outcome = std::thread::scope(|scope| {
                 let search = scope.spawn(|| miner.search(&job, &cancel));
-                // One in four once the search is surely under way, as its meter moves; the others
-                // after none to six looks, wherever it is by then.
-                let mut looks = if turn % 4 == 0 { u32::MAX } else { turn % 7 };
+                // The search is under way once its meter moves. Behind those come a few that are
+                // cancelled after none to six looks, wherever they are by then.
+                let mut looks = if turn < turns { u32::MAX } else { turn % 7 };
                 while looks > 0 && miner.meter().snapshot().total == counted {
                     std::thread::yield_now();
                     looks -= 1;
