@@ -1,4 +1,4 @@
-//! What every participant must agree on: data, rules, messages.
+//! What every participant must agree on: data and rules.
 //!
 //! Admission rule: *if two programs may differ on it without splitting the network, it does not
 //! belong here.* Pure functions and values only: no I/O, no clock, no threads, no floats. Time and
@@ -15,10 +15,9 @@ pub mod header;
 pub mod key;
 pub mod merkle;
 pub mod rules;
-#[cfg(test)]
-mod samples;
+#[cfg(any(test, feature = "samples"))]
+pub mod samples;
 pub mod spec;
 pub mod subsidy;
 pub mod transaction;
 pub mod utxo;
-pub mod wire;

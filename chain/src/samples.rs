@@ -1,4 +1,5 @@
-//! A small network with keys, coins, transactions and blocks, for the tests of this crate.
+//! A small network with keys, coins, transactions and blocks, for the tests of this crate
+//! and of the messages that carry them.
 
 use proptest::prelude::*;
 
@@ -17,7 +18,7 @@ use crate::transaction::{
 use crate::utxo::Coin;
 
 /// A network whose blocks take a few hundred hashes; keys 1 to 3 hold 100 coins each at genesis.
-pub(crate) fn spec() -> ChainSpec {
+pub fn spec() -> ChainSpec {
     ChainSpec {
         coin_name: "Sample coin".to_owned(),
         coin_symbol: "SMPL".to_owned(),
@@ -39,37 +40,37 @@ pub(crate) fn spec() -> ChainSpec {
 }
 
 /// The network of [`spec`].
-pub(crate) fn network() -> Network {
+pub fn network() -> Network {
     Network::new(spec()).expect("the sample spec is good")
 }
 
 /// Secret key number `owner`, not zero.
-pub(crate) fn key(owner: u8) -> SecretKey {
+pub fn key(owner: u8) -> SecretKey {
     SecretKey::from_bytes([owner; 32]).expect("small repeated bytes are a key")
 }
 
 /// `units` for `owner`.
-pub(crate) fn output(owner: u8, units: u64) -> Output {
+pub fn output(owner: u8, units: u64) -> Output {
     Output { amount: Amount(units), key: key(owner).output_key() }
 }
 
 /// An outpoint that no sample transaction makes.
-pub(crate) fn outpoint(number: u32) -> OutPoint {
+pub fn outpoint(number: u32) -> OutPoint {
     OutPoint { txid: Txid([0xab; 32]), index: number }
 }
 
 /// The genesis output of `owner` (1 to 3).
-pub(crate) fn genesis_outpoint(network: &Network, owner: u8) -> OutPoint {
+pub fn genesis_outpoint(network: &Network, owner: u8) -> OutPoint {
     OutPoint { txid: network.genesis.txids[0], index: u32::from(owner) - 1 }
 }
 
 /// An ordinary coin of genesis.
-pub(crate) fn coin(output: Output) -> Coin {
+pub fn coin(output: Output) -> Coin {
     Coin { output, height: 0, coinbase: false }
 }
 
 /// A transfer without signatures.
-pub(crate) fn transfer(outpoints: &[OutPoint], outputs: &[Output]) -> Transfer {
+pub fn transfer(outpoints: &[OutPoint], outputs: &[Output]) -> Transfer {
     Transfer {
         inputs: outpoints
             .iter()
@@ -81,7 +82,7 @@ pub(crate) fn transfer(outpoints: &[OutPoint], outputs: &[Output]) -> Transfer {
 }
 
 /// Signs every input of `transfer` with the key of `owner`, who holds all of `spent`.
-pub(crate) fn sign(transfer: &mut Transfer, spent: &[Output], owner: u8, genesis: BlockHash) {
+pub fn sign(transfer: &mut Transfer, spent: &[Output], owner: u8, genesis: BlockHash) {
     let context = SighashContext::new(transfer, spent, genesis);
     for (position, input) in (0u32..).zip(&mut transfer.inputs) {
         input.signature = key(owner).sign(&context.message(position), &[0; 32]);
@@ -89,12 +90,12 @@ pub(crate) fn sign(transfer: &mut Transfer, spent: &[Output], owner: u8, genesis
 }
 
 /// A coinbase that claims `units`.
-pub(crate) fn coinbase(height: u32, units: u64) -> Transaction {
+pub fn coinbase(height: u32, units: u64) -> Transaction {
     Transaction::Coinbase(Coinbase { height, extra: [7; 32], outputs: vec![output(9, units)] })
 }
 
 /// A block of `transactions` whose header commits to them; its work is not done.
-pub(crate) fn committed(network: &Network, transactions: Vec<Transaction>) -> CommittedBlock {
+pub fn committed(network: &Network, transactions: Vec<Transaction>) -> CommittedBlock {
     let mut block = Block {
         header: Header {
             version: VERSION_BASE,
@@ -111,14 +112,14 @@ pub(crate) fn committed(network: &Network, transactions: Vec<Transaction>) -> Co
 }
 
 /// A block of a coinbase that claims the plain subsidy of `height`, and `transfers`.
-pub(crate) fn block(network: &Network, height: u32, transfers: &[Transfer]) -> CommittedBlock {
+pub fn block(network: &Network, height: u32, transfers: &[Transfer]) -> CommittedBlock {
     let claim = subsidy(&network.spec, height).0;
     let transfers = transfers.iter().cloned().map(Transaction::Transfer);
     committed(network, [coinbase(height, claim)].into_iter().chain(transfers).collect())
 }
 
 /// Any header that the encoding can hold.
-pub(crate) fn any_header() -> impl Strategy<Value = Header> {
+pub fn any_header() -> impl Strategy<Value = Header> {
     any::<(u32, [u8; 32], [u8; 32], u32, u32, u32)>().prop_map(
         |(version, previous, merkle_root, time, bits, nonce)| Header {
             version,
@@ -155,7 +156,7 @@ fn any_inputs() -> impl Strategy<Value = Vec<Input>> {
 }
 
 /// Any transaction that the encoding can hold, most of which break a rule.
-pub(crate) fn any_transaction() -> impl Strategy<Value = Transaction> {
+pub fn any_transaction() -> impl Strategy<Value = Transaction> {
     prop_oneof![
         (any::<u32>(), any::<[u8; 32]>(), any_outputs()).prop_map(|(height, extra, outputs)| {
             Transaction::Coinbase(Coinbase { height, extra, outputs })

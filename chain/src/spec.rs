@@ -19,6 +19,9 @@ use crate::transaction::Output;
 /// bytes.
 pub const RULES_VERSION: u32 = 1;
 
+/// Largest block that any network may allow: the upper bound of [`ChainSpec::block_bytes_max`].
+pub const BLOCK_BYTES_MAX: u32 = 4_000_000;
+
 /// Most genesis allocations.
 pub const ALLOCATIONS_MAX: usize = 4096;
 
@@ -149,7 +152,7 @@ impl ChainSpec {
             (1..=10_000).contains(maturity)
         })?;
         in_bounds("block_bytes_max", &self.block_bytes_max, "10000 to 4000000 bytes", |bytes| {
-            (10_000..=4_000_000).contains(bytes)
+            (10_000..=BLOCK_BYTES_MAX).contains(bytes)
         })?;
         // The last second that 32 bits hold stays out of reach of the future limit.
         in_bounds("genesis_time", &self.genesis_time, "a time before the year 2100", |time| {

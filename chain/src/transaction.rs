@@ -16,6 +16,15 @@ pub struct OutPoint {
     pub index: u32,
 }
 
+/// Where a transaction is on the chain; it orders a key's history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TxPosition {
+    /// Height of the block.
+    pub height: u32,
+    /// Position in the block, counted from 0, the coinbase.
+    pub transaction: u32,
+}
+
 /// Money for a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Output {

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use chain::hash::{BlockHash, Txid};
 use chain::spec::Retarget;
-use chain::wire::operator::BlockName;
 use clap::{Args, Parser, Subcommand};
 use engine::Kernel;
+use wire::operator::BlockName;
 
 use crate::commands::WalletOptions;
 

@@ -18,9 +18,9 @@ use std::thread::{Builder, JoinHandle};
 
 use chain::genesis::Network;
 use chain::key::SecretKey;
-use chain::wire::directory::MinerEntry;
 use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
+use wire::directory::MinerEntry;
 
 pub use news::News;
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use chain::amount::{Amount, COIN};
 use chain::spec::{ChainSpec, Retarget};
-use chain::wire::hello::SpecFields;
+use wire::hello::SpecFields;
 
 use crate::cli::Coin;
 

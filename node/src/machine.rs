@@ -29,9 +29,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chain::genesis::Network;
-use chain::wire::Message;
 use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
+use wire::Message;
 
 pub use effect::{Effect, Report};
 pub use event::{Direction, Event, Now, PeerId, TemplateId};
@@ -276,17 +276,17 @@ impl Machine {
             // Any message is a sign of life; a pong is nothing else.
             (Some(_), Message::Pong(_)) => {}
             (Some(role), Message::Directory(message)) => self.directory(peer, role, message),
-            (Some(chain::wire::hello::Role::Operator), Message::Operator(message)) => {
+            (Some(wire::hello::Role::Operator), Message::Operator(message)) => {
                 self.operator(peer, message);
             }
-            (Some(chain::wire::hello::Role::Peer), Message::Peer(message)) => {
+            (Some(wire::hello::Role::Peer), Message::Peer(message)) => {
                 self.peer_message(peer, message)?;
             }
-            (Some(chain::wire::hello::Role::Wallet), Message::Wallet(message)) => {
+            (Some(wire::hello::Role::Wallet), Message::Wallet(message)) => {
                 self.wallet_message(peer, message)?;
             }
             // A light client may look at headers and blocks as any node may.
-            (Some(chain::wire::hello::Role::Wallet), Message::Peer(message)) => {
+            (Some(wire::hello::Role::Wallet), Message::Peer(message)) => {
                 self.wallet_looks(peer, message)?;
             }
             (Some(_), _) => self.out_of_role(peer),

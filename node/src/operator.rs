@@ -16,9 +16,9 @@ use std::sync::mpsc::Receiver;
 use std::thread::{self, Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
-use chain::wire::operator::{Answer, AnswerOutcome, Ask, OperatorMessage, Question, Token};
-use chain::wire::{ByteString, Message};
 use serde_json::{Value, json};
+use wire::operator::{Answer, AnswerOutcome, Ask, OperatorMessage, Question, Token};
+use wire::{ByteString, Message};
 
 use crate::runtime::{AskError, Forwarded, Handle, Mining, Node};
 use pass::Pass;

@@ -27,9 +27,8 @@ use chain::genesis::Network;
 use chain::hash::BlockHash;
 use chain::key::OutputKey;
 use chain::rules::block::Connection;
-use chain::transaction::OutPoint;
+use chain::transaction::{OutPoint, TxPosition};
 use chain::utxo::Coin;
-use chain::wire::wallet::HistoryPosition;
 use redb::StorageBackend;
 use redb::backends::InMemoryBackend;
 
@@ -334,9 +333,9 @@ impl Store {
     pub fn history(
         &self,
         key: &OutputKey,
-        from: HistoryPosition,
+        from: TxPosition,
         max: usize,
-    ) -> Result<Vec<HistoryPosition>, StoreError> {
+    ) -> Result<Vec<TxPosition>, StoreError> {
         let range = history::places_from(key, from);
         history::places(&self.tables, &self.cache, range, max)
     }

@@ -14,12 +14,6 @@ use chain::amount::{Amount, COIN};
 use chain::genesis::Network;
 use chain::key::{OutputKey, SecretKey};
 use chain::spec::{ChainSpec, Retarget};
-use chain::wire::directory::{
-    DirectoryMessage, FaucetOutcome, MinerEntry, NameOutcome, NameRecord, RegisterOutcome,
-};
-use chain::wire::frame::FRAME_HEADER_BYTES;
-use chain::wire::hello::{Hello, NetworkIdentity, Role};
-use chain::wire::{Message, PROTOCOL_VERSION};
 use node::directory::{Directory, DirectoryOrder, faucet};
 use node::machine::MachineConfig;
 use node::machine::mining::MiningPolicy;
@@ -27,6 +21,12 @@ use node::runtime::{FORWARDED_MAX, Node, NodeConfig, PanicPolicy, StorePlace};
 use tokio::sync::mpsc::channel;
 use wallet::directory_client::DirectoryClient;
 use wallet::node_client::{NodeClient, Timeouts};
+use wire::directory::{
+    DirectoryMessage, FaucetOutcome, MinerEntry, NameOutcome, NameRecord, RegisterOutcome,
+};
+use wire::frame::FRAME_HEADER_BYTES;
+use wire::hello::{Hello, NetworkIdentity, Role};
+use wire::{Message, PROTOCOL_VERSION};
 
 fn faucet_secret() -> SecretKey {
     SecretKey::from_bytes([5; 32]).unwrap()
@@ -222,7 +222,7 @@ fn answers_come_in_the_order_of_the_questions_also_when_they_were_all_sent_at_on
     );
     // A call that takes its time, and a row of listings behind it.
     let port = answering_port();
-    let register = chain::wire::directory::Register { request: 1, name: "M".to_owned(), port };
+    let register = wire::directory::Register { request: 1, name: "M".to_owned(), port };
     let register = Message::Directory(DirectoryMessage::Register(register));
     questions.extend(register.to_frame().to_bytes());
     for _ in 0..200 {

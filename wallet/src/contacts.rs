@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use chain::address::Address;
 use chain::key::OutputKey;
-use chain::wire::directory::is_name;
 use serde::{Deserialize, Serialize};
+use wire::directory::is_name;
 
 use crate::durable_file;
 

@@ -9,15 +9,15 @@ use std::time::SystemTime;
 use chain::genesis::Network;
 use chain::hash::BlockHash;
 use chain::spec::{ChainSpec, SpecError};
-use chain::wire::directory::{NAME_BYTES_MAX, is_name};
 use etcetera::BaseStrategy;
 use serde::{Deserialize, Serialize};
+use wire::directory::{NAME_BYTES_MAX, is_name};
 
 /// Name of the spec's file in a data directory.
 pub const SPEC_FILE: &str = "spec.toml";
 
 /// Longest spec file that is read; the same limit as on the wire.
-const SPEC_FILE_BYTES_MAX: u64 = chain::wire::directory::SPEC_BYTES_MAX as u64;
+const SPEC_FILE_BYTES_MAX: u64 = wire::directory::SPEC_BYTES_MAX as u64;
 
 /// Name of the file that remembers where the spec came from.
 const BOOTSTRAPS_FILE: &str = "bootstraps.json";

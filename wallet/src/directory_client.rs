@@ -7,12 +7,12 @@ use chain::genesis::Network;
 use chain::hash::BlockHash;
 use chain::key::OutputKey;
 use chain::spec::ChainSpec;
-use chain::wire::Message;
-use chain::wire::directory::{
+use wire::Message;
+use wire::directory::{
     AskFaucet, DirectoryMessage, FaucetOutcome, GetName, GetNames, MINERS_MAX, MinerEntry,
     NameOutcome, NameRecord, PutName, Register, RegisterOutcome,
 };
-use chain::wire::hello::Role;
+use wire::hello::Role;
 
 use crate::node_client::{ClientError, NodeClient, Timeouts};
 
@@ -81,7 +81,7 @@ impl DirectoryClient {
         Ok(miners)
     }
 
-    /// Asks to be listed under `name` (see [`chain::wire::hello::NODE_NAME_BYTES_MAX`]) with `port`
+    /// Asks to be listed under `name` (see [`wire::hello::NODE_NAME_BYTES_MAX`]) with `port`
     /// of the address that this connection comes from, which the directory dials before it answers.
     ///
     /// # Errors

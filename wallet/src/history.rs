@@ -10,8 +10,7 @@ use chain::amount::Amount;
 use chain::genesis::Network;
 use chain::hash::{BlockHash, Txid};
 use chain::key::OutputKey;
-use chain::transaction::{OutPoint, Output, Transaction, Transfer};
-use chain::wire::wallet::HistoryPosition;
+use chain::transaction::{OutPoint, Output, Transaction, Transfer, TxPosition};
 
 use crate::payment::SpendableCoin;
 use confirmed::ConfirmedCoins;
@@ -85,7 +84,7 @@ pub enum MovementState {
     /// In a block.
     Confirmed {
         /// Where.
-        position: HistoryPosition,
+        position: TxPosition,
         /// The block.
         block: BlockHash,
         /// The block's time, seconds since 1970.

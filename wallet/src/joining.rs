@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use chain::genesis::Network;
 use chain::hash::BlockHash;
-use chain::wire::hello::{Hello, NetworkIdentity};
+use wire::hello::{Hello, NetworkIdentity};
 
 use crate::data_directory::{
     BOOTSTRAPS_MAX, BadName, NoHome, PinError, Pinned, check_name, directories_of,

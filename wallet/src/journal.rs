@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use chain::encoding::{Decode, Encode};
 use chain::hash::{BlockHash, Txid, tagged_hash};
-use chain::wire::BLOCK_BYTES_MAX;
+use chain::spec::BLOCK_BYTES_MAX;
 
 use crate::durable_file;
 use crate::payment::SignedPayment;

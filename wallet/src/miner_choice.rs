@@ -6,10 +6,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use chain::wire::directory::{MINERS_MAX, MinerEntry};
 use rand::Rng;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
+use wire::directory::{MINERS_MAX, MinerEntry};
 
 use crate::durable_file;
 

@@ -10,13 +10,13 @@ use std::time::{Duration, SystemTime};
 use chain::encoding::{Decode, Encode};
 use chain::genesis::Network;
 use chain::key::OutputKey;
-use chain::transaction::{Transaction, Transfer};
-use chain::wire::hello::{Hello, NetworkIdentity, Role};
-use chain::wire::wallet::{
-    GetHistory, GetPending, HISTORY_MAX, History, HistoryEntry, HistoryPosition, Submit,
-    SubmitOutcome, Tip, WalletMessage,
+use chain::transaction::{Transaction, Transfer, TxPosition};
+use wire::hello::{Hello, NetworkIdentity, Role};
+use wire::wallet::{
+    GetHistory, GetPending, HISTORY_MAX, History, HistoryEntry, Submit, SubmitOutcome, Tip,
+    WalletMessage,
 };
-use chain::wire::{ByteString, Message, PROTOCOL_VERSION};
+use wire::{ByteString, Message, PROTOCOL_VERSION};
 
 use crate::history::ChainTip;
 use connection::{Connection, deadline};
@@ -177,7 +177,7 @@ impl NodeClient {
     /// # Errors
     /// [`ClientError`], also for pages that do not follow each other.
     pub fn history(&mut self, key: OutputKey) -> Result<Option<KeyHistory>, ClientError> {
-        let mut from = HistoryPosition { height: 0, transaction: 0 };
+        let mut from = TxPosition { height: 0, transaction: 0 };
         let mut whole: Option<KeyHistory> = None;
         loop {
             let page = self.history_page(key, from)?;
@@ -200,11 +200,7 @@ impl NodeClient {
         }
     }
 
-    fn history_page(
-        &mut self,
-        key: OutputKey,
-        from: HistoryPosition,
-    ) -> Result<History, ClientError> {
+    fn history_page(&mut self, key: OutputKey, from: TxPosition) -> Result<History, ClientError> {
         let request = self.next_request();
         let question = WalletMessage::GetHistory(GetHistory { request, key, from });
         self.ask(Message::Wallet(question), |message| match message {
@@ -324,19 +320,19 @@ fn our_hello(role: Role, network: Option<NetworkIdentity>) -> Result<Hello, Clie
 }
 
 /// The place behind `position`; `None` behind the last one of all.
-fn behind(position: HistoryPosition) -> Option<HistoryPosition> {
+fn behind(position: TxPosition) -> Option<TxPosition> {
     match position.transaction.checked_add(1) {
-        Some(transaction) => Some(HistoryPosition { transaction, ..position }),
+        Some(transaction) => Some(TxPosition { transaction, ..position }),
         None => {
             let height = position.height.checked_add(1)?;
-            Some(HistoryPosition { height, transaction: 0 })
+            Some(TxPosition { height, transaction: 0 })
         }
     }
 }
 
 /// A page holds at most [`HISTORY_MAX`] entries, in rising order, none before `from`, and promises
 /// more only when it has some: so paging always comes to an end.
-fn check_page(page: &History, from: HistoryPosition) -> Result<(), ClientError> {
+fn check_page(page: &History, from: TxPosition) -> Result<(), ClientError> {
     let positions = || page.entries.iter().map(|entry| entry.position);
     let rising = positions().is_sorted_by(|before, after| before < after);
     let in_range = positions().next().is_none_or(|first| first >= from);

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 
 use chain::genesis::Network;
-use chain::wire::Message;
-use chain::wire::hello::Role;
-use chain::wire::operator::{AnswerOutcome, Ask, OperatorMessage, Question, Token};
+use wire::Message;
+use wire::hello::Role;
+use wire::operator::{AnswerOutcome, Ask, OperatorMessage, Question, Token};
 
 use crate::node_client::{ClientError, NodeClient, Timeouts};
 

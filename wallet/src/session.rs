@@ -13,8 +13,8 @@ use chain::address::Address;
 use chain::amount::Amount;
 use chain::genesis::Network;
 use chain::hash::{BlockHash, Txid};
-use chain::wire::directory::{MinerEntry, NameRecord};
 use rand::rngs::StdRng;
+use wire::directory::{MinerEntry, NameRecord};
 
 use crate::accounts::{InvalidAccountKey, OtherSeed};
 use crate::contacts::{Contacts, ContactsError};

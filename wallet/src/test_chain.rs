@@ -14,10 +14,10 @@ use chain::merkle;
 use chain::rules::block::{check_alone, connect};
 use chain::spec::{Allocation, ChainSpec, Retarget};
 use chain::subsidy::subsidy;
-use chain::transaction::{Coinbase, OutPoint, Output, Transaction, Transfer};
+use chain::transaction::{Coinbase, OutPoint, Output, Transaction, Transfer, TxPosition};
 use chain::utxo::Coin;
-use chain::wire::ByteString;
-use chain::wire::wallet::{HistoryEntry, HistoryPosition};
+use wire::ByteString;
+use wire::wallet::HistoryEntry;
 
 use crate::history::ChainTip;
 
@@ -158,7 +158,7 @@ impl TestChain {
                 if self.touches(transaction, key) {
                     let siblings = merkle::proof(&block.wtxids, place).unwrap();
                     entries.push(HistoryEntry {
-                        position: HistoryPosition { height, transaction: place as u32 },
+                        position: TxPosition { height, transaction: place as u32 },
                         block: block.hash,
                         header: ByteString(block.block.header.to_bytes().to_vec()),
                         transaction: ByteString(transaction.encode()),

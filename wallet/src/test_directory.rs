@@ -5,12 +5,12 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use chain::genesis::Network;
-use chain::wire::directory::{
+use wire::directory::{
     DirectoryMessage, FaucetAnswer, FaucetOutcome, MinerEntry, NameOutcome, NamePut, NameRecord,
     Named, Names,
 };
-use chain::wire::frame::Phase;
-use chain::wire::{ByteString, Message};
+use wire::frame::Phase;
+use wire::{ByteString, Message};
 
 use crate::accounts::Account;
 use crate::seed::Seed;

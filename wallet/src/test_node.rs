@@ -8,13 +8,13 @@ use std::thread;
 use chain::encoding::{Decode, Encode};
 use chain::genesis::Network;
 use chain::transaction::Transaction;
-use chain::wire::directory::{DirectoryMessage, MinerEntry};
-use chain::wire::frame::{FRAME_HEADER_BYTES, FrameHeader, Phase};
-use chain::wire::hello::{Hello, NetworkIdentity, Role};
-use chain::wire::wallet::{
+use wire::directory::{DirectoryMessage, MinerEntry};
+use wire::frame::{FRAME_HEADER_BYTES, FrameHeader, Phase};
+use wire::hello::{Hello, NetworkIdentity, Role};
+use wire::wallet::{
     History, HistoryEntry, Pending, RefusalKind, SubmitOutcome, Submitted, Tip, WalletMessage,
 };
-use chain::wire::{ByteString, Message, PROTOCOL_VERSION};
+use wire::{ByteString, Message, PROTOCOL_VERSION};
 
 use crate::test_chain::TestChain;
 

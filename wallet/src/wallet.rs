@@ -9,8 +9,8 @@ use chain::genesis::Network;
 use chain::hash::Txid;
 use chain::key::OutputKey;
 use chain::transaction::Transfer;
-use chain::wire::wallet::SubmitOutcome;
 use rand::Rng;
+use wire::wallet::SubmitOutcome;
 
 use crate::accounts::{Account, AccountKey, InvalidAccountKey, OtherSeed};
 use crate::coin_selection::{Fee, FeePolicy, Selection, SelectionError, fee_of};

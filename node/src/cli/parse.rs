@@ -4,9 +4,9 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use chain::spec::Retarget;
-use chain::wire::directory::{NAME_BYTES_MAX, is_name};
-use chain::wire::operator::BlockName;
 use engine::Kernel;
+use wire::directory::{NAME_BYTES_MAX, is_name};
+use wire::operator::BlockName;
 
 use super::{Coin, Difficulty, MaxWait};
 

@@ -17,7 +17,7 @@ use super::{Exit, UsageError, network_of, print};
 use crate::cli::ExplainOptions;
 
 /// Most bytes that are read: twice the hex of the largest block.
-const INPUT_BYTES_MAX: u64 = 4 * chain::wire::BLOCK_BYTES_MAX as u64;
+const INPUT_BYTES_MAX: u64 = 4 * chain::spec::BLOCK_BYTES_MAX as u64;
 
 /// Why bytes cannot be explained.
 #[derive(Debug, thiserror::Error)]

@@ -5,10 +5,10 @@ mod tables;
 
 use std::time::Duration;
 
-use chain::wire::operator::Question;
 use serde_json::{Value, json};
 use wallet::node_client::{ClientError, Timeouts};
 use wallet::operator_client::OperatorClient;
+use wire::operator::Question;
 
 use super::{Exit, print};
 use crate::cli::{AskOptions, BlockOptions, ChainOptions, TxOptions};

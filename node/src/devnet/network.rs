@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
 use chain::key::OutputKey;
-use chain::wire::directory::MinerEntry;
 use tokio::sync::mpsc::{Sender, channel};
+use wire::directory::MinerEntry;
 
 use super::DevnetError;
 use super::agreement::Standing;

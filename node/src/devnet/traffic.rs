@@ -14,8 +14,6 @@ use std::time::{Duration, Instant};
 use chain::amount::Amount;
 use chain::genesis::Network;
 use chain::key::OutputKey;
-use chain::wire::directory::{NameOutcome, NameRecord};
-use chain::wire::wallet::SubmitOutcome;
 use rand::rngs::ThreadRng;
 use rand::seq::IndexedRandom;
 use wallet::coin_selection::Fee;
@@ -23,6 +21,8 @@ use wallet::directory_client::DirectoryClient;
 use wallet::node_client::{ClientError, NodeClient, Timeouts};
 use wallet::traffic::Traffic;
 use wallet::wallet::{DevnetSeedRefused, SyncError, Wallet};
+use wire::directory::{NameOutcome, NameRecord};
+use wire::wallet::SubmitOutcome;
 
 use super::plan::{Plan, WalletPlan};
 use super::report::ReadyWallet;

@@ -8,8 +8,8 @@ use chain::encoding::Decode;
 use chain::hash::BlockHash;
 use chain::key::OutputKey;
 use chain::transaction::Transaction;
-use chain::wire::directory::{DirectoryMessage, NameRecord, PutName};
 use redb::{ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use wire::directory::{DirectoryMessage, NameRecord, PutName};
 
 use super::faucet::Payout;
 use super::names::folded;

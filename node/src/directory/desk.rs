@@ -9,15 +9,15 @@ use std::time::{Duration, Instant, SystemTime};
 use chain::genesis::Network;
 use chain::key::OutputKey;
 use chain::transaction::OutPoint;
-use chain::wire::Message;
-use chain::wire::directory::{
-    self as wire, DirectoryMessage, FaucetAnswer, FaucetOutcome, MinerEntry, NameOutcome, NamePut,
-    NameRecord, Named,
-};
 use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
+use wire::Message;
+use wire::directory::{
+    self as messages, DirectoryMessage, FaucetAnswer, FaucetOutcome, MinerEntry, NameOutcome,
+    NamePut, NameRecord, Named,
+};
 
 use super::database::{Change, Database, Remembered};
 use super::faucet::{self, Faucet};
@@ -182,7 +182,7 @@ impl Desk {
             }
             DirectoryMessage::GetNames(ask) => {
                 let (names, more) = self.names.page(&ask.after);
-                DirectoryMessage::Names(wire::Names { request: ask.request, names, more })
+                DirectoryMessage::Names(messages::Names { request: ask.request, names, more })
             }
             DirectoryMessage::PutName(put) => {
                 let outcome = self.put_name(now, ip, put.record, changes);

@@ -12,7 +12,7 @@ use chain::hash::{BlockHash, Txid};
 use chain::key::{OutputKey, SecretKey, Signature};
 use chain::spec::Allocation;
 use chain::transaction::{Input, OutPoint, Output, SighashContext, Transaction, Transfer};
-use chain::wire::directory::FaucetOutcome;
+use wire::directory::FaucetOutcome;
 
 use super::allowance::{Allowance, Pace, owner};
 use crate::machine::Now;

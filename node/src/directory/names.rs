@@ -7,7 +7,7 @@ use std::ops::Bound;
 use std::time::Duration;
 
 use chain::hash::BlockHash;
-use chain::wire::directory::{NAMES_MAX as PAGE_NAMES_MAX, NameOutcome, NameRecord, is_name};
+use wire::directory::{NAMES_MAX as PAGE_NAMES_MAX, NameOutcome, NameRecord, is_name};
 
 use super::allowance::{AllowanceByAddress, Pace};
 

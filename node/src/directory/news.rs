@@ -4,7 +4,7 @@ use std::fmt;
 
 use chain::address::Address;
 use chain::hash::Txid;
-use chain::wire::directory::MinerEntry;
+use wire::directory::MinerEntry;
 
 use super::faucet;
 

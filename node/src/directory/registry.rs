@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use chain::wire::directory::{MINERS_MAX, MinerEntry, Register, RegisterOutcome, Registered};
+use wire::directory::{MINERS_MAX, MinerEntry, Register, RegisterOutcome, Registered};
 
 use super::allowance::owner;
 use crate::machine::PeerId;

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use chain::wire::Message;
-use chain::wire::peer::{ADDRESSES_MAX, PeerMessage};
 use rand::RngExt;
 use rand::seq::IndexedRandom;
+use wire::Message;
+use wire::peer::{ADDRESSES_MAX, PeerMessage};
 
 use super::conduct::Offense;
 use super::effect::Effect;

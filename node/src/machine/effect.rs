@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use chain::amount::Amount;
 use chain::hash::{BlockHash, Txid};
-use chain::wire::Message;
-use chain::wire::frame::Frame;
+use wire::Message;
+use wire::frame::Frame;
 
 use super::event::{Direction, PeerId};
 use super::template::Template;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chain::header::Header;
 use chain::transaction::Transaction;
-use chain::wire::Message;
+use wire::Message;
 
 /// The two clocks of a call: rules use the wall clock, time-outs the monotonic one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,11 +3,11 @@
 
 use std::net::SocketAddr;
 
-use chain::wire::directory::DirectoryMessage;
-use chain::wire::hello::Role;
-use chain::wire::operator::OperatorMessage;
-use chain::wire::peer::ADDRESSES_MAX;
-use chain::wire::{ByteString, Message};
+use wire::directory::DirectoryMessage;
+use wire::hello::Role;
+use wire::operator::OperatorMessage;
+use wire::peer::ADDRESSES_MAX;
+use wire::{ByteString, Message};
 
 use super::address_book::is_dialable;
 use super::conduct::Offense;

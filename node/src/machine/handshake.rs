@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use chain::genesis::Network;
-use chain::wire::Message;
-use chain::wire::PROTOCOL_VERSION;
-use chain::wire::hello::{Hello, NetworkIdentity, Role};
-use chain::wire::peer::PeerMessage;
 use rand::{Rng, RngExt};
+use wire::Message;
+use wire::PROTOCOL_VERSION;
+use wire::hello::{Hello, NetworkIdentity, Role};
+use wire::peer::PeerMessage;
 
 use super::conduct::Offense;
 use super::peers::PeerState;

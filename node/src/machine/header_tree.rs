@@ -241,7 +241,7 @@ impl HeaderTree {
         let (mut height, mut step) = (self.entry(id).height, 1u32);
         while let Some(at) = self.ancestor(id, height) {
             hashes.push(self.entry(at).hash);
-            if height == 0 || hashes.len() >= chain::wire::peer::LOCATOR_MAX - 1 {
+            if height == 0 || hashes.len() >= wire::peer::LOCATOR_MAX - 1 {
                 break;
             }
             if hashes.len() >= 10 {

@@ -15,7 +15,7 @@ use chain::rules::block::check_alone;
 use chain::rules::header::check_time;
 use chain::rules::{InvalidBlock, RuleError};
 use chain::transaction::{OutPoint, Transaction, Transfer};
-use chain::wire::wallet::RefusalKind;
+use wire::wallet::RefusalKind;
 
 use super::conduct::Offense;
 use super::effect::Report;

@@ -17,9 +17,8 @@ use chain::header::{HEADER_BYTES, Header};
 use chain::key::SignatureCheck;
 use chain::rules::block::{ConnectError, connect};
 use chain::rules::{InvalidBlock, RuleError};
-use chain::transaction::OutPoint;
+use chain::transaction::{OutPoint, TxPosition};
 use chain::utxo::Coin;
-use chain::wire::wallet::HistoryPosition;
 
 use super::header_tree::{HeaderId, HeaderRefusal, HeaderTree};
 use super::verifier::Verifier;
@@ -162,9 +161,9 @@ impl Ledger {
     pub fn history(
         &self,
         key: &chain::key::OutputKey,
-        from: HistoryPosition,
+        from: TxPosition,
         max: usize,
-    ) -> Result<Vec<HistoryPosition>, StoreError> {
+    ) -> Result<Vec<TxPosition>, StoreError> {
         self.store.history(key, from, max)
     }
 

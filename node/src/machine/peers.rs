@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use chain::hash::{BlockHash, Wtxid};
-use chain::wire::hello::Role;
+use wire::hello::Role;
 
 use super::event::{Direction, PeerId};
 use super::header_tree::HeaderId;

@@ -11,8 +11,8 @@ use chain::difficulty::Work;
 use chain::hash::BlockHash;
 use chain::header::{HEADER_BYTES, Header};
 use chain::rules::header::check_time;
-use chain::wire::Message;
-use chain::wire::peer::{HEADERS_MAX, PeerMessage};
+use wire::Message;
+use wire::peer::{HEADERS_MAX, PeerMessage};
 
 use super::conduct::Offense;
 use super::header_tree::{ChainEnd, HeaderId};

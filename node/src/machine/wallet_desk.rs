@@ -3,12 +3,12 @@
 use chain::block::CommittedBlock;
 use chain::encoding::{Decode, Encode};
 use chain::merkle;
-use chain::transaction::Transaction;
-use chain::wire::wallet::{
-    GetHistory, GetPending, HISTORY_MAX, History, HistoryEntry, HistoryPosition, Pending,
-    RefusalKind, Submit, SubmitOutcome, Submitted, Tip, WalletMessage,
+use chain::transaction::{Transaction, TxPosition};
+use wire::wallet::{
+    GetHistory, GetPending, HISTORY_MAX, History, HistoryEntry, Pending, RefusalKind, Submit,
+    SubmitOutcome, Submitted, Tip, WalletMessage,
 };
-use chain::wire::{ByteString, Message};
+use wire::{ByteString, Message};
 
 use super::conduct::Offense;
 use super::intake::TransactionOutcome;
@@ -129,7 +129,7 @@ impl Machine {
 }
 
 /// A transaction of a block with the proof that it is one.
-fn proven(block: &CommittedBlock, position: HistoryPosition) -> Option<HistoryEntry> {
+fn proven(block: &CommittedBlock, position: TxPosition) -> Option<HistoryEntry> {
     let at = position.transaction as usize;
     let transaction = block.block.transactions.get(at)?;
     Some(HistoryEntry {

@@ -9,10 +9,10 @@ use chain::genesis::Network;
 use chain::hash::Txid;
 use chain::header::Header;
 use chain::transaction::{Output, Transaction};
-use chain::wire::hello::Role;
-use chain::wire::operator::{BlockName, Question};
 use engine::Rates;
 use serde_json::{Value, json};
+use wire::hello::Role;
+use wire::operator::{BlockName, Question};
 
 use crate::machine::{Direction, HeaderId, Machine, Peer};
 use crate::measurement::network::of_best_chain;

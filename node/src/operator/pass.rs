@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use chain::hash::{from_hex, to_hex};
-use chain::wire::operator::Token;
 use serde::{Deserialize, Serialize};
+use wire::operator::Token;
 
 /// Name of the file in a node's data directory.
 pub const FILE: &str = "operator.json";

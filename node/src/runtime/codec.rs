@@ -1,8 +1,8 @@
 //! Bytes from a socket to messages: finds the frames in a stream and reads what is in them.
 
 use bytes::{Buf, BytesMut};
-use chain::wire::frame::{FRAME_HEADER_BYTES, FrameError, FrameHeader, Phase};
-use chain::wire::{Message, WireError};
+use wire::frame::{FRAME_HEADER_BYTES, FrameError, FrameHeader, Phase};
+use wire::{Message, WireError};
 
 /// A whole frame that came in.
 #[derive(Debug, Clone, PartialEq, Eq)]

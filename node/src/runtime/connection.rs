@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use chain::wire::Message;
-use chain::wire::frame::Frame;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use wire::Message;
+use wire::frame::Frame;
 
 use super::codec::{CodecError, FrameDecoder, Incoming};
 use super::inbound_memory::{InboundMemory, InboundShare, SHARED_BYTES_MAX};

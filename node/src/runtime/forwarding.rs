@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::mpsc::SyncSender;
 
-use chain::wire::Message;
 use tokio::sync::mpsc::Sender;
 use tokio::sync::oneshot;
+use wire::Message;
 
 use crate::machine::PeerId;
 

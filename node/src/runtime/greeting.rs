@@ -7,11 +7,11 @@ use std::time::{Duration, SystemTime};
 
 use bytes::BytesMut;
 use chain::genesis::Network;
-use chain::wire::hello::{Hello, NetworkIdentity, Role};
-use chain::wire::{Message, PROTOCOL_VERSION};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use wire::hello::{Hello, NetworkIdentity, Role};
+use wire::{Message, PROTOCOL_VERSION};
 
 use super::codec::{CodecError, FrameDecoder, Incoming};
 

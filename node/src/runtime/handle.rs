@@ -5,8 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use chain::transaction::Transaction;
-use chain::wire::Message;
 use tokio::sync::oneshot;
+use wire::Message;
 
 use super::lanes::{Lanes, Refused};
 use crate::machine::{Event, Machine, PeerId};
@@ -76,7 +76,7 @@ impl Handle {
     }
 
     /// Tells the node where others are; it dials them at once. At most
-    /// [`chain::wire::peer::ADDRESSES_MAX`] are taken.
+    /// [`wire::peer::ADDRESSES_MAX`] are taken.
     pub fn tell_addresses(&self, addresses: Vec<SocketAddr>) {
         self.lanes.push_own(Event::Addresses(addresses));
     }

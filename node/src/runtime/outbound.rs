@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use chain::wire::command::HELLO;
-use chain::wire::frame::{FRAME_HEADER_BYTES, Frame};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use wire::command::HELLO;
+use wire::frame::{FRAME_HEADER_BYTES, Frame};
 
 /// Frames that may wait, the one being written among them.
 pub(super) const QUEUE_FRAMES_MAX: usize = 64;

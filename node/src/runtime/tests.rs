@@ -4,10 +4,10 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::mpsc;
 
-use chain::wire::frame::{FRAME_HEADER_BYTES, MAGIC};
-use chain::wire::hello::{Hello, Role};
-use chain::wire::peer::PeerMessage;
-use chain::wire::{ByteString, Message, PROTOCOL_VERSION};
+use wire::frame::{FRAME_HEADER_BYTES, MAGIC};
+use wire::hello::{Hello, Role};
+use wire::peer::PeerMessage;
+use wire::{ByteString, Message, PROTOCOL_VERSION};
 
 use super::*;
 use crate::machine::mining::MiningPolicy;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use chain::encoding::Encode;
 use chain::transaction::{Transaction, Transfer};
-use chain::wire::hello::{Hello, NetworkIdentity, Role};
-use chain::wire::wallet::{Submit, SubmitOutcome, WalletMessage};
-use chain::wire::{ByteString, Message, PROTOCOL_VERSION};
+use wire::hello::{Hello, NetworkIdentity, Role};
+use wire::wallet::{Submit, SubmitOutcome, WalletMessage};
+use wire::{ByteString, Message, PROTOCOL_VERSION};
 
 use super::links::{End, Side};
 use super::world::{Occurrence, World};

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use chain::wire::Message;
-use chain::wire::frame::{FRAME_HEADER_BYTES, Frame, FrameHeader, Phase};
+use wire::Message;
+use wire::frame::{FRAME_HEADER_BYTES, Frame, FrameHeader, Phase};
 
 use super::guest::GuestId;
 use crate::machine::{Event, PeerId};

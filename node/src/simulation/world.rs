@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use chain::genesis::Network;
 use chain::hash::tagged_hash;
-use chain::wire::frame::Frame;
 use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
+use wire::frame::Frame;
 
 use super::guest::Guest;
 use super::invariants::{Violation, Watch};

@@ -7,9 +7,8 @@ use chain::block::CommittedBlock;
 use chain::encoding::{Decode, DecodeError, Encode, Reader, write_list};
 use chain::hash::UtxoHash;
 use chain::rules::block::Connection;
-use chain::transaction::{Input, OUTPOINT_BYTES, OutPoint, Transaction};
+use chain::transaction::{Input, OUTPOINT_BYTES, OutPoint, Transaction, TxPosition};
 use chain::utxo::{Coin, UtxoSum};
-use chain::wire::wallet::HistoryPosition;
 
 use super::history::{HistoryKey, history_key};
 
@@ -94,7 +93,7 @@ impl Change {
         for (position, (txid, transaction)) in
             (0u32..).zip(block.txids.iter().zip(&block.block.transactions))
         {
-            let place = HistoryPosition { height, transaction: position };
+            let place = TxPosition { height, transaction: position };
             for input in inputs(transaction) {
                 let coin =
                     created.remove(&input.outpoint).or_else(|| spent.get(&input.outpoint).copied());

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use chain::key::OutputKey;
-use chain::wire::wallet::HistoryPosition;
+use chain::transaction::TxPosition;
 
 use super::cache::Cache;
 use super::error::StoreError;
@@ -23,7 +23,7 @@ pub(super) fn places(
     cache: &Cache,
     range: RangeInclusive<HistoryKey>,
     max: usize,
-) -> Result<Vec<HistoryPosition>, StoreError> {
+) -> Result<Vec<TxPosition>, StoreError> {
     let mut changed = cache.history(range.clone()).peekable();
     let mut flushed = tables.history(range)?;
     let mut next_flushed = flushed.next().transpose()?;
@@ -50,13 +50,13 @@ pub(super) fn places(
 }
 
 /// Every place that `key` can have from `from` on.
-pub(super) fn places_from(key: &OutputKey, from: HistoryPosition) -> RangeInclusive<HistoryKey> {
-    let last = HistoryPosition { height: u32::MAX, transaction: u32::MAX };
+pub(super) fn places_from(key: &OutputKey, from: TxPosition) -> RangeInclusive<HistoryKey> {
+    let last = TxPosition { height: u32::MAX, transaction: u32::MAX };
     history_key(key, from)..=history_key(key, last)
 }
 
 /// A place in a key's history as its table sorts it: big-endian, so that bytes sort as numbers do.
-pub(super) fn history_key(key: &OutputKey, place: HistoryPosition) -> HistoryKey {
+pub(super) fn history_key(key: &OutputKey, place: TxPosition) -> HistoryKey {
     let mut bytes = [0; HISTORY_KEY_BYTES];
     bytes[..32].copy_from_slice(&key.0);
     bytes[32..36].copy_from_slice(&place.height.to_be_bytes());
@@ -65,8 +65,8 @@ pub(super) fn history_key(key: &OutputKey, place: HistoryPosition) -> HistoryKey
 }
 
 /// The position in what [`history_key`] made.
-fn history_position(bytes: &HistoryKey) -> HistoryPosition {
+fn history_position(bytes: &HistoryKey) -> TxPosition {
     let number =
         |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-    HistoryPosition { height: number(32), transaction: number(36) }
+    TxPosition { height: number(32), transaction: number(36) }
 }

@@ -2,7 +2,7 @@
 
 use chain::encoding::Reader;
 use chain::hash::{BlockHash, tagged_hash};
-use chain::wire::BLOCK_BYTES_MAX;
+use chain::spec::BLOCK_BYTES_MAX;
 
 use super::SCHEMA_VERSION;
 

@@ -5,14 +5,13 @@ mod damage;
 mod disk;
 mod reference;
 
+use chain::transaction::TxPosition;
 use chains::{Chain, network};
 use std::fs;
 
-use chain::wire::wallet::HistoryPosition;
-
 use super::*;
 
-const FIRST: HistoryPosition = HistoryPosition { height: 0, transaction: 0 };
+const FIRST: TxPosition = TxPosition { height: 0, transaction: 0 };
 
 #[test]
 fn a_new_store_holds_genesis_connected() {
@@ -149,7 +148,7 @@ fn a_page_of_history_begins_where_the_one_before_ended() {
     loop {
         let page = store.history(&key, from, 2).unwrap();
         let Some(last) = page.last() else { break };
-        from = HistoryPosition { transaction: last.transaction + 1, ..*last };
+        from = TxPosition { transaction: last.transaction + 1, ..*last };
         paged.extend(page);
     }
     assert_eq!(paged, all);

@@ -12,11 +12,11 @@ use chain::header::{Header, VERSION_BASE};
 use chain::key::OutputKey;
 use chain::subsidy::subsidy;
 use chain::transaction::{Coinbase, Output, Transaction, Transfer};
-use chain::wire::hello::Role;
-use chain::wire::peer::PeerMessage;
-use chain::wire::{ByteString, Message};
 use node::machine::{HeaderId, HeaderTree};
 use node::simulation::{GuestId, World, grind};
+use wire::hello::Role;
+use wire::peer::PeerMessage;
+use wire::{ByteString, Message};
 
 use super::seconds;
 
@@ -96,7 +96,7 @@ impl Quarry {
     /// Shows a node the chain that ends in `end`, headers first, and serves what it asks for.
     pub fn show(&self, world: &mut World, node: usize, end: HeaderId) -> GuestId {
         let guest = world.invite(node, Role::Peer);
-        for headers in self.headers_up_to(end).chunks(chain::wire::peer::HEADERS_MAX) {
+        for headers in self.headers_up_to(end).chunks(wire::peer::HEADERS_MAX) {
             let bytes = headers.iter().flat_map(Header::to_bytes).collect();
             world.say(guest, &Message::Peer(PeerMessage::Headers(ByteString(bytes))));
         }

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use chain::wire::wallet::SubmitOutcome;
 use node::machine::{HeaderId, Report};
 use node::simulation::{Fault, LinkConditions, NodePlan, Purse, Scenario, World, small_spec};
+use wire::wallet::SubmitOutcome;
 
 use super::branches::Quarry;
 use super::{coins, for_seeds, heights, seconds, wait_for_agreement};

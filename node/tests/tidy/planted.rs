@@ -213,18 +213,18 @@ fn a_node_that_knows_the_wallet() {
 fn a_message_to_the_wallet_is_not_the_wallet() {
     let picture = "
         == node/src/machine/wallet_desk.rs
-        use chain::wire::wallet;
+        use wire::wallet;
         fn answer(ask: wallet::Ask) {}
         == node/src/machine/wallet_desk.rs
-        use chain::wire::{
+        use wire::{
             peer, wallet,
         };
         fn answer(ask: wallet::Ask) {}
         == node/src/machine/wallet_desk.rs
-        use chain::wire::{peer::Ping, wallet::Ask};
-        fn answer(ask: chain::wire::wallet::Ask) {}
+        use wire::{peer::Ping, wallet::Ask};
+        fn answer(ask: wire::wallet::Ask) {}
         == node/src/machine/wallet_desk.rs
-        use chain::wire::wallet;
+        use wire::wallet;
       ! use wallet::seed::Seed;
         ";
     plant(wallet_in_node, picture);

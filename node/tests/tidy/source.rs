@@ -30,7 +30,7 @@ pub fn path_mentions(code: &str, parent: &str, child: &str) -> Vec<Finding> {
 }
 
 /// Where the crate `name` is imported, or a path starts with it. A module of the same name that a
-/// file imports from elsewhere (`use chain::wire::wallet;`) is another thing and may be named.
+/// file imports from elsewhere (`use wire::wallet;`) is another thing and may be named.
 pub fn crate_mentions(code: &str, name: &str) -> Vec<Finding> {
     let mut found = Vec::new();
     let mut rest = String::new();

@@ -30,7 +30,7 @@ pub(crate) fn report(session: &mut Session) -> Result<MinersReport, CommandError
     let listed = session.listed_miners().ok_or_else(|| {
         CommandError::Unreachable("no bootstrap node answers, so nobody lists miners".to_owned())
     })?;
-    let line = |miner: chain::wire::directory::MinerEntry| MinerLine {
+    let line = |miner: wire::directory::MinerEntry| MinerLine {
         name: miner.name,
         address: miner.address.to_string(),
     };

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use chain::hash::Txid;
 use chain::key::SecretKey;
-use chain::wire::ByteString;
-use chain::wire::directory::{FaucetAnswer, NamePut, Named, Registered};
-use chain::wire::frame::Phase;
+use wire::ByteString;
+use wire::directory::{FaucetAnswer, NamePut, Named, Registered};
+use wire::frame::Phase;
 
 use super::*;
 use crate::test_chain::{TestChain, network};

@@ -7,8 +7,7 @@ use chain::genesis::Network;
 use chain::hash::{BlockHash, Txid};
 use chain::header::Header;
 use chain::key::OutputKey;
-use chain::transaction::{OutPoint, Output, Transaction};
-use chain::wire::wallet::HistoryPosition;
+use chain::transaction::{OutPoint, Output, Transaction, TxPosition};
 
 use super::proof::ConfirmedTransaction;
 use super::{ChainTip, HistoryError, Movement, MovementState, movement};
@@ -130,8 +129,8 @@ impl ConfirmedCoins {
 /// The entries by place, each once.
 fn ordered(
     entries: impl IntoIterator<Item = ConfirmedTransaction>,
-) -> Result<BTreeMap<HistoryPosition, ConfirmedTransaction>, HistoryError> {
-    let mut places: BTreeMap<HistoryPosition, ConfirmedTransaction> = BTreeMap::new();
+) -> Result<BTreeMap<TxPosition, ConfirmedTransaction>, HistoryError> {
+    let mut places: BTreeMap<TxPosition, ConfirmedTransaction> = BTreeMap::new();
     for entry in entries {
         let txid = entry.txid;
         if let Some(other) = places.get(&entry.position) {
@@ -147,7 +146,7 @@ fn ordered(
 
 /// One block a height, each naming the one below where that is known, none above the tip.
 fn check_one_chain(
-    entries: &BTreeMap<HistoryPosition, ConfirmedTransaction>,
+    entries: &BTreeMap<TxPosition, ConfirmedTransaction>,
     tip: ChainTip,
 ) -> Result<(), HistoryError> {
     let mut blocks: BTreeMap<u32, (BlockHash, Header)> = BTreeMap::new();

@@ -12,14 +12,14 @@ use chain::hash::{BlockHash, MerkleRoot, Txid};
 use chain::header::{HEADER_BYTES, Header};
 use chain::merkle::proven_root;
 use chain::rules::{self, RuleError};
-use chain::transaction::Transaction;
-use chain::wire::wallet::{HistoryEntry, HistoryPosition};
+use chain::transaction::{Transaction, TxPosition};
+use wire::wallet::HistoryEntry;
 
 /// A transaction that is proven to be in a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfirmedTransaction {
     /// Where it is.
-    pub position: HistoryPosition,
+    pub position: TxPosition,
     /// The block.
     pub block: BlockHash,
     /// The block's header.
@@ -103,7 +103,7 @@ pub fn verify(entry: &HistoryEntry, network: &Network) -> Result<ConfirmedTransa
 pub fn genesis(network: &Network) -> Option<ConfirmedTransaction> {
     let block = &network.genesis;
     Some(ConfirmedTransaction {
-        position: HistoryPosition { height: 0, transaction: 0 },
+        position: TxPosition { height: 0, transaction: 0 },
         block: block.hash,
         header: block.block.header,
         transaction: block.block.transactions.first()?.clone(),
@@ -150,7 +150,7 @@ fn verify_inclusion(
     Ok(())
 }
 
-fn verify_rules(position: HistoryPosition, transaction: &Transaction) -> Result<(), EntryError> {
+fn verify_rules(position: TxPosition, transaction: &Transaction) -> Result<(), EntryError> {
     match transaction {
         Transaction::Coinbase(_) if position.transaction > 0 => {
             Err(RuleError::CoinbaseMisplaced.into())

@@ -6,11 +6,11 @@ use chain::amount::COIN;
 use chain::encoding::{Decode, Encode};
 use chain::header::Header;
 use chain::rules::RuleError;
-use chain::wire::ByteString;
-use chain::wire::wallet::HistoryEntry;
 use proptest::prelude::*;
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
+use wire::ByteString;
+use wire::wallet::HistoryEntry;
 
 use super::proof::{EntryError, verify};
 use super::*;
@@ -207,7 +207,7 @@ proptest! {
         count: u32,
     ) {
         let entry = HistoryEntry {
-            position: HistoryPosition { height, transaction: place },
+            position: TxPosition { height, transaction: place },
             block: NETWORK.genesis_hash(),
             header: ByteString(header),
             transaction: ByteString(transaction),

@@ -4,9 +4,9 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use chain::wire::Message;
-use chain::wire::frame::{FRAME_HEADER_BYTES, FrameHeader, Phase};
-use chain::wire::hello::Hello;
+use wire::Message;
+use wire::frame::{FRAME_HEADER_BYTES, FrameHeader, Phase};
+use wire::hello::Hello;
 
 use super::{ClientError, Timeouts};
 

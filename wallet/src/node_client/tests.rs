@@ -5,8 +5,8 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use chain::hash::BlockHash;
-use chain::wire::frame::Phase;
-use chain::wire::wallet::{Pending, RefusalKind, Submitted};
+use wire::frame::Phase;
+use wire::wallet::{Pending, RefusalKind, Submitted};
 
 use super::*;
 use crate::test_chain::{TestChain, network};

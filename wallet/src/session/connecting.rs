@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use chain::wire::directory::MinerEntry;
-use chain::wire::wallet::SubmitOutcome;
+use wire::directory::MinerEntry;
+use wire::wallet::SubmitOutcome;
 
 use crate::directory_client::DirectoryClient;
 use crate::history::PaymentState;

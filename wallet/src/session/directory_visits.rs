@@ -6,10 +6,10 @@ use chain::address::Address;
 use chain::genesis::Network;
 use chain::hash::{from_hex, to_hex};
 use chain::key::OutputKey;
-use chain::wire::ByteString;
-use chain::wire::directory::{FaucetOutcome, NameOutcome, NameRecord};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
+use wire::ByteString;
+use wire::directory::{FaucetOutcome, NameOutcome, NameRecord};
 
 use crate::durable_file;
 use crate::history::MovementState;

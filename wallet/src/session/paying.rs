@@ -6,8 +6,8 @@ use chain::address::{Address, AddressError};
 use chain::amount::Amount;
 use chain::hash::Txid;
 use chain::key::OutputKey;
-use chain::wire::directory::is_name;
-use chain::wire::wallet::SubmitOutcome;
+use wire::directory::is_name;
+use wire::wallet::SubmitOutcome;
 
 use crate::coin_selection::{Fee, Selection};
 use crate::contacts::{ContactSource, ContactsError};

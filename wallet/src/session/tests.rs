@@ -6,9 +6,9 @@ use std::sync::LazyLock;
 use chain::amount::COIN;
 use chain::encoding::Encode;
 use chain::key::OutputKey;
-use chain::wire::directory::FaucetOutcome;
 use rand::SeedableRng;
 use tempfile::TempDir;
+use wire::directory::FaucetOutcome;
 
 use super::*;
 use crate::accounts::Account;

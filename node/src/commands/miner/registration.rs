@@ -8,11 +8,11 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use chain::genesis::Network;
-use chain::wire::directory::RegisterOutcome;
 use wallet::data_directory::BOOTSTRAPS_MAX;
 use wallet::directory_client::DirectoryClient;
 use wallet::joining::resolve;
 use wallet::node_client::{ClientError, Timeouts};
+use wire::directory::RegisterOutcome;
 
 use super::note;
 use crate::runtime::Handle;

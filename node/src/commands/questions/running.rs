@@ -149,8 +149,8 @@ fn open(directory: &Path, pass: Pass) -> Result<Running, FindError> {
 
 #[cfg(test)]
 mod tests {
-    use chain::wire::operator::Token;
     use proptest::prelude::*;
+    use wire::operator::Token;
 
     use super::*;
 

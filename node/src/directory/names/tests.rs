@@ -1,8 +1,8 @@
 //! Names against a plain model, and each reason to refuse one.
 
 use chain::key::{OutputKey, SecretKey};
-use chain::wire::ByteString;
 use proptest::prelude::*;
+use wire::ByteString;
 
 use super::*;
 

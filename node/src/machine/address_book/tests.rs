@@ -1,6 +1,6 @@
 //! Whom we dial, and what strangers can put into the book.
 
-use chain::wire::hello::{Hello, Role};
+use wire::hello::{Hello, Role};
 
 use super::*;
 use crate::machine::tests::forge::Forge;

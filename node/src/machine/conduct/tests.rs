@@ -1,10 +1,10 @@
 //! The table, row by row, through the door where that can be: who is punished, and who is not.
 
 use chain::header::Header;
-use chain::wire::hello::Role;
-use chain::wire::peer::{PeerMessage, REQUESTED_MAX};
-use chain::wire::wallet::{Submit, WalletMessage};
-use chain::wire::{ByteString, Message};
+use wire::hello::Role;
+use wire::peer::{PeerMessage, REQUESTED_MAX};
+use wire::wallet::{Submit, WalletMessage};
+use wire::{ByteString, Message};
 
 use super::*;
 use crate::machine::mempool::fixture::made;

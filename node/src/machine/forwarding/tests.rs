@@ -1,12 +1,12 @@
 //! Who may ask what is answered elsewhere, and what becomes of the answers.
 
 use chain::key::OutputKey;
-use chain::wire::PROTOCOL_VERSION;
-use chain::wire::directory::{
+use wire::PROTOCOL_VERSION;
+use wire::directory::{
     AskFaucet, FaucetAnswer, FaucetOutcome, GetName, NameOutcome, NamePut, NameRecord, Named,
     PutName, Register, RegisterOutcome, Registered,
 };
-use chain::wire::operator::{Answer, AnswerOutcome, Ask, Question, Token};
+use wire::operator::{Answer, AnswerOutcome, Ask, Question, Token};
 
 use super::*;
 use crate::machine::tests::forge::Forge;

@@ -2,9 +2,9 @@
 
 use chain::genesis::Network;
 use chain::spec::ChainSpec;
-use chain::wire::directory::DirectoryMessage;
-use chain::wire::peer::PeerMessage;
-use chain::wire::wallet::WalletMessage;
+use wire::directory::DirectoryMessage;
+use wire::peer::PeerMessage;
+use wire::wallet::WalletMessage;
 
 use super::*;
 use crate::machine::tests::forge::Forge;

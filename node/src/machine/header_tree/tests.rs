@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 
 use chain::hash::MerkleRoot;
 use chain::header::VERSION_BASE;
-use chain::wire::peer::LOCATOR_MAX;
 use proptest::prelude::*;
+use wire::peer::LOCATOR_MAX;
 
 use super::*;
 use crate::machine::tests::forge::{grind, spoil};

@@ -13,7 +13,7 @@ use chain::transaction::{
     COINBASE_BYTES_MIN, OutPoint, Output, Transaction, Transfer, signature_checks,
 };
 use chain::utxo::Coin;
-use chain::wire::wallet::RefusalKind;
+use wire::wallet::RefusalKind;
 
 use super::standing::Standing;
 use super::{FeeRate, Mempool, Pending, fee_at_rate};

@@ -1,6 +1,6 @@
 //! What is searched when, seen through the machine's door.
 
-use chain::wire::peer::PeerMessage;
+use wire::peer::PeerMessage;
 
 use super::*;
 use crate::machine::tests::forge::Forge;

@@ -8,12 +8,12 @@ use chain::hash::{BlockHash, Wtxid, sha256};
 use chain::header::{HEADER_BYTES, Header};
 use chain::rules::header::check_time;
 use chain::transaction::Transaction;
-use chain::wire::peer::{
+use rand::RngExt;
+use wire::peer::{
     BLOCK_TRANSACTIONS_MAX, BlockTransactions, CompactBlock, GetBlockTransactions, PeerMessage,
     SHORT_ID_BYTES,
 };
-use chain::wire::{ByteString, Message};
-use rand::RngExt;
+use wire::{ByteString, Message};
 
 use super::super::conduct::Offense;
 use super::super::effect::Effect;

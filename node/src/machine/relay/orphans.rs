@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chain::hash::{Txid, Wtxid};
 use chain::transaction::Transaction;
-use chain::wire::wallet::RefusalKind;
+use wire::wallet::RefusalKind;
 
 use super::super::conduct::Offense;
 use super::super::intake::{Source, TransactionOutcome};

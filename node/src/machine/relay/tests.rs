@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use chain::hash::BlockHash;
 use chain::transaction::Transfer;
-use chain::wire::ByteString;
-use chain::wire::hello::Role;
-use chain::wire::peer::{BlockTransactions, CompactBlock, PeerMessage};
-use chain::wire::wallet::{Submit, WalletMessage};
+use wire::ByteString;
+use wire::hello::Role;
+use wire::peer::{BlockTransactions, CompactBlock, PeerMessage};
+use wire::wallet::{Submit, WalletMessage};
 
 use super::*;
 use crate::machine::tests::forge::Forge;
@@ -176,7 +176,7 @@ fn a_new_tip_is_told_once_to_those_who_lack_it_and_its_transactions_on_request()
         messages.iter().filter(|at| matches!(at, PeerMessage::CompactBlock(_))).count()
     };
     assert_eq!([told(other), told(third)], [1, 0]);
-    let request = chain::wire::peer::GetBlockTransactions { block: hash, positions: vec![1, 3] };
+    let request = wire::peer::GetBlockTransactions { block: hash, positions: vec![1, 3] };
     let effects = rig.say(other, PeerMessage::GetBlockTransactions(request.clone()));
     let payments = [forge.payment(0), forge.payment(2)].map(|payment| payment_bytes(&payment).0);
     let transactions = ByteString(payments.concat());
@@ -184,7 +184,7 @@ fn a_new_tip_is_told_once_to_those_who_lack_it_and_its_transactions_on_request()
     assert_eq!(said(&effects, other), [PeerMessage::BlockTransactions(answer)]);
     for positions in [vec![3, 1], vec![1, 1], vec![5]] {
         let asker = rig.peer();
-        let request = chain::wire::peer::GetBlockTransactions { positions, ..request.clone() };
+        let request = wire::peer::GetBlockTransactions { positions, ..request.clone() };
         rig.say(asker, PeerMessage::GetBlockTransactions(request));
         assert!(!rig.is_open(asker));
     }
@@ -229,7 +229,7 @@ fn a_new_connection_hears_of_everything_pending() {
     let (_, mut rig, _, _) = with_pending(&[0, 1, 2]);
     let (peer, _) = rig.connect("9.9.9.9:1", crate::machine::Direction::Inbound);
     let hello = rig.hello(Role::Peer);
-    let effects = rig.tell(peer, chain::wire::Message::Hello(Box::new(hello)));
+    let effects = rig.tell(peer, wire::Message::Hello(Box::new(hello)));
     assert_eq!(announced(&effects, peer).len(), 3);
 }
 

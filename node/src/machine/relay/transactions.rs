@@ -5,9 +5,9 @@ use std::time::Duration;
 use chain::encoding::Decode;
 use chain::hash::{Txid, Wtxid};
 use chain::transaction::Transaction;
-use chain::wire::Message;
-use chain::wire::peer::{ANNOUNCED_MAX, PeerMessage, REQUESTED_MAX};
-use chain::wire::wallet::RefusalKind;
+use wire::Message;
+use wire::peer::{ANNOUNCED_MAX, PeerMessage, REQUESTED_MAX};
+use wire::wallet::RefusalKind;
 
 use super::super::conduct::Offense;
 use super::super::intake::TransactionOutcome;

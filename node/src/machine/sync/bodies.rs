@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use chain::hash::BlockHash;
 use chain::header::{HEADER_BYTES, Header};
-use chain::wire::Message;
-use chain::wire::peer::PeerMessage;
+use wire::Message;
+use wire::peer::PeerMessage;
 
 use super::super::conduct::Offense;
 use super::super::header_tree::HeaderId;

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use chain::encoding::Encode;
 use chain::hash::{BlockHash, Wtxid};
 use chain::header::HEADER_BYTES;
-use chain::wire::peer::{HEADERS_MAX, LOCATOR_MAX, PeerMessage, REQUESTED_MAX};
-use chain::wire::{ByteString, Message};
+use wire::peer::{HEADERS_MAX, LOCATOR_MAX, PeerMessage, REQUESTED_MAX};
+use wire::{ByteString, Message};
 
 use super::super::conduct::Offense;
 use super::super::effect::Effect;

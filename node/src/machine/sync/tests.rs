@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use chain::hash::{BlockHash, Wtxid};
-use chain::wire::ByteString;
-use chain::wire::hello::Role;
 use proptest::prelude::*;
+use wire::ByteString;
+use wire::hello::Role;
 
 use super::*;
 use crate::machine::tests::forge::Forge;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use chain::amount::Amount;
 use chain::hash::BlockHash;
 use chain::transaction::{Output, Transaction};
-use chain::wire::ByteString;
-use chain::wire::peer::PeerMessage;
+use wire::ByteString;
+use wire::peer::PeerMessage;
 
 use super::forge::{Forge, committed};
 use super::rig::{Rig, closed, compact, reports, said};

@@ -8,10 +8,10 @@ use chain::encoding::Encode;
 use chain::genesis::Network;
 use chain::hash::BlockHash;
 use chain::transaction::Transaction;
-use chain::wire::hello::{Hello, NetworkIdentity, Role};
-use chain::wire::peer::{BlockTransactions, CompactBlock, PeerMessage};
-use chain::wire::wallet::WalletMessage;
-use chain::wire::{ByteString, Message, PROTOCOL_VERSION};
+use wire::hello::{Hello, NetworkIdentity, Role};
+use wire::peer::{BlockTransactions, CompactBlock, PeerMessage};
+use wire::wallet::WalletMessage;
+use wire::{ByteString, Message, PROTOCOL_VERSION};
 
 use super::super::mining::MiningPolicy;
 use super::super::peers::PeerState;

@@ -2,8 +2,8 @@
 
 use chain::header::{HEADER_BYTES, Header};
 use chain::key::OutputKey;
-use chain::wire::hello::Role;
 use proptest::prelude::*;
+use wire::hello::Role;
 
 use super::*;
 use crate::machine::Tally;
@@ -32,14 +32,14 @@ fn kind(outcome: SubmitOutcome) -> Option<RefusalKind> {
     }
 }
 
-fn page(rig: &mut Rig, wallet: PeerId, key: OutputKey, from: HistoryPosition) -> History {
+fn page(rig: &mut Rig, wallet: PeerId, key: OutputKey, from: TxPosition) -> History {
     match rig.ask(wallet, WalletMessage::GetHistory(GetHistory { request: 4, key, from })) {
         WalletMessage::History(history) => history,
         other => panic!("{other:?}"),
     }
 }
 
-const START: HistoryPosition = HistoryPosition { height: 0, transaction: 0 };
+const START: TxPosition = TxPosition { height: 0, transaction: 0 };
 
 /// All pages, every entry checked against its header.
 fn whole_history(rig: &mut Rig, wallet: PeerId, key: OutputKey) -> Vec<HistoryEntry> {
@@ -66,7 +66,7 @@ fn whole_history(rig: &mut Rig, wallet: PeerId, key: OutputKey) -> Vec<HistoryEn
             return entries;
         }
         let last = entries.last().expect("more follows something").position;
-        from = HistoryPosition { transaction: last.transaction + 1, ..last };
+        from = TxPosition { transaction: last.transaction + 1, ..last };
     }
 }
 
@@ -155,7 +155,7 @@ fn a_long_history_comes_in_pages_without_gaps_and_with_proofs_that_hold() {
     assert_eq!(entries.len(), 1 + 701 + 7);
     assert!(entries.windows(2).all(|pair| pair[0].position < pair[1].position));
     assert_eq!(whole_history(&mut rig, wallet, OutputKey([9; 32])), []);
-    let beyond = HistoryPosition { height: u32::MAX, transaction: u32::MAX };
+    let beyond = TxPosition { height: u32::MAX, transaction: u32::MAX };
     assert!(!page(&mut rig, wallet, key, beyond).more);
 }
 

@@ -1,10 +1,10 @@
 //! Frames in streams that are cut anywhere, claim too much, or are no frames at all.
 
-use chain::wire::frame::{Frame, HANDSHAKE_PAYLOAD_BYTES_MAX, MAGIC};
-use chain::wire::hello::{Hello, Role};
-use chain::wire::peer::PeerMessage;
-use chain::wire::{ByteString, PROTOCOL_VERSION, UNKNOWN_PAYLOAD_BYTES_MAX, command};
 use proptest::prelude::*;
+use wire::frame::{Frame, HANDSHAKE_PAYLOAD_BYTES_MAX, MAGIC};
+use wire::hello::{Hello, Role};
+use wire::peer::PeerMessage;
+use wire::{ByteString, PROTOCOL_VERSION, UNKNOWN_PAYLOAD_BYTES_MAX, command};
 
 use super::*;
 

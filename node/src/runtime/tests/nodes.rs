@@ -1,7 +1,7 @@
 //! Whole nodes: start, questions, end.
 
-use chain::wire::directory::{DirectoryMessage, GetName, Named};
-use chain::wire::hello::NetworkIdentity;
+use wire::directory::{DirectoryMessage, GetName, Named};
+use wire::hello::NetworkIdentity;
 
 use super::*;
 

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use chain::wire::frame::Frame;
 use rand::RngExt;
+use wire::frame::Frame;
 
 use super::{Occurrence, SimulationError, World, nanoseconds};
 use crate::machine::{Direction, Event, PeerId};

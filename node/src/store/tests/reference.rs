@@ -7,9 +7,8 @@ use chain::block::CommittedBlock;
 use chain::encoding::Encode;
 use chain::key::OutputKey;
 use chain::subsidy::subsidy;
-use chain::transaction::{OutPoint, Transaction};
+use chain::transaction::{OutPoint, Transaction, TxPosition};
 use chain::utxo::UtxoSum;
-use chain::wire::wallet::HistoryPosition;
 use proptest::prelude::*;
 
 use super::FIRST;
@@ -129,7 +128,7 @@ impl Model {
             let expected = histories.get(&key).cloned().unwrap_or_default();
             let all = store.history(&key, FIRST, usize::MAX).unwrap();
             assert_eq!(all, Vec::from_iter(expected.iter().copied()));
-            let middle = HistoryPosition { height: 2, transaction: 1 };
+            let middle = TxPosition { height: 2, transaction: 1 };
             let page: Vec<_> = expected.range(middle..).take(3).copied().collect();
             assert_eq!(store.history(&key, middle, 3).unwrap(), page);
         }
@@ -159,12 +158,12 @@ fn totals(chain: &Chain) -> Totals {
 }
 
 /// The history of each key, by looking up what every input spends in all blocks before.
-fn histories(chain: &Chain) -> BTreeMap<OutputKey, BTreeSet<HistoryPosition>> {
+fn histories(chain: &Chain) -> BTreeMap<OutputKey, BTreeSet<TxPosition>> {
     let mut owners = BTreeMap::new();
     let mut histories: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     for (height, block) in chain.blocks() {
         for (position, transaction) in (0..).zip(&block.block.transactions) {
-            let place = HistoryPosition { height, transaction: position };
+            let place = TxPosition { height, transaction: position };
             for (index, output) in (0..).zip(transaction.outputs()) {
                 let txid = block.txids[position as usize];
                 owners.insert(OutPoint { txid, index }, output.key);

@@ -22,12 +22,12 @@ use chain::key::OutputKey;
 use chain::spec::{Allocation, ChainSpec, Retarget};
 use chain::subsidy::subsidy;
 use chain::transaction::{Coinbase, Output, Transaction};
-use chain::wire::frame::FRAME_HEADER_BYTES;
-use chain::wire::hello::{Hello, NetworkIdentity, Role};
-use chain::wire::peer::{CompactBlock, PeerMessage};
-use chain::wire::{ByteString, Message, PROTOCOL_VERSION};
 use engine::{Cancel, Job, Kernel, Miner, Outcome, Target};
 use serde_json::json;
+use wire::frame::FRAME_HEADER_BYTES;
+use wire::hello::{Hello, NetworkIdentity, Role};
+use wire::peer::{CompactBlock, PeerMessage};
+use wire::{ByteString, Message, PROTOCOL_VERSION};
 
 use super::super::progress;
 use super::super::spread::Spread;

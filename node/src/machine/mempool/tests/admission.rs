@@ -8,7 +8,7 @@ use chain::key::SignatureCheck;
 use chain::rules::RuleError;
 use chain::transaction::Output;
 use chain::utxo::Coin;
-use chain::wire::wallet::RefusalKind;
+use wire::wallet::RefusalKind;
 
 use super::super::fixture::{Spendable, bytes_of, made};
 use super::*;

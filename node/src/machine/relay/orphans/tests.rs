@@ -3,8 +3,8 @@
 use chain::amount::Amount;
 use chain::hash::Wtxid;
 use chain::transaction::{OutPoint, Transfer};
-use chain::wire::peer::PeerMessage;
 use proptest::prelude::*;
+use wire::peer::PeerMessage;
 
 use super::*;
 use crate::machine::Event;

@@ -4,10 +4,10 @@ use core::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::amount::Amount;
-use crate::hash::{BlockHash, Txid, tagged_hash};
-use crate::key::{OutputKey, SecretKey, Signature, SignatureCheck};
-use crate::wire::{ByteString, at_most, check_node_name, conversation};
+use crate::{ByteString, at_most, check_node_name, conversation};
+use chain::amount::Amount;
+use chain::hash::{BlockHash, Txid, tagged_hash};
+use chain::key::{OutputKey, SecretKey, Signature, SignatureCheck};
 
 /// Most entries in a [`DirectoryMessage::Miners`].
 pub const MINERS_MAX: usize = 256;
@@ -24,7 +24,7 @@ pub const NAMES_MAX: usize = 256;
 /// A miner that is listed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MinerEntry {
-    /// Its name, for people only; as in a [`Hello`](crate::wire::hello::Hello).
+    /// Its name, for people only; as in a [`Hello`](crate::hello::Hello).
     pub name: String,
     /// Where it accepts peers and wallets.
     pub address: SocketAddr,
@@ -35,7 +35,7 @@ pub struct MinerEntry {
 pub struct Register {
     /// Repeated in the answer.
     pub request: u32,
-    /// The miner's name; as in a [`Hello`](crate::wire::hello::Hello).
+    /// The miner's name; as in a [`Hello`](crate::hello::Hello).
     pub name: String,
     /// Where it accepts peers and wallets.
     pub port: u16,

@@ -1,11 +1,12 @@
 //! The conversation between nodes: headers, blocks, transactions, addresses.
 
+use chain::spec::BLOCK_BYTES_MAX;
 use core::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::hash::{BlockHash, Wtxid};
-use crate::wire::{BLOCK_BYTES_MAX, BLOCK_OVERHEAD_BYTES, ByteString, at_most, conversation};
+use crate::{BLOCK_OVERHEAD_BYTES, ByteString, at_most, conversation};
+use chain::hash::{BlockHash, Wtxid};
 
 /// Most headers in a [`PeerMessage::Headers`].
 pub const HEADERS_MAX: usize = 2000;

@@ -3,6 +3,8 @@
 mod documented;
 mod limits;
 
+use chain::spec::BLOCK_BYTES_MAX;
+use chain::transaction::TxPosition;
 use core::net::{Ipv6Addr, SocketAddr};
 use std::collections::BTreeSet;
 
@@ -19,14 +21,14 @@ use super::hello::{NetworkIdentity, Role};
 use super::operator::{Answer, AnswerOutcome, Ask, BlockName, Question, Token};
 use super::peer::{BlockTransactions, CompactBlock, GetBlockTransactions};
 use super::wallet::{
-    GetHistory, GetPending, History, HistoryEntry, HistoryPosition, Pending, RefusalKind, Submit,
-    SubmitOutcome, Submitted, Tip,
+    GetHistory, GetPending, History, HistoryEntry, Pending, RefusalKind, Submit, SubmitOutcome,
+    Submitted, Tip,
 };
 use super::*;
-use crate::amount::Amount;
-use crate::hash::{BlockHash, Txid, Wtxid};
-use crate::key::OutputKey;
-use crate::samples;
+use chain::amount::Amount;
+use chain::hash::{BlockHash, Txid, Wtxid};
+use chain::key::OutputKey;
+use chain::samples;
 
 fn any_bytes() -> impl Strategy<Value = ByteString> {
     vec(any::<u8>(), 0..200).prop_map(ByteString)
@@ -119,7 +121,7 @@ fn any_entry() -> impl Strategy<Value = HistoryEntry> {
     let numbers = any::<(u32, u32, u32, [u8; 32])>();
     (numbers, any_bytes(), any_bytes(), any_bytes()).prop_map(
         |((height, transaction, transactions, block), header, bytes, siblings)| HistoryEntry {
-            position: HistoryPosition { height, transaction },
+            position: TxPosition { height, transaction },
             block: BlockHash(block),
             header,
             transaction: bytes,
@@ -140,7 +142,7 @@ fn any_wallet_message() -> impl Strategy<Value = Message> {
         (any::<u32>(), any_outcome())
             .prop_map(|(request, outcome)| W::Submitted(Submitted { request, outcome })),
         (any::<u32>(), key(), any::<(u32, u32)>()).prop_map(|(request, key, from)| {
-            let from = HistoryPosition { height: from.0, transaction: from.1 };
+            let from = TxPosition { height: from.0, transaction: from.1 };
             W::GetHistory(GetHistory { request, key, from })
         }),
         (history, any::<bool>()).prop_map(|((request, tip, tip_height, entries), more)| {
@@ -464,7 +466,7 @@ fn names_are_short_and_move_no_cursor() {
 
 #[test]
 fn a_name_is_signed_by_its_key_for_one_network() {
-    let secret = crate::key::SecretKey::from_bytes([7; 32]).unwrap();
+    let secret = chain::key::SecretKey::from_bytes([7; 32]).unwrap();
     let (ours, other) = (BlockHash([1; 32]), BlockHash([2; 32]));
     let record = NameRecord::sign("Adam", 3, ours, &secret, &[0; 32]);
     assert!(record.is_valid(ours) && !record.is_valid(other));
@@ -490,11 +492,11 @@ fn a_name_is_signed_by_its_key_for_one_network() {
 #[test]
 fn a_difference_between_networks_names_the_field() {
     let ours = NetworkIdentity::of(&samples::network());
-    type Change = fn(&mut crate::spec::ChainSpec);
+    type Change = fn(&mut chain::spec::ChainSpec);
     let theirs = |change: Change| {
         let mut spec = samples::spec();
         change(&mut spec);
-        NetworkIdentity::of(&crate::genesis::Network::new(spec).unwrap())
+        NetworkIdentity::of(&chain::genesis::Network::new(spec).unwrap())
     };
     let named = |theirs: NetworkIdentity| Hello::difference(&ours, &theirs);
     assert_eq!(named(ours), None);
@@ -503,7 +505,7 @@ fn a_difference_between_networks_names_the_field() {
         (|spec| spec.easiest_bits = 7, "easiest_bits is 8 here and 7 there"),
         (|spec| spec.spacing_s = 11, "spacing_s is 10 here and 11 there"),
         (
-            |spec| spec.retarget = crate::spec::Retarget::Fixed,
+            |spec| spec.retarget = chain::spec::Retarget::Fixed,
             "retarget is asert here and fixed there",
         ),
         (|spec| spec.half_life_s = 1201, "half_life_s is 1200 here and 1201 there"),

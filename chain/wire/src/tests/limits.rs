@@ -8,8 +8,8 @@ use super::super::peer::{
 };
 use super::super::wallet::{HISTORY_MAX, PENDING_MAX};
 use super::*;
-use crate::spec::Allocation;
-use crate::transaction::{COINBASE_BYTES_MIN, TRANSFER_BYTES_MIN};
+use chain::spec::Allocation;
+use chain::transaction::{COINBASE_BYTES_MIN, TRANSFER_BYTES_MIN};
 
 fn head(command: u16, claimed: u32) -> [u8; FRAME_HEADER_BYTES] {
     let mut bytes = *b"LODE\0\0\0\0\0\0";
@@ -140,7 +140,7 @@ fn the_largest_messages_of_wallets_fit() {
     use WalletMessage as W;
     let tx_bytes = BLOCK_BYTES_MAX as usize - 80 - 1 - COINBASE_BYTES_MIN;
     let (request, tip) = (u32::MAX, BlockHash([0xff; 32]));
-    let position = HistoryPosition { height: u32::MAX, transaction: u32::MAX };
+    let position = TxPosition { height: u32::MAX, transaction: u32::MAX };
     // The one transfer of the largest block, and a page of the longest proofs.
     let entry = |bytes: usize, siblings: usize| HistoryEntry {
         position,
@@ -290,8 +290,8 @@ fn nothing_decodes_into_more_than_ten_times_its_payload() {
         (size_of::<HistoryEntry>(), 38),
         (size_of::<BlockHash>(), 32),
         (size_of::<ByteString>(), TRANSFER_BYTES_MIN),
-        (size_of::<crate::transaction::Transaction>(), crate::transaction::TRANSACTION_BYTES_MIN),
-        (size_of::<crate::transaction::Output>(), crate::transaction::OUTPUT_BYTES),
+        (size_of::<chain::transaction::Transaction>(), chain::transaction::TRANSACTION_BYTES_MIN),
+        (size_of::<chain::transaction::Output>(), chain::transaction::OUTPUT_BYTES),
     ];
     for (memory, bytes) in entries {
         assert!(memory <= 10 * bytes, "{memory} bytes for {bytes}");

@@ -1,9 +1,10 @@
 //! The conversation between a node and whoever runs it: questions, and the wish that it stops.
 
+use chain::spec::BLOCK_BYTES_MAX;
 use serde::{Deserialize, Serialize};
 
-use crate::hash::{BlockHash, Txid};
-use crate::wire::{BLOCK_BYTES_MAX, BLOCK_OVERHEAD_BYTES, ByteString, conversation};
+use crate::{BLOCK_OVERHEAD_BYTES, ByteString, conversation};
+use chain::hash::{BlockHash, Txid};
 
 /// What only the node and those who may read its data directory know.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 //!
 //! A frame is `magic "LODE" | command u16 | length u32 | payload`, little-endian. The payload is
 //! the postcard form of one message, with no bytes left over. Consensus data (headers,
-//! transactions, blocks) travels inside as byte strings in [`crate::encoding`] form.
+//! transactions, blocks) travels inside as byte strings in [`chain::encoding`] form.
 
 pub mod directory;
 pub mod frame;
@@ -32,9 +32,6 @@ pub const UNKNOWN_PAYLOAD_BYTES_MAX: u32 = 64 * 1024;
 
 /// Bytes that a message may have beyond the one block it carries.
 pub const BLOCK_OVERHEAD_BYTES: u32 = 64;
-
-/// Largest block of any network (see [`crate::spec::ChainSpec::check`]).
-pub const BLOCK_BYTES_MAX: u32 = 4_000_000;
 
 /// Why a frame's payload is no message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -198,25 +195,25 @@ macro_rules! conversation {
             }
 
             /// The message in a frame.
-            pub fn to_frame(&self) -> $crate::wire::frame::Frame {
+            pub fn to_frame(&self) -> $crate::frame::Frame {
                 match self {
-                    $(Self::$variant(message) => $crate::wire::encode($command, message),)*
+                    $(Self::$variant(message) => $crate::encode($command, message),)*
                 }
             }
 
             /// The message in a payload; `None` for commands of other conversations.
             ///
             /// # Errors
-            /// [`WireError`](crate::wire::WireError) for a payload that is not exactly one message.
+            /// [`WireError`](crate::WireError) for a payload that is not exactly one message.
             pub fn from_payload(
                 command: u16,
                 payload: &[u8],
-            ) -> Result<Option<Self>, $crate::wire::WireError> {
+            ) -> Result<Option<Self>, $crate::WireError> {
                 Ok(match command {
                     $($command => {
-                        let message: $payload = $crate::wire::decode(command, payload)?;
+                        let message: $payload = $crate::decode(command, payload)?;
                         $($check(&message).map_err(|reason| {
-                            $crate::wire::WireError::Malformed { command, reason }
+                            $crate::WireError::Malformed { command, reason }
                         })?;)?
                         Some(Self::$variant(message))
                     })*

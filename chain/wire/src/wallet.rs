@@ -2,13 +2,14 @@
 
 use std::fmt;
 
+use chain::spec::BLOCK_BYTES_MAX;
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::hash::{BlockHash, Txid};
-use crate::key::OutputKey;
-use crate::transaction::TRANSFER_BYTES_MIN;
-use crate::wire::{BLOCK_BYTES_MAX, BLOCK_OVERHEAD_BYTES, ByteString, at_most, conversation};
+use crate::{BLOCK_OVERHEAD_BYTES, ByteString, at_most, conversation};
+use chain::hash::{BlockHash, Txid};
+use chain::key::OutputKey;
+use chain::transaction::{TRANSFER_BYTES_MIN, TxPosition};
 
 /// Most entries in a [`History`].
 pub const HISTORY_MAX: usize = 500;
@@ -67,15 +68,6 @@ pub struct Submitted {
     pub outcome: SubmitOutcome,
 }
 
-/// A place in a key's history: entries are ordered by it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct HistoryPosition {
-    /// Height of the block.
-    pub height: u32,
-    /// Position in the block.
-    pub transaction: u32,
-}
-
 /// Asks for the confirmed transactions that pay to or spend from a key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GetHistory {
@@ -84,14 +76,14 @@ pub struct GetHistory {
     /// Whose.
     pub key: OutputKey,
     /// Entries before this place are left out.
-    pub from: HistoryPosition,
+    pub from: TxPosition,
 }
 
 /// A confirmed transaction with the proof that it is in its block.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistoryEntry {
     /// Where it is.
-    pub position: HistoryPosition,
+    pub position: TxPosition,
     /// The block.
     pub block: BlockHash,
     /// Its header's 80 bytes.

@@ -1,7 +1,7 @@
 //! Frames: how a message lies in a stream of bytes, and how long it may be.
 
-use crate::wire::Message;
-use crate::wire::command::HELLO;
+use crate::Message;
+use crate::command::HELLO;
 
 /// The first bytes of every frame.
 pub const MAGIC: [u8; 4] = *b"LODE";

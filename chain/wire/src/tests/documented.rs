@@ -2,9 +2,9 @@
 
 use super::super::hello::Hello;
 use super::*;
-use crate::encoding::Encode;
-use crate::hash::to_hex;
-use crate::spec::ChainSpec;
+use chain::encoding::Encode;
+use chain::hash::to_hex;
+use chain::spec::ChainSpec;
 
 const PROTOCOL: &str = include_str!("../../../../docs/protocol.md");
 

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::amount::Amount;
-use crate::genesis::Network;
-use crate::hash::{BlockHash, SpecHash};
-use crate::spec::{ChainSpec, Retarget};
-use crate::wire::{PROTOCOL_VERSION, WireError, command};
+use crate::{PROTOCOL_VERSION, WireError, command};
+use chain::amount::Amount;
+use chain::genesis::Network;
+use chain::hash::{BlockHash, SpecHash};
+use chain::spec::{ChainSpec, Retarget};
 
 /// Largest payload of a hello: the frame limit before the handshake.
 pub const HELLO_BYTES_MAX: u32 = super::frame::HANDSHAKE_PAYLOAD_BYTES_MAX;
