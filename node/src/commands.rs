@@ -26,14 +26,14 @@ use chain::spec::{ChainSpec, SpecError};
 use clap::{CommandFactory, Parser};
 
 use crate::cli::{Cli, Command, DevnetOptions};
-use crate::data_directory::PinError;
 use crate::devnet::{self, Ending, PlanError};
-use crate::directory::DirectoryError;
-use crate::machine::MachineError;
-use crate::replay::ReplayError;
-use crate::runtime::{NodeFailure, PANIC_EXIT_CODE, StartError};
-use crate::store::StoreError;
+use ::wallet::data_directory::PinError;
+use machine::MachineError;
+use machine::replay::ReplayError;
+use machine::store::StoreError;
 use miner::PayoutError;
+use server::directory::DirectoryError;
+use server::runtime::{NodeFailure, PANIC_EXIT_CODE, StartError};
 
 /// What `lode` prints when it is given nothing to do.
 const START_HELP: &str = "\

@@ -15,10 +15,10 @@ use chain::genesis::Network;
 use chain::key::OutputKey;
 use chain::spec::{ChainSpec, Retarget};
 use json_page::assert_documented;
-use node::machine::mining::MiningPolicy;
-use node::machine::{MachineConfig, Report};
-use node::runtime::{MiningConfig, Node, NodeConfig, PanicPolicy, StorePlace};
+use machine::mining::MiningPolicy;
+use machine::{MachineConfig, Report};
 use serde_json::Value;
+use server::runtime::{MiningConfig, Node, NodeConfig, PanicPolicy, StorePlace};
 
 fn lode(arguments: &[&str]) -> (i32, String, String) {
     let output = Command::cargo_bin("lode").unwrap().args(arguments).output().unwrap();

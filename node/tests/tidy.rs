@@ -4,6 +4,8 @@
 //! rule is run over the whole tree by a test of its own, and over a planted violation by another
 //! one (in `planted`), so that no rule can silently stop firing.
 
+#[path = "tidy/graph.rs"]
+mod graph;
 #[path = "tidy/planted.rs"]
 mod planted;
 #[path = "tidy/rules.rs"]
@@ -19,8 +21,8 @@ use rules::*;
 #[test]
 fn the_tree_is_found_at_all() {
     let paths: Vec<String> = sources().into_iter().map(|(path, _)| path).collect();
-    for crate_name in CRATES {
-        let prefix = format!("{crate_name}/");
+    for folder in FOLDERS {
+        let prefix = format!("{folder}/");
         assert!(paths.iter().any(|path| path.starts_with(&prefix)), "no source under {prefix}");
     }
     assert!(paths.iter().any(|path| path == "node/tests/tidy.rs"), "tidy must read itself too");
@@ -78,16 +80,6 @@ fn chain_knows_no_float_and_no_random_order() {
 }
 
 #[test]
-fn engine_and_chain_do_not_know_each_other() {
-    hold(strangers, "the engine is 80 bytes in, a nonce out; each can be read and replaced alone");
-}
-
-#[test]
-fn only_the_commands_the_devnet_and_the_faucet_name_the_wallet() {
-    hold(wallet_in_node, "a node that knows wallets would sooner or later trust them");
-}
-
-#[test]
 fn sha2_is_named_in_engine_only_where_the_reference_is() {
     hold(sha2_in_engine, "kernels are judged by one reference, so there is one door to it");
 }
@@ -106,19 +98,15 @@ fn the_machine_and_the_simulation_are_told_the_time() {
 }
 
 #[test]
-fn the_simulation_sees_the_machine_only_from_outside() {
-    hold(simulation_inside, "a body that reaches past `Machine` tests a node that nobody runs");
+fn the_architecture_draws_the_crates_as_they_are_built() {
+    let differences = graph::differences(&graph::drawn(&read("ARCHITECTURE.md")), &graph::built());
+    assert!(differences.is_empty(), "ARCHITECTURE.md:\n  {}", differences.join("\n  "));
 }
 
 #[test]
-fn the_crates_depend_only_downwards() {
-    let manifests = CRATES.map(|name| format!("{name}/Cargo.toml"));
-    let texts = manifests.map(|path| (path.clone(), read(&path)));
-    hold_over(
-        &texts,
-        dependencies,
-        "the picture of the crates is the order in which they can be understood",
-    );
+fn every_dependency_is_named_by_the_code_of_its_crate() {
+    let unused = graph::unused();
+    assert!(unused.is_empty(), "what nobody uses is built for nothing:\n  {}", unused.join("\n  "));
 }
 
 #[test]
@@ -146,7 +134,7 @@ fn the_project_speaks_of_itself_alone() {
 
 // ---- running a rule ----------------------------------------------------------------------------
 
-const CRATES: [&str; 5] = ["engine", "chain", "node", "wallet", "benches"];
+const FOLDERS: [&str; 5] = ["engine", "chain", "node", "wallet", "benches"];
 
 fn hold(rule: Rule, why: &str) {
     hold_over(&sources(), rule, why);
@@ -171,11 +159,11 @@ fn read(path: &str) -> String {
     text.expect("the workspace has this file")
 }
 
-/// Every Rust file of the five crates.
+/// Every Rust file of the crates.
 fn sources() -> Vec<(String, String)> {
     let mut texts = Vec::new();
-    for crate_name in CRATES {
-        collect(&root().join(crate_name), &|path| path.ends_with(".rs"), &mut texts);
+    for folder in FOLDERS {
+        collect(&root().join(folder), &|path| path.ends_with(".rs"), &mut texts);
     }
     texts
 }

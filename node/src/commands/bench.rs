@@ -3,6 +3,7 @@
 mod calibrate;
 mod cancel;
 mod compare;
+mod computer;
 mod difficulty;
 mod kernels;
 mod search;

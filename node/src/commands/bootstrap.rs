@@ -21,14 +21,14 @@ use zeroize::Zeroizing;
 use super::node_process::{NodeProcess, ProcessOrder};
 use super::{Exit, network_of, note};
 use crate::cli::BootstrapOptions;
-use crate::directory::{Directory, DirectoryOrder, faucet};
 use crate::founding::{Contradiction, Wishes, apply, contradiction, default_spec};
 use crate::interrupt::Interrupt;
-use crate::machine::MachineConfig;
-use crate::machine::mining::MiningPolicy;
-use crate::operator::Role;
-use crate::operator::pass::reachable;
-use crate::runtime::{FORWARDED_MAX, NodeConfig, PanicPolicy, StorePlace};
+use machine::MachineConfig;
+use machine::mining::MiningPolicy;
+use server::directory::{Directory, DirectoryOrder, faucet};
+use server::operator::Role;
+use server::operator::pass::reachable;
+use server::runtime::{FORWARDED_MAX, NodeConfig, PanicPolicy, StorePlace};
 
 /// Its name, and that of its directory.
 const NAME: &str = "bootstrap";

@@ -6,9 +6,9 @@ use chain::hash::to_hex;
 
 use super::{Exit, until_nobody_reads};
 use crate::cli::ExportOptions;
-use crate::data_directory::pinned_network;
-use crate::replay::BlockIndex;
-use crate::store::{Store, StoreError};
+use machine::replay::BlockIndex;
+use machine::store::{Store, StoreError};
+use wallet::data_directory::pinned_network;
 
 /// Writes the chain that the node had connected last, which is its best valid one.
 pub(super) fn run(options: &ExportOptions) -> anyhow::Result<Exit> {

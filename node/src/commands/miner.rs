@@ -22,11 +22,11 @@ use super::{Exit, UsageError, note};
 use crate::cli::MinerOptions;
 use crate::interrupt::Interrupt;
 use crate::kernel_choice;
-use crate::machine::MachineConfig;
-use crate::machine::mining::MiningPolicy;
-use crate::operator::Role;
-use crate::runtime::{MiningConfig, NodeConfig, PanicPolicy, StorePlace};
+use machine::MachineConfig;
+use machine::mining::MiningPolicy;
 use registration::Registration;
+use server::operator::Role;
+use server::runtime::{MiningConfig, NodeConfig, PanicPolicy, StorePlace};
 
 /// How often a wait looks whether somebody wants the program to end.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);

@@ -21,12 +21,12 @@ use super::{Exit, note};
 use crate::devnet::report::{Line, NodeReady};
 use crate::devnet::terminal::{Style, Terminal};
 use crate::interrupt::Interrupt;
-use crate::machine::Machine;
-use crate::operator::{self, OperatorDesk, Role};
-use crate::runtime::{
+use address_file::AddressFile;
+use machine::Machine;
+use server::operator::{self, OperatorDesk, Role};
+use server::runtime::{
     FORWARDED_MAX, Handle, Node, NodeConfig, NumberedReport, StartError, StorePlace,
 };
-use address_file::AddressFile;
 
 /// How often signals, the wish to stop and the end of the node are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
@@ -62,7 +62,7 @@ impl NodeProcess {
     /// Starts the node and says that it is ready. Blocks while the store recovers.
     ///
     /// # Errors
-    /// [`crate::runtime::StartError`] and whatever keeps the operator's file from being written.
+    /// [`server::runtime::StartError`] and whatever keeps the operator's file from being written.
     pub fn start(order: ProcessOrder, interrupt: Interrupt) -> anyhow::Result<Self> {
         let ProcessOrder { mut config, directory, role, json } = order;
         config.store = StorePlace::Directory(directory.clone());
@@ -93,7 +93,7 @@ impl NodeProcess {
     /// stands beside the node, and everything is flushed.
     ///
     /// # Errors
-    /// [`crate::runtime::NodeFailure`]: why the node ended by itself or could not flush.
+    /// [`server::runtime::NodeFailure`]: why the node ended by itself or could not flush.
     pub fn run(mut self, before_stop: impl FnOnce()) -> anyhow::Result<Exit> {
         let mut next_status = Instant::now() + STATUS_INTERVAL;
         while !self.shall_end() {

@@ -14,12 +14,12 @@ use serde_json::json;
 
 use super::{Exit, note, print};
 use crate::cli::VerifyOptions;
-use crate::data_directory::pinned_network;
-use crate::machine::mining::MiningPolicy;
-use crate::machine::{Event, Machine, MachineConfig, Now};
-use crate::replay::{BlockIndex, ReplayError, Sums, replay};
-use crate::runtime::RayonVerifier;
-use crate::store::{Cut, Store};
+use machine::mining::MiningPolicy;
+use machine::replay::{BlockIndex, ReplayError, Sums, replay};
+use machine::store::{Cut, Store};
+use machine::{Event, Machine, MachineConfig, Now};
+use server::runtime::RayonVerifier;
+use wallet::data_directory::pinned_network;
 
 /// What a directory holds, and whether it is what it should be.
 struct Verdict {

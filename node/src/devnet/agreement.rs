@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use crate::machine::Tip;
+use machine::Tip;
 
 /// Tips that differ and have not moved for this long will not come together by themselves: news
 /// crosses loopback in milliseconds.

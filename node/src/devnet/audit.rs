@@ -12,8 +12,8 @@ use chain::genesis::Network;
 use chain::hash::BlockHash;
 use chain::subsidy::subsidy;
 
-use crate::replay::BlockIndex;
-use crate::store::{Store, StoreError, Totals};
+use machine::replay::BlockIndex;
+use machine::store::{Store, StoreError, Totals};
 
 /// The state in a node's directory.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use std::num::NonZeroUsize;
 use chain::spec::{ChainSpec, Retarget};
 use engine::{EngineError, Kernel, Miner};
 
-use crate::measurement::calibration::{Calibration, MeasuredRate, mean_gap, measure};
-use crate::runtime::yield_to_others;
+use measurement::calibration::{Calibration, MeasuredRate, mean_gap, measure};
+use server::runtime::yield_to_others;
 
 /// Blocks for whose mean the range is told.
 const BLOCKS: u64 = 100;
@@ -53,7 +53,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::statistics::Interval;
+    use statistics::Interval;
 
     proptest! {
         #[test]
@@ -62,7 +62,7 @@ mod tests {
             spacing_s in 1u32..10_000,
         ) {
             let measured = MeasuredRate { rate, interval: Interval { low: rate, high: rate } };
-            let mut spec = crate::samples::network(8).spec.clone();
+            let mut spec = testkit::samples::network(8).spec.clone();
             spec.spacing_s = spacing_s;
             for (retarget, range) in
                 [(Retarget::Asert, 0.49..=1.001), (Retarget::Fixed, 0.70..=1.42)]

@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use crate::runtime::{Luck, Mining};
-use crate::statistics::Interval;
-use crate::statistics::arrivals::{NetworkRate, found_interval};
-use crate::statistics::shares::luck_p;
+use server::runtime::{Luck, Mining};
+use statistics::Interval;
+use statistics::arrivals::{NetworkRate, found_interval};
+use statistics::shares::luck_p;
 
 /// What the miners of a devnet and its chain tell, read before the nodes stop.
 #[derive(Debug, Clone, Default)]

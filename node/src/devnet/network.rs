@@ -14,12 +14,12 @@ use super::DevnetError;
 use super::agreement::Standing;
 use super::luck::MiningOutcome;
 use super::plan::{MinerPlan, Plan};
-use crate::directory::{Directory, DirectoryOrder};
-use crate::machine::mining::MiningPolicy;
-use crate::machine::{Machine, MachineConfig};
-use crate::measurement::network::of_best_chain;
-use crate::operator::{About, OperatorDesk, Role};
-use crate::runtime::{
+use machine::mining::MiningPolicy;
+use machine::network_rate::of_best_chain;
+use machine::{Machine, MachineConfig};
+use server::directory::{Directory, DirectoryOrder};
+use server::operator::{About, OperatorDesk, Role};
+use server::runtime::{
     FORWARDED_MAX, Forwarded, MiningConfig, Node, NodeConfig, NodeFailure, PanicPolicy, StartError,
     StorePlace,
 };

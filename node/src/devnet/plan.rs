@@ -18,10 +18,10 @@ use wallet::seed::{DEVNET_PREFIX, Seed};
 
 use super::difficulty::calibrate;
 use crate::cli::{DevnetOptions, Difficulty};
-use crate::data_directory::{PinError, pin, pinned_network};
-use crate::directory::faucet;
 use crate::founding::{Contradiction, Wishes, apply, contradiction, default_spec};
 use crate::kernel_choice;
+use server::directory::faucet;
+use wallet::data_directory::{PinError, pin, pinned_network};
 
 /// Genesis is always of this second (2026-01-01), so that a seed names one genesis. The chain is
 /// late from its first block on, and ASERT forgets that at its floor.
@@ -375,7 +375,7 @@ mod tests {
     fn a_spec_file_of_another_kind_of_network_is_refused() {
         let root = tempfile::tempdir().unwrap();
         let file = root.path().join("other.toml");
-        fs::write(&file, crate::samples::network(8).spec.to_toml()).unwrap();
+        fs::write(&file, testkit::samples::network(8).spec.to_toml()).unwrap();
         let refused = plan(&format!("--spec {}", file.display()), root.path());
         let said = refused.unwrap_err().to_string();
         assert!(said.contains("address_prefix"), "{said}");

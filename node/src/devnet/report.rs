@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::luck::{SummaryLuck, SummaryMining};
-use crate::machine::{Direction, Report};
-use crate::runtime::NumberedReport;
+use machine::{Direction, Report};
+use server::runtime::NumberedReport;
 
 /// Version of the JSON objects; it rises when a field changes its meaning.
 const JSON_VERSION: u32 = 1;

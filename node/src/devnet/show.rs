@@ -10,7 +10,7 @@ use tokio::sync::broadcast;
 use super::network::RunningNetwork;
 use super::report::Line;
 use super::terminal::{Style, Terminal};
-use crate::runtime::NumberedReport;
+use server::runtime::NumberedReport;
 
 /// Events that may wait to be printed; beyond them the nodes' own queues fill, and then some are
 /// left out and counted.

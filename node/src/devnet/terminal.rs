@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal, Write};
 
 use super::network::BOOTSTRAP;
 use super::report::{Line, NodeReady, Ready, Summary};
-use crate::operator::pass;
+use server::operator::pass;
 
 /// Transactions that are remembered as shown, so that each appears once and not once a node.
 const SHOWN_MAX: usize = 1000;

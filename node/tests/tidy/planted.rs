@@ -1,5 +1,6 @@
 //! Every rule of `tidy` fires: what it must find, and the honest neighbors it must leave alone.
 
+use crate::graph;
 use crate::rules::*;
 use crate::source::code;
 
@@ -169,68 +170,6 @@ fn a_float_or_a_random_order_in_chain() {
 }
 
 #[test]
-fn engine_and_chain_that_meet() {
-    let picture = "
-        == engine/src/job.rs
-        // see chain::header
-        let all = a.chain(b);
-        use std::iter::chain;
-        == engine/src/job.rs
-      ! use chain::header::Header;
-      ! let header = chain::header::Header::new();
-        blockchain::header();
-        == chain/src/header.rs
-      ! pub use engine;
-        == node/src/runtime.rs
-        use chain::header;
-        use engine::search;
-        ";
-    plant(strangers, picture);
-}
-
-#[test]
-fn a_node_that_knows_the_wallet() {
-    let picture = "
-        == node/src/machine/wallet_desk.rs
-      ! use wallet::seed::Seed;
-        == node/src/runtime.rs
-      ! fn pay(seed: wallet::Seed) {}
-        == node/src/commands/wallet.rs
-        use wallet::seed::Seed;
-        == node/src/devnet.rs
-        use wallet::seed::Seed;
-        == node/src/directory/faucet.rs
-        use wallet::seed::Seed;
-        == node/tests/wallet.rs
-        use wallet::seed::Seed;
-        == wallet/src/main.rs
-        use wallet::seed::Seed;
-        ";
-    plant(wallet_in_node, picture);
-}
-
-#[test]
-fn a_message_to_the_wallet_is_not_the_wallet() {
-    let picture = "
-        == node/src/machine/wallet_desk.rs
-        use wire::wallet;
-        fn answer(ask: wallet::Ask) {}
-        == node/src/machine/wallet_desk.rs
-        use wire::{
-            peer, wallet,
-        };
-        fn answer(ask: wallet::Ask) {}
-        == node/src/machine/wallet_desk.rs
-        use wire::{peer::Ping, wallet::Ask};
-        fn answer(ask: wire::wallet::Ask) {}
-        == node/src/machine/wallet_desk.rs
-        use wire::wallet;
-      ! use wallet::seed::Seed;
-        ";
-    plant(wallet_in_node, picture);
-}
-
-#[test]
 fn a_second_door_to_sha2() {
     let picture = "
         == engine/src/midstate.rs
@@ -250,13 +189,13 @@ fn a_second_door_to_sha2() {
 #[test]
 fn a_second_writer_of_the_database() {
     let picture = "
-        == node/src/machine/ledger.rs
+        == node/machine/src/ledger.rs
         let read = database.begin_read()?;
       ! let write = database.begin_write()?;
       ! fn flush(write: &WriteTransaction) {}
-        == node/src/store/tables.rs
+        == node/machine/src/store/tables.rs
         let write = database.begin_write()?;
-        == node/src/store.rs
+        == node/machine/src/store.rs
         let write = database.begin_write()?;
         ";
     plant(database_writes, picture);
@@ -265,53 +204,15 @@ fn a_second_writer_of_the_database() {
 #[test]
 fn a_machine_with_a_watch() {
     let picture = "
-        == node/src/machine/sync.rs
+        == node/machine/src/sync.rs
         use std::time::{Duration, Instant};
-      ! use tokio::sync::mpsc;
       ! let now = Instant::now();
-        == node/src/simulation.rs
+        == node/simulation/src/lib.rs
       ! let now = std::time::SystemTime::now();
-        == node/src/runtime.rs
+        == node/server/src/runtime.rs
         let now = Instant::now();
         ";
     plant(clock_in_machine, picture);
-}
-
-#[test]
-fn a_simulation_that_reaches_inside() {
-    let picture = "
-        == node/src/simulation/world.rs
-        use crate::machine::{Event, Machine};
-      ! use crate::machine::ledger::Ledger;
-      ! use crate::machine::{Effect, sync};
-        == node/src/runtime.rs
-        use crate::machine::ledger::Ledger;
-        ";
-    plant(simulation_inside, picture);
-}
-
-#[test]
-fn a_dependency_that_points_upwards() {
-    let picture = r#"
-        == engine/Cargo.toml
-        name = "lode-engine"
-        [package.metadata]
-        chain = "none"
-        [dependencies]
-        rayon.workspace = true
-      ! chain.workspace = true
-      ! tokio = "1"
-        == chain/Cargo.toml
-      ! [dev-dependencies.lode-engine]
-        == wallet/Cargo.toml
-        [target.'cfg(unix)'.dependencies]
-        chain.workspace = true
-      ! redb = "4"
-        == node/Cargo.toml
-        [dependencies]
-        wallet.workspace = true
-        "#;
-    plant(dependencies, picture);
 }
 
 #[test]
@@ -352,4 +253,33 @@ fn literals_and_comments_are_no_code() {
     for unfinished in ["\"abc", "/* abc", "r#\"abc", "'\\", "\"\\"] {
         assert!(code(unfinished).len() < 2, "{unfinished}");
     }
+}
+
+#[test]
+fn a_drawing_of_other_crates() {
+    let drawing = "
+        ```
+        crate     builds on
+        chain
+        wire      chain engine      # messages of the machine
+                                    # and server
+        gone      chain
+        ```
+        server    wire
+        ";
+    let drawing: String = drawing.lines().map(|line| format!("{}\n", line.trim())).collect();
+    let below = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+    let built = graph::Graph::from([
+        ("chain".to_owned(), below(&[])),
+        ("wire".to_owned(), below(&["chain", "machine"])),
+        ("server".to_owned(), below(&["wire"])),
+    ]);
+    let differences = graph::differences(&graph::drawn(&drawing), &built);
+    let expected = [
+        "the crate `server` is not drawn",
+        "`wire` builds on `machine`, which is not drawn",
+        "`wire` is drawn on `engine` and does not build on it",
+        "there is no crate `gone`",
+    ];
+    assert_eq!(differences, expected);
 }

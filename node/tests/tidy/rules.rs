@@ -1,7 +1,7 @@
 //! The rules of `tidy`: each takes a path from the root of the workspace and the text there.
 
 use crate::root;
-use crate::source::{Finding, Kind, code, crate_mentions, mentions, path_mentions, without};
+use crate::source::{Finding, Kind, code, mentions, path_mentions, without};
 
 /// From a path relative to the root of the workspace, and the text there, to what breaks the rule.
 pub type Rule = fn(&str, &str) -> Vec<Finding>;
@@ -108,31 +108,6 @@ pub fn unordered_chain(path: &str, text: &str) -> Vec<Finding> {
     mentions(&code(text), &["f32", "f64", "HashMap", "HashSet"])
 }
 
-pub fn strangers(path: &str, text: &str) -> Vec<Finding> {
-    if path.starts_with("engine/") {
-        crate_mentions(&code(text), "chain")
-    } else if path.starts_with("chain/") {
-        crate_mentions(&code(text), "engine")
-    } else {
-        Vec::new()
-    }
-}
-
-pub fn wallet_in_node(path: &str, text: &str) -> Vec<Finding> {
-    const MAY: [&str; 6] = [
-        "node/src/commands",
-        "node/src/data_directory.rs",
-        "node/src/devnet",
-        "node/src/directory/faucet.rs",
-        "node/src/main.rs",
-        "node/src/lib.rs",
-    ];
-    if !path.starts_with("node/src/") || MAY.iter().any(|prefix| path.starts_with(prefix)) {
-        return Vec::new();
-    }
-    crate_mentions(&code(text), "wallet")
-}
-
 pub fn sha2_in_engine(path: &str, text: &str) -> Vec<Finding> {
     if !path.starts_with("engine/")
         || path == "engine/src/sha256.rs"
@@ -145,54 +120,21 @@ pub fn sha2_in_engine(path: &str, text: &str) -> Vec<Finding> {
 
 pub fn database_writes(path: &str, text: &str) -> Vec<Finding> {
     // The chain's database and the directory's are two files that do not know each other.
-    const MAY: [&str; 2] = ["node/src/store", "node/src/directory/database.rs"];
-    if !path.starts_with("node/src/") || MAY.iter().any(|prefix| path.starts_with(prefix)) {
+    const MAY: [&str; 2] = ["node/machine/src/store", "node/server/src/directory/database.rs"];
+    if !path.starts_with("node/") || MAY.iter().any(|prefix| path.starts_with(prefix)) {
         return Vec::new();
     }
     mentions(&code(text), &["WriteTransaction", "begin_write"])
 }
 
 pub fn clock_in_machine(path: &str, text: &str) -> Vec<Finding> {
-    if !path.starts_with("node/src/machine") && !path.starts_with("node/src/simulation") {
+    if !path.starts_with("node/machine/src/") && !path.starts_with("node/simulation/src/") {
         return Vec::new();
     }
-    mentions(&code(text), &["tokio", "Instant::now", "SystemTime::now"])
-}
-
-pub fn simulation_inside(path: &str, text: &str) -> Vec<Finding> {
-    if !path.starts_with("node/src/simulation") {
-        return Vec::new();
-    }
-    let code = code(text);
-    let inside = ["ledger", "mempool", "relay", "sync"];
-    inside.iter().flat_map(|child| path_mentions(&code, "machine", child)).collect()
+    mentions(&code(text), &["Instant::now", "SystemTime::now"])
 }
 
 // ---- rules about manifests and documents -------------------------------------------------------
-
-pub fn dependencies(path: &str, text: &str) -> Vec<Finding> {
-    let forbidden: &[&str] = match path {
-        "engine/Cargo.toml" => &["chain", "wallet", "node", "benches", "tokio", "redb"],
-        "chain/Cargo.toml" => &["engine", "wallet", "node", "benches", "tokio", "redb", "rayon"],
-        "wallet/Cargo.toml" => &["engine", "node", "benches", "tokio", "redb", "rayon"],
-        "node/Cargo.toml" => &["benches"],
-        _ => &[],
-    };
-    let mut found = Vec::new();
-    let mut among_dependencies = false;
-    for (line, at) in text.lines().zip(1..) {
-        if line.starts_with('[') {
-            among_dependencies = line.ends_with("dependencies]");
-        }
-        let table = line.split_once("dependencies.").map(|(_, name)| name.trim_end_matches(']'));
-        let key = table.or_else(|| line.split(['.', '=', ' ']).next()).unwrap_or_default();
-        let name = key.strip_prefix("lode-").unwrap_or(key);
-        if (among_dependencies || table.is_some()) && forbidden.contains(&name) {
-            found.push((at, format!("depends on `{name}`")));
-        }
-    }
-    found
-}
 
 /// Paths into the repository that stand in backticks. What follows a `*`, `{` or `<` is a pattern,
 /// of which the folder must exist.

@@ -29,47 +29,6 @@ pub fn path_mentions(code: &str, parent: &str, child: &str) -> Vec<Finding> {
     offsets.into_iter().map(|offset| (line_at(code, offset), what.clone())).collect()
 }
 
-/// Where the crate `name` is imported, or a path starts with it. A module of the same name that a
-/// file imports from elsewhere (`use wire::wallet;`) is another thing and may be named.
-pub fn crate_mentions(code: &str, name: &str) -> Vec<Finding> {
-    let mut found = Vec::new();
-    let mut rest = String::new();
-    let mut another = false;
-    let mut importing = false;
-    for (line, at) in code.lines().zip(1..) {
-        let import = line.split_once("use ").or_else(|| line.split_once("extern crate "));
-        let import = import.filter(|(before, _)| {
-            matches!(before.trim(), "" | "pub" | "pub(crate)" | "pub(super)")
-        });
-        let tail = match import {
-            Some((_, path)) => {
-                let path = path.trim_start_matches("::");
-                let (head, tail) = path.split_at(path.find([':', ';', ' ']).unwrap_or(path.len()));
-                if head == name {
-                    found.push((at, format!("imports `{name}`")));
-                }
-                tail
-            }
-            None if importing => line,
-            None => {
-                rest.push_str(line);
-                rest.push('\n');
-                continue;
-            }
-        };
-        let is_whole = |offset: &usize| !tail[offset + name.len()..].starts_with("::");
-        another |= bounded(tail, name).iter().any(is_whole);
-        importing = !line.contains(';');
-        rest.push('\n');
-    }
-    if !another {
-        let starts = |offset: &usize| !rest[..*offset].ends_with("::");
-        let offsets = bounded(&rest, &format!("{name}::")).into_iter().filter(starts);
-        found.extend(offsets.map(|offset| (line_at(&rest, offset), format!("names `{name}::`"))));
-    }
-    found
-}
-
 /// Offsets of `phrase` where neither end continues a name.
 pub fn bounded(text: &str, phrase: &str) -> Vec<usize> {
     let named = |letter: Option<char>| letter.is_some_and(|it| it.is_alphanumeric() || it == '_');

@@ -9,8 +9,8 @@ use crate::cli::BenchCalibrateOptions;
 use crate::commands::{Exit, note, print};
 use crate::interrupt::Interrupt;
 use crate::kernel_choice;
-use crate::measurement::calibration::{Calibration, MeasuredRate, mean_gap, measure};
-use crate::statistics::Interval;
+use measurement::calibration::{Calibration, MeasuredRate, mean_gap, measure};
+use statistics::Interval;
 
 /// Blocks that the printed interval is for, unless a check says how many.
 const BLOCKS: u32 = 200;

@@ -9,9 +9,9 @@ use super::progress;
 use crate::cli::{BenchClock, BenchCompareOptions};
 use crate::commands::{Exit, UsageError, note, print};
 use crate::interrupt::Interrupt;
-use crate::statistics::comparison::{ROUNDS_MIN, Ratio, Verdict, paired, unpaired};
 use contestant::{Contestant, Task};
 use saved::Saved;
+use statistics::comparison::{ROUNDS_MIN, Ratio, Verdict, paired, unpaired};
 
 /// More rounds than the least number, as a factor, that are made for the sake of precision.
 const ROUNDS_FACTOR_MAX: u32 = 10;

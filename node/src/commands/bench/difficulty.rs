@@ -16,9 +16,9 @@ use crate::cli::BenchDifficultyOptions;
 use crate::commands::{Exit, note, print};
 use crate::interrupt::Interrupt;
 use crate::kernel_choice;
-use crate::measurement::levels::Findings;
-use crate::measurement::rounds::{Measured, Plan};
-use crate::measurement::scaling;
+use measurement::levels::Findings;
+use measurement::rounds::{Measured, Plan};
+use measurement::scaling;
 use result::{Run, people, programs};
 
 pub(super) fn run(options: &BenchDifficultyOptions) -> anyhow::Result<Exit> {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{attempts_within, progress, side_by_side};
 use crate::cli::BenchKernelsOptions;
 use crate::commands::{Exit, print};
-use crate::statistics::quantile;
+use statistics::quantile;
 
 /// Time that one kernel hashes before the next has its turn.
 const SLOT: Duration = Duration::from_millis(50);

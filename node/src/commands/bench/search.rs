@@ -14,7 +14,7 @@ use super::{attempts_within, progress, side_by_side};
 use crate::cli::BenchSearchOptions;
 use crate::commands::{Exit, print};
 use crate::kernel_choice;
-use crate::statistics::quantile;
+use statistics::quantile;
 
 /// Time of each measurement in a round.
 const SLOT: Duration = Duration::from_millis(100);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::statistics::quantile;
+use statistics::quantile;
 
 /// Median, 99 % and the largest, in microseconds with one digit behind the point.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::samples;
+use testkit::samples;
 
 /// Bitcoin's first header (block 0).
 const BITCOIN_GENESIS: &str = "0100000000000000000000000000000000000000000000000000000000000000\

@@ -15,7 +15,7 @@ use wallet::node_client::{ClientError, Timeouts};
 use wire::directory::RegisterOutcome;
 
 use super::note;
-use crate::runtime::Handle;
+use server::runtime::Handle;
 
 /// How often a bootstrap node is visited, give or take a fifth, so that a network's miners do not
 /// all come at once for ever.
@@ -191,7 +191,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::directory::EXPIRY;
+    use server::directory::EXPIRY;
 
     proptest! {
         #[test]

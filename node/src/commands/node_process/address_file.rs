@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use wallet::durable_file;
 
 use super::note;
-use crate::machine::Machine;
-use crate::runtime::Handle;
+use machine::Machine;
+use server::runtime::Handle;
 
 /// Name of the file in a node's data directory.
 const FILE: &str = "addresses.json";

@@ -12,9 +12,9 @@ use chain::genesis::Network;
 use wallet::data_directory::data_home;
 
 use super::Exit;
-use crate::data_directory::{PinError, pinned_network};
 use crate::devnet;
-use crate::operator::pass::{self, Pass};
+use server::operator::pass::{self, Pass};
+use wallet::data_directory::{PinError, pinned_network};
 
 /// A node on this computer accepts at once, or it is not there.
 const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
@@ -115,7 +115,7 @@ pub(super) fn find(
 fn running() -> Vec<(PathBuf, Pass)> {
     let mut directories = Vec::new();
     if let Ok(home) = data_home() {
-        directories.extend(crate::operator::directories(&home));
+        directories.extend(server::operator::directories(&home));
     }
     directories.extend(devnet::temporary_directories());
     let passes = directories.into_iter().filter_map(|directory| {

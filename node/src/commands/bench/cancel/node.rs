@@ -34,9 +34,9 @@ use super::super::spread::Spread;
 use super::yielding_miner;
 use crate::cli::BenchCancelOptions;
 use crate::commands::{Exit, print};
-use crate::machine::MachineConfig;
-use crate::machine::mining::MiningPolicy;
-use crate::runtime::{
+use machine::MachineConfig;
+use machine::mining::MiningPolicy;
+use server::runtime::{
     MiningConfig, Node, NodeConfig, PanicPolicy, Searched, StartError, StorePlace,
 };
 

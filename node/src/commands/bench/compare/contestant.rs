@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::cli::{BenchClock, BenchCompareOptions};
 use crate::commands::UsageError;
 use crate::kernel_choice;
-use crate::statistics::quantile;
+use statistics::quantile;
 
 /// Time of one search, about: short enough that some are not disturbed on a busy computer.
 const SEARCH_S: f64 = 0.012;

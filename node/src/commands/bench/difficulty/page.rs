@@ -5,8 +5,8 @@ use std::fmt::Write;
 use super::chart::escaped;
 use super::plots;
 use super::result::{Run, duration, threads};
-use crate::measurement::computer;
-use crate::measurement::levels::Level;
+use crate::commands::bench::computer;
+use measurement::levels::Level;
 
 const STYLE: &str = include_str!("page.css");
 
@@ -295,9 +295,9 @@ mod tests {
     use engine::{Cancel, Kernel, Miner};
 
     use super::*;
-    use crate::measurement::levels::Findings;
-    use crate::measurement::rounds::Plan;
-    use crate::measurement::scaling;
+    use measurement::levels::Findings;
+    use measurement::rounds::Plan;
+    use measurement::scaling;
 
     fn page(bits: std::ops::RangeInclusive<u32>, trials: u32) -> String {
         let miner = Miner::new(NonZeroUsize::MIN, Kernel::portable()).unwrap();

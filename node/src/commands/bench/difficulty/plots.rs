@@ -3,8 +3,8 @@
 use super::axis::Axis;
 use super::chart::Chart;
 use super::result::{Run, duration};
-use crate::measurement::levels::Level;
-use crate::statistics::Interval;
+use measurement::levels::Level;
+use statistics::Interval;
 
 /// Expected attempts up to which the distribution is drawn; one search in 400 takes longer.
 const DISTRIBUTION_MAX: f64 = 6.0;
@@ -65,7 +65,7 @@ pub(super) fn distribution(run: &Run<'_>) -> String {
     let mut counts = vec![0.0; DISTRIBUTION_BARS as usize];
     let mut total = 0.0_f64;
     for level in &run.measured.searches {
-        let expected = crate::statistics::geometric::expected_attempts(level.bits);
+        let expected = statistics::geometric::expected_attempts(level.bits);
         for trial in &level.trials {
             total += 1.0;
             #[expect(clippy::cast_sign_loss, reason = "attempts are not negative")]
@@ -193,7 +193,7 @@ pub(super) fn kernels(run: &Run<'_>) -> String {
 /// The rates of the rounds, as time went by.
 pub(super) fn rounds(run: &Run<'_>) -> String {
     let rounds = &run.measured.rounds;
-    let points = |rate: fn(&crate::measurement::rounds::Round) -> f64| -> Vec<(f64, f64)> {
+    let points = |rate: fn(&measurement::rounds::Round) -> f64| -> Vec<(f64, f64)> {
         (1..).map(f64::from).zip(rounds.iter().map(|round| rate(round) / 1e6)).collect()
     };
     let (raw, searches) = (points(|round| round.raw_rate), points(|round| round.rate));

@@ -4,10 +4,10 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use crate::measurement::computer;
-use crate::measurement::levels::{Findings, Level};
-use crate::measurement::rounds::{Measured, Plan, Round};
-use crate::measurement::scaling::Raw;
+use crate::commands::bench::computer;
+use measurement::levels::{Findings, Level};
+use measurement::rounds::{Measured, Plan, Round};
+use measurement::scaling::Raw;
 
 /// A run with everything that is told of it.
 pub(super) struct Run<'a> {

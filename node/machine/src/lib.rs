@@ -1,0 +1,38 @@
+//! The node as a pure state machine, its store, and a second opinion on what the store holds.
+//!
+//! Events in, effects out ([`Machine`]). Bodies drive it: one of sockets and threads, one of
+//! virtual time, and every test. No socket, clock or thread is in sight of it.
+
+mod address_book;
+mod conduct;
+mod effect;
+mod event;
+mod forwarding;
+mod handshake;
+mod header_tree;
+mod intake;
+mod ledger;
+mod machine;
+pub mod mempool;
+pub mod mining;
+pub mod network_rate;
+mod peers;
+mod relay;
+pub mod replay;
+pub mod store;
+mod sync;
+mod tally;
+pub mod template;
+#[cfg(test)]
+mod tests;
+mod verifier;
+mod wallet_desk;
+
+pub use effect::{Effect, Report};
+pub use event::{Direction, Event, Now, PeerId, TemplateId};
+pub use header_tree::{HeaderEntry, HeaderId, HeaderTree};
+pub use ledger::{Ledger, Tip};
+pub use machine::{Machine, MachineConfig, MachineError};
+pub use peers::Peer;
+pub use tally::Tally;
+pub use verifier::{SequentialVerifier, Verifier};

@@ -1,0 +1,144 @@
+//! Serving: headers, blocks and pending transactions, never more at a time than a queue holds.
+
+use std::collections::VecDeque;
+
+use chain::encoding::Encode;
+use chain::hash::{BlockHash, Wtxid};
+use chain::header::HEADER_BYTES;
+use wire::peer::{HEADERS_MAX, LOCATOR_MAX, PeerMessage, REQUESTED_MAX};
+use wire::{ByteString, Message};
+
+use super::super::conduct::Offense;
+use super::super::effect::Effect;
+use super::super::{Machine, MachineError, PeerId};
+
+/// Things that are queued for a connection that asks for them.
+const SERVING_MAX: usize = REQUESTED_MAX;
+
+/// Bytes and frames that are sent before the connection has to drain: half of what its queue still
+/// takes when it is under half.
+const SERVE_BYTES: usize = 1_000_000;
+const SERVE_FRAMES: usize = 16;
+
+/// Something that a connection asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Served {
+    /// A whole block.
+    Block(BlockHash),
+    /// A pending transaction.
+    Transaction(Wtxid),
+}
+
+impl Machine {
+    /// Headers behind the newest hash of the locator that lies on our best chain.
+    pub(crate) fn serve_headers(&mut self, id: PeerId, locator: &[BlockHash]) {
+        if locator.len() > LOCATOR_MAX {
+            self.punish(id, Offense::TooMany, "a locator of more than 64 hashes");
+            return;
+        }
+        let tip = self.ledger.tip_id();
+        let tip_height = self.tree.entry(tip).height;
+        let fork = locator
+            .iter()
+            .filter_map(|hash| self.tree.find(hash))
+            .find(|known| self.tree.is_ancestor(*known, tip));
+        let from = fork.map_or(0, |fork| self.tree.entry(fork).height + 1);
+        let count =
+            (tip_height + 1).saturating_sub(from).min(u32::try_from(HEADERS_MAX).unwrap_or(0));
+        let mut bytes = Vec::with_capacity(count as usize * HEADER_BYTES);
+        for height in from..from + count {
+            if let Some(entry) = self.tree.ancestor(tip, height) {
+                bytes.extend_from_slice(&self.tree.entry(entry).header.to_bytes());
+            }
+        }
+        self.send(id, &Message::Peer(PeerMessage::Headers(ByteString(bytes))));
+    }
+
+    /// A request for whole blocks.
+    pub(crate) fn ask_blocks(
+        &mut self,
+        id: PeerId,
+        hashes: &[BlockHash],
+    ) -> Result<(), MachineError> {
+        self.ask(id, hashes.iter().map(|hash| Served::Block(*hash)).collect())
+    }
+
+    /// A request for pending transactions.
+    pub(crate) fn ask_pending(&mut self, id: PeerId, wtxids: &[Wtxid]) -> Result<(), MachineError> {
+        self.ask(id, wtxids.iter().map(|wtxid| Served::Transaction(*wtxid)).collect())
+    }
+
+    fn ask(&mut self, id: PeerId, things: Vec<Served>) -> Result<(), MachineError> {
+        let Some(peer) = self.peers.get_mut(id) else {
+            return Ok(());
+        };
+        if peer.serving.len() + things.len() > SERVING_MAX {
+            self.punish(id, Offense::TooMany, "more than 1000 things asked for at a time");
+            return Ok(());
+        }
+        peer.serving.extend(things);
+        if peer.draining { Ok(()) } else { self.serve(id) }
+    }
+
+    /// Sends some of what a connection asked for; the rest when its queue has drained.
+    pub(crate) fn serve(&mut self, id: PeerId) -> Result<(), MachineError> {
+        let Some(peer) = self.peers.get_mut(id) else {
+            return Ok(());
+        };
+        let mut waiting = std::mem::take(&mut peer.serving);
+        self.serve_some(id, &mut waiting)?;
+        if let Some(peer) = self.peers.get_mut(id) {
+            peer.draining = !waiting.is_empty();
+            peer.serving = waiting;
+            if peer.draining {
+                self.effects.push(Effect::NotifyDrained { peer: id });
+            }
+        }
+        Ok(())
+    }
+
+    fn serve_some(
+        &mut self,
+        id: PeerId,
+        waiting: &mut VecDeque<Served>,
+    ) -> Result<(), MachineError> {
+        let (mut bytes_sent, mut frames_sent) = (0, 0);
+        let (mut no_blocks, mut no_transactions) = (Vec::new(), Vec::new());
+        while frames_sent < SERVE_FRAMES
+            && let Some(thing) = waiting.front().copied()
+        {
+            let message = match thing {
+                Served::Block(hash) => {
+                    let bytes = self.ledger.block_bytes(&hash)?;
+                    bytes.map(|bytes| (bytes.len(), PeerMessage::Block(ByteString(bytes))))
+                }
+                Served::Transaction(wtxid) => {
+                    let pending = self.mempool.get_by_wtxid(&wtxid);
+                    pending
+                        .map(|pending| pending.transaction.encode())
+                        .map(|bytes| (bytes.len(), PeerMessage::Transaction(ByteString(bytes))))
+                }
+            };
+            if let Some((bytes, message)) = message {
+                if frames_sent > 0 && bytes_sent + bytes > SERVE_BYTES {
+                    break;
+                }
+                (bytes_sent, frames_sent) = (bytes_sent + bytes, frames_sent + 1);
+                self.send(id, &Message::Peer(message));
+            } else {
+                match thing {
+                    Served::Block(hash) => no_blocks.push(hash),
+                    Served::Transaction(wtxid) => no_transactions.push(wtxid),
+                }
+            }
+            waiting.pop_front();
+        }
+        if !no_blocks.is_empty() {
+            self.send(id, &Message::Peer(PeerMessage::BlocksNotFound(no_blocks)));
+        }
+        if !no_transactions.is_empty() {
+            self.send(id, &Message::Peer(PeerMessage::TransactionsNotFound(no_transactions)));
+        }
+        Ok(())
+    }
+}

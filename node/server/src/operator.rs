@@ -1,0 +1,183 @@
+//! Whoever runs a node asks it: the desk that answers, and the pass that opens it.
+//!
+//! The questions come over the node's own port from this computer only. Whoever can read the pass
+//! in the data directory may ask; the machine is read between two events, one consistent state for
+//! each answer.
+
+mod answers;
+pub mod pass;
+mod transaction_search;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
+use std::thread::{self, Builder, JoinHandle};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use wire::operator::{Answer, AnswerOutcome, Ask, OperatorMessage, Question, Token};
+use wire::{ByteString, Message};
+
+use crate::runtime::{AskError, Forwarded, Handle, Mining, Node};
+use pass::Pass;
+
+/// Pause before a wrong token is told: guessing is hopeless anyway, and stays cheap for the node.
+const WRONG_TOKEN_PAUSE: Duration = Duration::from_millis(250);
+
+/// What a node is in its network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Hands out the spec and keeps the directory.
+    Bootstrap,
+    /// Mines.
+    Miner,
+    /// Relays and never mines.
+    Relay,
+}
+
+impl Role {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bootstrap => "bootstrap",
+            Self::Miner => "miner",
+            Self::Relay => "relay",
+        }
+    }
+}
+
+/// What a node cannot be asked because it does not know.
+#[derive(Debug, Clone)]
+pub struct About {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub role: Role,
+    /// Its data directory.
+    pub directory: PathBuf,
+}
+
+/// The thread that answers. [`OperatorDesk::close`] comes after the node has stopped.
+pub struct OperatorDesk {
+    directory: PathBuf,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl OperatorDesk {
+    /// Writes the pass and answers what arrives in `asked` until the node is gone.
+    ///
+    /// # Errors
+    /// The pass cannot be written, or the operating system refused randomness or a thread.
+    pub fn open(about: About, node: &Node, asked: Receiver<Forwarded>) -> io::Result<Self> {
+        let mut token = [0; 32];
+        getrandom::fill(&mut token)?;
+        let token = Token(token);
+        let address = pass::reachable(node.address);
+        let pass = Pass { name: about.name.clone(), address, token, pid: std::process::id() };
+        pass.write(&about.directory)?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let directory = about.directory.clone();
+        let desk = Desk {
+            about,
+            pass,
+            handle: node.handle.clone(),
+            mining: Box::new(node.mining_reader()),
+            started: Instant::now(),
+            stop: Arc::clone(&stop),
+        };
+        let thread =
+            Builder::new().name("operator".to_owned()).spawn(move || desk.serve(&asked))?;
+        Ok(Self { directory, stop, thread })
+    }
+
+    /// Whether somebody who may asked the node to stop.
+    pub fn shall_stop(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Takes the pass away: the node has stopped.
+    pub fn close(self) {
+        // It answers or waits; one that panicked answers no more, which is what is wanted.
+        let _ = self.thread.join();
+        pass::remove(&self.directory);
+    }
+}
+
+/// What the thread holds.
+struct Desk {
+    about: About,
+    pass: Pass,
+    handle: Handle,
+    mining: Box<dyn Fn() -> Option<Mining> + Send>,
+    started: Instant,
+    stop: Arc<AtomicBool>,
+}
+
+impl Desk {
+    fn serve(&self, asked: &Receiver<Forwarded>) {
+        for Forwarded { peer, message, .. } in asked {
+            let Message::Operator(OperatorMessage::Ask(ask)) = message else {
+                continue;
+            };
+            let outcome = match self.answer(&ask) {
+                Ok(value) => AnswerOutcome::Json(ByteString(value.to_string().into_bytes())),
+                Err(reason) => AnswerOutcome::Refused { reason },
+            };
+            let stops = ask.question == Question::Stop && matches!(outcome, AnswerOutcome::Json(_));
+            let answer = OperatorMessage::Answer(Answer { request: ask.request, outcome });
+            self.handle.reply(peer, Message::Operator(answer));
+            if stops {
+                self.stop.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn answer(&self, ask: &Ask) -> Result<Value, String> {
+        if !pass::is_same(&ask.token, &self.pass.token) {
+            thread::sleep(WRONG_TOKEN_PAUSE);
+            return Err("the token is not this node's: was it started anew meanwhile?".to_owned());
+        }
+        let Question::Tx(txid) = ask.question else {
+            let question = ask.question.clone();
+            let answered =
+                self.handle.ask_blocking(move |machine| answers::answer(machine, &question));
+            let mut answer = answered.map_err(|error| error.to_string())??;
+            self.complete(&ask.question, &mut answer);
+            return Ok(answer);
+        };
+        transaction_search::find(&self.handle, txid)
+    }
+
+    /// Adds what the machine does not know.
+    fn complete(&self, question: &Question, answer: &mut Value) {
+        if *question != Question::Status {
+            return;
+        }
+        let mining = (self.mining)();
+        answer["name"] = json!(self.about.name);
+        answer["role"] = json!(self.about.role.name());
+        answer["address"] = json!(self.pass.address);
+        answer["directory"] = json!(self.about.directory);
+        answer["pid"] = json!(self.pass.pid);
+        answer["uptime_s"] = json!(self.started.elapsed().as_secs());
+        answer["hash_rate"] = json!(mining.as_ref().map(answers::hash_rate));
+        answer["luck"] = json!(mining.as_ref().map(answers::luck));
+        answer["lode"] = json!(env!("CARGO_PKG_VERSION"));
+    }
+}
+
+/// Asks the machine, with its refusals as sentences.
+fn ask<T: Send + 'static>(
+    handle: &Handle,
+    question: impl FnOnce(&machine::Machine) -> T + Send + 'static,
+) -> Result<T, String> {
+    handle.ask_blocking(question).map_err(|error: AskError| error.to_string())
+}
+
+/// Where the passes of running nodes may lie below `home`: one place for each network and name.
+pub fn directories(home: &Path) -> Vec<PathBuf> {
+    pass::directories_below(&home.join("lode"))
+}

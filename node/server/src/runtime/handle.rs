@@ -1,0 +1,101 @@
+//! `Handle`: questions to a running machine, answered on its own thread.
+
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use chain::transaction::Transaction;
+use tokio::sync::oneshot;
+use wire::Message;
+
+use super::lanes::{Lanes, Refused};
+use machine::{Event, Machine, PeerId};
+
+/// Why a question has no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    /// Too many questions wait.
+    #[error("the node is busy: too many questions wait; ask again later")]
+    Busy,
+    /// The node has stopped.
+    #[error("the node has stopped")]
+    Stopped,
+    /// The question itself panicked; the node is unharmed.
+    #[error("the question failed inside the node, which goes on")]
+    Panicked,
+}
+
+/// Asks a running machine and brings it what other parts of the process know. Clones ask the same
+/// one.
+#[derive(Clone)]
+pub struct Handle {
+    lanes: Arc<Lanes>,
+}
+
+impl Handle {
+    pub(super) fn new(lanes: Arc<Lanes>) -> Self {
+        Self { lanes }
+    }
+
+    /// Runs `question` between two events, on one consistent state. It should be quick: the node
+    /// does nothing else meanwhile.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Machine) -> T + Send + 'static,
+    ) -> Result<T, AskError> {
+        let answer = self.queue(question)?;
+        answer.await.unwrap_or(Err(AskError::Stopped))
+    }
+
+    /// The same for threads without tokio; it blocks them.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    ///
+    /// # Panics
+    /// When it is called from an async function.
+    pub fn ask_blocking<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Machine) -> T + Send + 'static,
+    ) -> Result<T, AskError> {
+        let answer = self.queue(question)?;
+        answer.blocking_recv().unwrap_or(Err(AskError::Stopped))
+    }
+
+    /// Answers a [`super::Forwarded`] question: exactly once each, as its connection waits for it.
+    pub fn reply(&self, peer: PeerId, message: Message) {
+        self.lanes.push_own(Event::Reply { peer, message: Box::new(message) });
+    }
+
+    /// Offers a transaction of this process; what becomes of it is reported.
+    pub fn submit(&self, transaction: Transaction) {
+        self.lanes.push_own(Event::OwnTransaction(Box::new(transaction)));
+    }
+
+    /// Tells the node where others are; it dials them at once. At most
+    /// [`wire::peer::ADDRESSES_MAX`] are taken.
+    pub fn tell_addresses(&self, addresses: Vec<SocketAddr>) {
+        self.lanes.push_own(Event::Addresses(addresses));
+    }
+
+    fn queue<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Machine) -> T + Send + 'static,
+    ) -> Result<oneshot::Receiver<Result<T, AskError>>, AskError> {
+        let (answer, wait) = oneshot::channel();
+        let asked = self.lanes.ask(Box::new(move |machine| {
+            // A question cannot leave the machine half changed: it only reads.
+            let result = catch_unwind(AssertUnwindSafe(|| question(machine)));
+            // Whoever asked may have given up waiting.
+            let _ = answer.send(result.map_err(|_| AskError::Panicked));
+        }));
+        match asked {
+            Ok(()) => Ok(wait),
+            Err(Refused::Full) => Err(AskError::Busy),
+            Err(Refused::Stopped) => Err(AskError::Stopped),
+        }
+    }
+}

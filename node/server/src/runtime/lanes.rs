@@ -1,0 +1,251 @@
+//! `Lanes`: what waits for the machine's thread, in the order in which it is served.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::clock::Clock;
+use super::outbound::Outbound;
+use machine::{Event, Machine, PeerId};
+
+/// Questions that may wait at once; a further one is refused.
+const QUESTIONS_MAX: usize = 64;
+
+/// Own blocks, timers and questions go first, but after this many in a row one event of a peer is
+/// served: no flood of questions shuts the network out.
+const FAVORED_MAX: u32 = 8;
+
+/// Longest sleep without looking at the clock again.
+const SLEEP_MAX: Duration = Duration::from_secs(3600);
+
+/// A closure that reads the machine; it answers through a channel of its own.
+pub(super) type Question = Box<dyn FnOnce(&Machine) + Send>;
+
+/// An event of one connection.
+pub(super) struct PeerWork {
+    /// Whose; none for a dial that failed.
+    pub peer: Option<PeerId>,
+    /// What happened.
+    pub event: Event,
+    /// Comes with [`Event::Connected`]: where frames for this connection go from now on.
+    pub outbound: Option<Arc<Outbound>>,
+    /// Hears when the event is handled and its effects are carried out.
+    pub handled: Option<oneshot::Sender<()>>,
+}
+
+/// What the machine's thread does next.
+pub(super) enum Work {
+    /// Flush and end.
+    Stop,
+    /// An event of the node itself: a block was mined.
+    Own(Event),
+    /// The machine's own time has come.
+    Wakeup,
+    /// Somebody asks.
+    Question(Question),
+    /// Something happened on a connection.
+    Peer(PeerWork),
+}
+
+/// Why a question was not queued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// Too many wait already.
+    Full,
+    /// The node has stopped.
+    Stopped,
+}
+
+/// The queues in front of the machine's thread. The peers' lane is bounded by the number of
+/// connections: each has one event in it and waits until that is handled.
+#[derive(Default)]
+pub(super) struct Lanes {
+    waiting: Mutex<Waiting>,
+    arrived: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    own: VecDeque<Event>,
+    questions: VecDeque<Question>,
+    peers: VecDeque<PeerWork>,
+    /// How many in a row were served before the peers.
+    favored: u32,
+    closed: bool,
+}
+
+impl Lanes {
+    /// The next work, once there is some; [`Work::Wakeup`] when `wakeup` (monotonic) has come.
+    pub fn next(&self, wakeup: Option<Duration>, clock: &Clock) -> Work {
+        let mut waiting = self.lock();
+        loop {
+            let sleep = wakeup.map_or(SLEEP_MAX, |at| at.saturating_sub(clock.monotonic()));
+            if let Some(work) = waiting.take(sleep.is_zero()) {
+                return work;
+            }
+            let slept = self.arrived.wait_timeout(waiting, sleep.min(SLEEP_MAX));
+            waiting = slept.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Queues an event of the node itself.
+    pub fn push_own(&self, event: Event) {
+        self.push(|waiting| waiting.own.push_back(event));
+    }
+
+    /// Queues an event that nobody waits for.
+    pub fn push_peer(&self, peer: Option<PeerId>, event: Event) {
+        let work = PeerWork { peer, event, outbound: None, handled: None };
+        self.push(|waiting| waiting.peers.push_back(work));
+    }
+
+    /// Queues an event of a connection and waits until it is handled; false when the node stops
+    /// instead. `outbound` comes with the connection's first event.
+    pub async fn hand_over(
+        &self,
+        peer: PeerId,
+        event: Event,
+        outbound: Option<Arc<Outbound>>,
+    ) -> bool {
+        let (handled, wait) = oneshot::channel();
+        let work = PeerWork { peer: Some(peer), event, outbound, handled: Some(handled) };
+        self.push(|waiting| waiting.peers.push_back(work));
+        wait.await.is_ok()
+    }
+
+    /// Queues a question.
+    pub fn ask(&self, question: Question) -> Result<(), Refused> {
+        let mut waiting = self.lock();
+        if waiting.closed {
+            return Err(Refused::Stopped);
+        }
+        if waiting.questions.len() >= QUESTIONS_MAX {
+            return Err(Refused::Full);
+        }
+        waiting.questions.push_back(question);
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    /// Lets [`Lanes::next`] say [`Work::Stop`] for ever. What waits is dropped, so that whoever
+    /// waits for an answer hears of it.
+    pub fn close(&self) {
+        let dropped = {
+            let mut waiting = self.lock();
+            let dropped = std::mem::take(&mut *waiting);
+            waiting.closed = true;
+            dropped
+        };
+        self.arrived.notify_one();
+        drop(dropped);
+    }
+
+    fn push(&self, add: impl FnOnce(&mut Waiting)) {
+        let mut waiting = self.lock();
+        if !waiting.closed {
+            add(&mut waiting);
+            self.arrived.notify_one();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        // Nothing panics while it holds the lock; a queue is whole in any case.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    fn take(&mut self, wakeup_due: bool) -> Option<Work> {
+        if self.closed {
+            return Some(Work::Stop);
+        }
+        let peers_turn = self.favored >= FAVORED_MAX && !self.peers.is_empty();
+        if !peers_turn && let Some(work) = self.take_favored(wakeup_due) {
+            self.favored = self.favored.saturating_add(1);
+            return Some(work);
+        }
+        self.favored = 0;
+        self.peers.pop_front().map(Work::Peer)
+    }
+
+    fn take_favored(&mut self, wakeup_due: bool) -> Option<Work> {
+        if let Some(event) = self.own.pop_front() {
+            return Some(Work::Own(event));
+        }
+        // Questions come between two wake-ups: a machine that asks to be woken at once, over and
+        // over, still answers.
+        let questions_turn = !wakeup_due || self.favored % 2 == 1;
+        if questions_turn && let Some(question) = self.questions.pop_front() {
+            return Some(Work::Question(question));
+        }
+        wakeup_due.then_some(Work::Wakeup)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use machine::TemplateId;
+
+    fn mined() -> Event {
+        Event::Mined {
+            template: TemplateId(1),
+            header: chain::header::Header::from_bytes(&[0; 80]),
+            extra_nonce: 0,
+        }
+    }
+
+    fn name(work: &Work) -> &'static str {
+        match work {
+            Work::Stop => "stop",
+            Work::Own(_) => "own",
+            Work::Wakeup => "wakeup",
+            Work::Question(_) => "question",
+            Work::Peer(_) => "peer",
+        }
+    }
+
+    #[test]
+    fn own_blocks_timers_and_questions_are_served_before_peers() {
+        let (lanes, clock) = (Lanes::default(), Clock::start());
+        let gone = Event::Disconnected { peer: PeerId(1) };
+        lanes.push_peer(Some(PeerId(1)), gone);
+        lanes.ask(Box::new(|_| ())).unwrap();
+        lanes.push_own(mined());
+        let due = Some(Duration::ZERO);
+        let order: Vec<_> = [due, due, due, None]
+            .into_iter()
+            .map(|wakeup| name(&lanes.next(wakeup, &clock)))
+            .collect();
+        assert_eq!(order, ["own", "question", "wakeup", "peer"]);
+    }
+
+    #[test]
+    fn neither_questions_nor_a_restless_machine_shut_the_peers_out() {
+        let (lanes, clock) = (Lanes::default(), Clock::start());
+        lanes.push_peer(None, mined());
+        let mut served = Vec::new();
+        for _ in 0..2 * FAVORED_MAX {
+            lanes.ask(Box::new(|_| ())).unwrap();
+            served.push(name(&lanes.next(Some(Duration::ZERO), &clock)));
+        }
+        assert!(served.contains(&"peer"), "{served:?}");
+        assert!(served.contains(&"question"), "{served:?}");
+        assert!(served.contains(&"wakeup"), "{served:?}");
+    }
+
+    #[test]
+    fn questions_beyond_the_limit_are_refused_and_closing_drops_the_rest() {
+        let (lanes, clock) = (Lanes::default(), Clock::start());
+        for _ in 0..QUESTIONS_MAX {
+            lanes.ask(Box::new(|_| ())).unwrap();
+        }
+        assert_eq!(lanes.ask(Box::new(|_| ())), Err(Refused::Full));
+        lanes.close();
+        assert_eq!(lanes.ask(Box::new(|_| ())), Err(Refused::Stopped));
+        assert_eq!(name(&lanes.next(None, &clock)), "stop");
+        assert_eq!(name(&lanes.next(None, &clock)), "stop");
+    }
+}

@@ -1,0 +1,310 @@
+//! The world: an event queue over virtual time, and machines that live in it.
+
+mod place;
+mod traffic;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chain::genesis::Network;
+use chain::hash::tagged_hash;
+use rand::SeedableRng;
+use rand::rngs::ChaCha12Rng;
+use wire::frame::Frame;
+
+use super::guest::Guest;
+use super::invariants::{Violation, Watch};
+use super::links::{Links, Side};
+use super::scenario::{Fault, Scenario};
+use super::trace::Trace;
+use machine::{Direction, Effect, Event, Machine, MachineError, Now, PeerId, Report};
+use place::Place;
+
+/// What a call of a machine takes: one that asks to be called again at once is called this much
+/// later, so that no machine can stop the time.
+const CALL_NS: u64 = 1_000_000;
+
+/// Why a simulation cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum SimulationError {
+    /// A machine gave up.
+    #[error("node {node} stopped at {at:?}: {source}")]
+    Machine {
+        /// Which node.
+        node: usize,
+        /// Virtual time.
+        at: Duration,
+        /// What it says.
+        source: MachineError,
+    },
+    /// An invariant does not hold.
+    #[error("node {node} at {at:?}: {source}")]
+    Violation {
+        /// Which node.
+        node: usize,
+        /// Virtual time.
+        at: Duration,
+        /// Which invariant.
+        source: Violation,
+    },
+}
+
+/// Something that happens at a time.
+#[derive(Debug)]
+pub(super) enum Occurrence {
+    /// A machine wanted to be called now (unless it has changed its mind).
+    Wake { node: usize },
+    /// A frame arrives.
+    Arrival { connection: PeerId, side: Side, frame: Arc<Frame> },
+    /// Everything that was sent before has arrived; the sender wanted to know.
+    Drained { connection: PeerId, side: Side },
+    /// One end learns that the connection is gone.
+    Gone { connection: PeerId, side: Side },
+    /// A call for a connection arrives.
+    Dial { node: usize, life: u64, address: SocketAddr },
+    /// Who dialed learns how it went.
+    Dialled { node: usize, life: u64, address: SocketAddr, connection: Option<PeerId> },
+    /// Who was dialed learns of the connection.
+    Accepted { connection: PeerId, address: SocketAddr },
+    /// A miner finds a block (unless it searches something else by now).
+    Solved { node: usize, search: u64 },
+    /// Fate.
+    Befalls(Fault),
+}
+
+/// A network in virtual time.
+pub struct World {
+    network: Arc<Network>,
+    rng: ChaCha12Rng,
+    /// Nanoseconds since genesis.
+    pub(super) clock_ns: u64,
+    /// What is still to happen, by time and then by order of planning.
+    queue: BTreeMap<(u64, u64), Occurrence>,
+    planned: u64,
+    places: Vec<Place>,
+    pub(super) links: Links,
+    pub(super) guests: Vec<Guest>,
+    searches: u64,
+    events: u64,
+    trace: Trace,
+    watch: Watch,
+    reports: Vec<(Duration, usize, Report)>,
+}
+
+impl World {
+    /// The world of a scenario at genesis. All its randomness comes from `seed`.
+    ///
+    /// # Errors
+    /// [`SimulationError`] when a machine does not start.
+    pub fn new(scenario: &Scenario, seed: u64) -> Result<Self, SimulationError> {
+        let seed = tagged_hash("lode/simulation/seed", &[&seed.to_le_bytes()]);
+        let mut world = Self {
+            network: Arc::clone(&scenario.network),
+            rng: ChaCha12Rng::from_seed(seed),
+            clock_ns: 0,
+            queue: BTreeMap::new(),
+            planned: 0,
+            places: scenario.nodes.iter().cloned().enumerate().map(Place::new).collect(),
+            links: Links::new(scenario.lines),
+            guests: Vec::new(),
+            searches: 0,
+            events: 0,
+            trace: Trace::default(),
+            watch: Watch::default(),
+            reports: Vec::new(),
+        };
+        for node in 0..world.places.len() {
+            world.start(node)?;
+        }
+        for (at, fault) in &scenario.faults {
+            world.schedule(*at, fault.clone());
+        }
+        Ok(world)
+    }
+
+    /// Lets everything happen up to this virtual time.
+    ///
+    /// # Errors
+    /// [`SimulationError`].
+    pub fn run_until(&mut self, time: Duration) -> Result<(), SimulationError> {
+        self.run_while(time, |_| true)?;
+        self.clock_ns = self.clock_ns.max(nanoseconds(time));
+        Ok(())
+    }
+
+    /// Lets things happen while `goes_on`, at most up to `limit`. Returns whether it ended before.
+    ///
+    /// # Errors
+    /// [`SimulationError`].
+    pub fn run_while(
+        &mut self,
+        limit: Duration,
+        goes_on: impl Fn(&Self) -> bool,
+    ) -> Result<bool, SimulationError> {
+        let limit_ns = nanoseconds(limit);
+        while goes_on(self) {
+            let Some(next) = self.queue.first_entry().filter(|next| next.key().0 <= limit_ns)
+            else {
+                return Ok(false);
+            };
+            let ((at_ns, _), occurrence) = next.remove_entry();
+            self.clock_ns = at_ns;
+            self.happen(occurrence)?;
+        }
+        Ok(true)
+    }
+
+    /// Plans a fault; one for a time that is over happens next.
+    pub fn schedule(&mut self, at: Duration, fault: Fault) {
+        self.enqueue(nanoseconds(at).max(self.clock_ns), Occurrence::Befalls(fault));
+    }
+
+    /// Virtual time since genesis.
+    pub fn clock(&self) -> Duration {
+        Duration::from_nanos(self.clock_ns)
+    }
+
+    /// The network that all nodes are part of.
+    pub fn network(&self) -> &Arc<Network> {
+        &self.network
+    }
+
+    /// The machine of a node, unless it is stopped.
+    pub fn machine(&self, node: usize) -> Option<&Machine> {
+        self.places.get(node)?.machine.as_ref()
+    }
+
+    /// All machines that run, in the order of their nodes.
+    pub fn machines(&self) -> impl Iterator<Item = &Machine> {
+        self.places.iter().filter_map(|place| place.machine.as_ref())
+    }
+
+    /// What the machines reported: when, which node, what.
+    pub fn reports(&self) -> &[(Duration, usize, Report)] {
+        &self.reports
+    }
+
+    /// Events that were handled.
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// The hash over every (time, node, event, effects) so far.
+    pub fn trace_hash(&self) -> [u8; 32] {
+        self.trace.hash()
+    }
+
+    /// The clocks of all nodes.
+    pub(super) fn now(&self) -> Now {
+        let wall_s = u64::from(self.network.spec.genesis_time) + self.clock().as_secs();
+        Now { wall_s, monotonic: self.clock() }
+    }
+
+    pub(super) fn enqueue(&mut self, at_ns: u64, occurrence: Occurrence) {
+        self.queue.insert((at_ns, self.planned), occurrence);
+        self.planned += 1;
+    }
+
+    fn happen(&mut self, occurrence: Occurrence) -> Result<(), SimulationError> {
+        match occurrence {
+            Occurrence::Wake { node } => {
+                if self.places[node].wake_ns == Some(self.clock_ns) {
+                    self.handle(node, Event::Wakeup)?;
+                }
+            }
+            Occurrence::Arrival { connection, side, frame } => {
+                self.arrive(connection, side, &frame)?;
+            }
+            Occurrence::Drained { connection, side } => {
+                if let Some(node) = self.listening(connection, side) {
+                    self.handle(node, Event::Drained { peer: connection })?;
+                }
+            }
+            Occurrence::Gone { connection, side } => self.end_at(connection, side)?,
+            Occurrence::Dial { node, life, address } => self.dial(node, life, address),
+            Occurrence::Dialled { node, life, address, connection } => {
+                if self.places[node].life == life {
+                    self.dialed(node, address, connection)?;
+                }
+            }
+            Occurrence::Accepted { connection, address } => {
+                if let Some(node) = self.listening(connection, Side::Acceptor) {
+                    let direction = Direction::Inbound;
+                    self.handle(node, Event::Connected { peer: connection, address, direction })?;
+                }
+            }
+            Occurrence::Solved { node, search } => self.solve(node, search)?,
+            Occurrence::Befalls(fault) => self.befall(fault)?,
+        }
+        Ok(())
+    }
+
+    /// Gives a machine an event and does what it asks for.
+    fn handle(&mut self, node: usize, event: Event) -> Result<(), SimulationError> {
+        let (now, at) = (self.now(), self.clock());
+        let Some(machine) = self.places[node].machine.as_mut() else {
+            return Ok(());
+        };
+        self.trace.event(self.clock_ns, node, &event);
+        let effects = machine.handle(now, event).map_err(|source| SimulationError::Machine {
+            node,
+            at,
+            source,
+        })?;
+        self.trace.effects(&effects);
+        self.events += 1;
+        self.watch.check(node, machine).map_err(|source| SimulationError::Violation {
+            node,
+            at,
+            source,
+        })?;
+        let wakeup = machine.next_wakeup();
+        for effect in effects {
+            self.carry_out(node, effect);
+        }
+        let wake_ns = wakeup.map(|time| nanoseconds(time).max(self.clock_ns + CALL_NS));
+        if self.places[node].wake_ns != wake_ns {
+            self.places[node].wake_ns = wake_ns;
+            if let Some(wake_ns) = wake_ns {
+                self.enqueue(wake_ns, Occurrence::Wake { node });
+            }
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, node: usize, effect: Effect) {
+        match effect {
+            Effect::Send { peer, frame } => {
+                if let Some(side) = self.side_of(peer, node) {
+                    self.send(peer, side, frame);
+                }
+            }
+            Effect::NotifyDrained { peer } => {
+                if let Some(side) = self.side_of(peer, node) {
+                    self.notify_drained(peer, side);
+                }
+            }
+            Effect::Disconnect { peer, .. } => {
+                if let Some(side) = self.side_of(peer, node) {
+                    self.close(peer, side);
+                }
+            }
+            Effect::Dial { address } => {
+                let (at_ns, life) =
+                    (self.clock_ns + self.draw_latency_ns(), self.places[node].life);
+                self.enqueue(at_ns, Occurrence::Dial { node, life, address });
+            }
+            // No node of a simulation has a directory or an operator.
+            Effect::Forward { .. } => {}
+            Effect::Mine(template) => self.search(node, Some(template)),
+            Effect::Rest { .. } => self.search(node, None),
+            Effect::Report(report) => self.reports.push((self.clock(), node, report)),
+        }
+    }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
