@@ -13,12 +13,11 @@ use chain::key::OutputKey;
 use chain::transaction::{Transaction, Transfer, TxPosition};
 use wire::hello::{Hello, NetworkIdentity, Role};
 use wire::wallet::{
-    GetHistory, GetPending, HISTORY_MAX, History, HistoryEntry, Submit, SubmitOutcome, Tip,
-    WalletMessage,
+    ChainTip, GetHistory, GetPending, HISTORY_MAX, History, HistoryEntry, Submit, SubmitOutcome,
+    Tip, WalletMessage,
 };
 use wire::{ByteString, Message, PROTOCOL_VERSION};
 
-use crate::history::ChainTip;
 use connection::{Connection, deadline};
 
 mod connection;

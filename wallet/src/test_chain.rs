@@ -17,9 +17,7 @@ use chain::subsidy::subsidy;
 use chain::transaction::{Coinbase, OutPoint, Output, Transaction, Transfer, TxPosition};
 use chain::utxo::Coin;
 use wire::ByteString;
-use wire::wallet::HistoryEntry;
-
-use crate::history::ChainTip;
+use wire::wallet::{ChainTip, HistoryEntry};
 
 pub(crate) const MATURITY: u32 = 3;
 

@@ -6,11 +6,12 @@ use chain::genesis::Network;
 use chain::hash::Txid;
 use chain::key::OutputKey;
 use chain::transaction::{Output, Transfer};
+use wire::wallet::ChainTip;
 
 use super::Wallet;
 use crate::accounts::Account;
 use crate::history::proof::{ConfirmedTransaction, EntryError, verify};
-use crate::history::{ChainTip, History, HistoryError, MovementState, PaymentState};
+use crate::history::{History, HistoryError, MovementState, PaymentState};
 use crate::node_client::{ClientError, NodeClient};
 use crate::payment::SignedPayment;
 
