@@ -18,7 +18,8 @@ enum Step {
     DirectorySynced,
 }
 
-/// Puts `bytes` where `path` is; the directory must be there. One writer at a time.
+/// Puts `bytes` where `path` is; the directory must be there. Writers in one directory wait for
+/// each other, also those of other processes.
 ///
 /// # Errors
 /// What the operating system says; the old file is untouched then, or the new one is whole.
@@ -67,6 +68,20 @@ pub fn sync_directory(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Keeps other writers out of a directory; the lock ends with the file, even by a crash.
+#[cfg(unix)]
+fn lock(directory: &Path) -> io::Result<File> {
+    let directory = File::open(directory)?;
+    directory.lock()?;
+    Ok(directory)
+}
+
+/// Only Unix can open a directory; elsewhere there must be one writer at a time.
+#[cfg(not(unix))]
+fn lock(_directory: &Path) -> io::Result<()> {
+    Ok(())
+}
+
 /// The directory that `path` lies in.
 fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
@@ -83,6 +98,8 @@ fn replace_stepwise(
     bytes: &[u8],
     reached: &mut dyn FnMut(Step) -> io::Result<()>,
 ) -> io::Result<()> {
+    // Held to the end: another writer would take the file beside for what a crash left behind.
+    let _writing = lock(parent(path))?;
     let new = beside(path);
     // What a crash left behind; a link there must not be followed either.
     match fs::remove_file(&new) {
@@ -138,6 +155,25 @@ mod tests {
         }
         replace(&path, b"").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn of_many_writers_at_once_none_fails_and_each_leaves_a_whole_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        std::thread::scope(|scope| {
+            for writer in 0..8u8 {
+                let path = &path;
+                scope.spawn(move || {
+                    for _ in 0..10 {
+                        replace(path, &[writer; 1000]).unwrap();
+                        let found = fs::read(path).unwrap();
+                        assert!(found.len() == 1000 && found.iter().all(|byte| *byte == found[0]));
+                    }
+                });
+            }
+        });
     }
 
     #[cfg(unix)]
