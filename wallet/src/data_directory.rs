@@ -13,6 +13,8 @@ use etcetera::BaseStrategy;
 use serde::{Deserialize, Serialize};
 use wire::directory::{NAME_BYTES_MAX, is_name};
 
+use crate::durable_file;
+
 /// Name of the spec's file in a data directory.
 pub const SPEC_FILE: &str = "spec.toml";
 
@@ -151,8 +153,8 @@ pub fn directories_of(home: &Path, name: &str) -> Vec<Pinned> {
 pub fn pinned_directory(directory: &Path) -> Result<Pinned, PinError> {
     let network = Arc::new(pinned_network(directory)?);
     let path = directory.join(BOOTSTRAPS_FILE);
-    let read = read_limited(&path, BOOTSTRAPS_FILE_BYTES_MAX).ok();
-    let remembered: Option<Bootstraps> = read.and_then(|text| serde_json::from_str(&text).ok());
+    let text = read(&path, BOOTSTRAPS_FILE_BYTES_MAX).ok();
+    let remembered: Option<Bootstraps> = text.and_then(|text| serde_json::from_str(&text).ok());
     let mut bootstraps = remembered.map(|file| file.bootstraps).unwrap_or_default();
     bootstraps.truncate(BOOTSTRAPS_MAX);
     let modified = fs::metadata(&path).and_then(|file| file.modified());
@@ -171,7 +173,7 @@ pub fn remember_bootstraps(directory: &Path, bootstraps: &[String]) -> Result<()
     all.truncate(BOOTSTRAPS_MAX);
     let file = Bootstraps { v: 1, bootstraps: all };
     let text = serde_json::to_string(&file).expect("numbers and texts always serialize");
-    write_whole(&directory.join(BOOTSTRAPS_FILE), &text)
+    write(&directory.join(BOOTSTRAPS_FILE), &text)
 }
 
 /// The file of bootstrap nodes.
@@ -195,9 +197,7 @@ pub fn pin(directory: &Path, network: &Network) -> Result<(), PinError> {
             got: pinned.genesis_hash(),
             expected: network.genesis_hash(),
         }),
-        Err(PinError::Missing { .. }) => {
-            write_whole(&directory.join(SPEC_FILE), &network.spec.to_toml())
-        }
+        Err(PinError::Missing { .. }) => write(&directory.join(SPEC_FILE), &network.spec.to_toml()),
         Err(error) => Err(error),
     }
 }
@@ -208,7 +208,7 @@ pub fn pin(directory: &Path, network: &Network) -> Result<(), PinError> {
 /// [`PinError`].
 pub fn pinned_network(directory: &Path) -> Result<Network, PinError> {
     let path = directory.join(SPEC_FILE);
-    let text = match read_limited(&path, SPEC_FILE_BYTES_MAX) {
+    let text = match read(&path, SPEC_FILE_BYTES_MAX) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(PinError::Missing { directory: directory.to_owned() });
         }
@@ -220,26 +220,17 @@ pub fn pinned_network(directory: &Path) -> Result<Network, PinError> {
     network.map_err(|reason| PinError::Spec { path, reason })
 }
 
-fn read_limited(path: &Path, bytes_max: u64) -> io::Result<String> {
-    if fs::metadata(path)?.len() > bytes_max {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("longer than {bytes_max} bytes"),
-        ));
-    }
-    fs::read_to_string(path)
+fn read(path: &Path, bytes_max: u64) -> io::Result<String> {
+    let bytes = durable_file::read_limited(path, bytes_max)?;
+    String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
-/// Writes beside the file and renames: after a crash there is the whole file or none.
-fn write_whole(path: &Path, text: &str) -> Result<(), PinError> {
-    let directory = path.parent().unwrap_or(Path::new("."));
-    let written = tempfile::NamedTempFile::new_in(directory).and_then(|mut file| {
-        io::Write::write_all(&mut file, text.as_bytes())?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
-    });
-    written.map_err(|source| PinError::Io { action: "write", path: path.to_owned(), source })
+fn write(path: &Path, text: &str) -> Result<(), PinError> {
+    durable_file::replace(path, text.as_bytes()).map_err(|source| PinError::Io {
+        action: "write",
+        path: path.to_owned(),
+        source,
+    })
 }
 
 #[cfg(test)]

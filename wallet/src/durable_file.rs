@@ -1,7 +1,8 @@
 //! Replacing a small file so that after a crash the old one is there or the new one, whole.
 //!
-//! Everything of a wallet is written this way but its journal: beside the file, synced, renamed
-//! over it, and the directory synced. Nobody but the owner may read it, whatever the umask.
+//! Everything of a wallet but its journal is written this way, and what a data directory is pinned
+//! to: beside the file, synced, renamed over it, and the directory synced. Nobody but the owner may
+//! read it, whatever the umask.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
