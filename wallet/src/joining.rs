@@ -1,14 +1,14 @@
-//! Joining a network: which one, where its data lies, and waiting until a bootstrap node is there.
+//! Joining a network: which one it is, and waiting until a bootstrap node is there.
 //!
 //! The first spec that a bootstrap node hands out decides, and stays: it is pinned in the directory
 //! of the name. Later the directory alone is enough, and another spec from the same bootstrap node
-//! is an error.
+//! is an error. Here bootstrap nodes are asked and no file is touched; [`crate::membership`] reads
+//! what is pinned before, and pins what is found.
 
-use std::fs;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,10 +16,7 @@ use chain::genesis::Network;
 use chain::hash::BlockHash;
 use wire::hello::{Hello, NetworkIdentity};
 
-use crate::data_directory::{
-    BOOTSTRAPS_MAX, BadName, NoHome, PinError, Pinned, check_name, directories_of,
-    network_directory, pin, pinned_directory, remember_bootstraps,
-};
+use crate::data_directory::{BOOTSTRAPS_MAX, BadName, NoHome, PinError, Pinned, check_name};
 use crate::directory_client;
 use crate::node_client::{ClientError, Timeouts};
 
@@ -35,7 +32,7 @@ const TIMEOUTS: Timeouts =
 
 /// Rounds in which something answers that is no bootstrap node, until it is given up: one that is
 /// just starting or full gets some seconds.
-const STRANGE_ROUNDS_MAX: u32 = 6;
+pub(crate) const STRANGE_ROUNDS_MAX: u32 = 6;
 
 /// Addresses that are tried for one host name.
 const ADDRESSES_PER_HOST_MAX: usize = 4;
@@ -54,17 +51,6 @@ pub struct JoinOrder {
     pub data_dir: Option<PathBuf>,
     /// The only network that will do.
     pub genesis: Option<BlockHash>,
-}
-
-/// A network, and where its data lies.
-#[derive(Debug, Clone)]
-pub struct Joined {
-    /// The network.
-    pub network: Arc<Network>,
-    /// The data directory: it exists and is pinned.
-    pub directory: PathBuf,
-    /// The bootstrap node that handed out the spec now; none when the pinned one was taken.
-    pub bootstrap: Option<SocketAddr>,
 }
 
 /// What happens meanwhile, told as it happens.
@@ -159,27 +145,50 @@ pub enum JoinError {
     Interrupted,
 }
 
-/// Finds the network and the directory. Waits as long as it takes: `pause` is called between two
-/// rounds and may end it; `tell` hears the news.
-///
-/// # Errors
-/// [`JoinError`].
-pub fn join(
+/// What joining came to.
+pub(crate) enum Choice<'a> {
+    /// The network of a bootstrap node that answered; nothing speaks against it.
+    Found(Found),
+    /// No bootstrap node answers, and this one is what is meant.
+    Pinned(&'a Pinned),
+}
+
+/// A bootstrap node that answered.
+pub(crate) struct Found {
+    /// As on the command line.
+    pub written: String,
+    pub address: SocketAddr,
+    pub network: Arc<Network>,
+}
+
+impl JoinOrder {
+    /// Whether it can be carried out at all; nobody is asked for that.
+    pub(crate) fn check(&self) -> Result<(), JoinError> {
+        check_name(&self.name)?;
+        for address in &self.bootstraps {
+            check_address(address).map_err(|_| bad_address(address))?;
+        }
+        Ok(())
+    }
+}
+
+/// Finds the network; `pinned` are those that may be gone on with, the last used first. Waits as
+/// long as it takes: `pause` is called between two rounds and may end it; `tell` hears the news.
+pub(crate) fn choose<'a>(
     order: &JoinOrder,
+    pinned: &'a [Pinned],
     tell: &mut dyn FnMut(JoinNews),
     pause: &mut dyn FnMut(Duration) -> ControlFlow<()>,
-) -> Result<Joined, JoinError> {
-    check_name(&order.name)?;
-    for address in &order.bootstraps {
-        check_address(address).map_err(|_| bad_address(address))?;
-    }
-    let pinned = pinned_of(order)?;
+) -> Result<Choice<'a>, JoinError> {
     let mut strange_rounds = 0;
     let mut told = false;
     loop {
         let mut strange = None;
         match ask_around(order, &mut strange) {
-            Some(found) => return settle(order, &pinned, found),
+            Some(found) => {
+                check_found(order, pinned, &found)?;
+                return Ok(Choice::Found(found));
+            }
             None if order.bootstraps.is_empty() && pinned.is_empty() => {
                 return Err(JoinError::NothingPinned { name: order.name.clone() });
             }
@@ -187,14 +196,11 @@ pub fn join(
         }
         let bootstraps = order.bootstraps.join(", ");
         if let Some(pinned) = pinned.iter().find(|pinned| is_meant(order, pinned)) {
-            let directory = pinned.directory.clone();
             if !order.bootstraps.is_empty() {
-                tell(JoinNews::WithoutBootstrap { bootstraps, directory: directory.clone() });
+                let directory = pinned.directory.clone();
+                tell(JoinNews::WithoutBootstrap { bootstraps, directory });
             }
-            // Used now, so that it is found first the next time.
-            remember_bootstraps(&directory, &pinned.bootstraps)?;
-            let network = Arc::clone(&pinned.network);
-            return Ok(Joined { network, directory, bootstrap: None });
+            return Ok(Choice::Pinned(pinned));
         }
         strange_rounds = if strange.is_some() { strange_rounds + 1 } else { 0 };
         if strange_rounds >= STRANGE_ROUNDS_MAX
@@ -235,18 +241,6 @@ pub fn resolve(address: &str) -> io::Result<Vec<SocketAddr>> {
     Ok(address.to_socket_addrs()?.take(ADDRESSES_PER_HOST_MAX).collect())
 }
 
-/// The directories that may be gone on with, the last used first.
-fn pinned_of(order: &JoinOrder) -> Result<Vec<Pinned>, JoinError> {
-    let Some(directory) = &order.data_dir else {
-        return Ok(directories_of(&order.home, &order.name));
-    };
-    match pinned_directory(directory) {
-        Ok(pinned) => Ok(vec![pinned]),
-        Err(PinError::Missing { .. }) => Ok(Vec::new()),
-        Err(error) => Err(error.into()),
-    }
-}
-
 /// Whether the network in a directory is what the order is about though no bootstrap node answers:
 /// it was named, or came from the same bootstrap node, or there is nobody to ask.
 fn is_meant(order: &JoinOrder, pinned: &Pinned) -> bool {
@@ -264,14 +258,6 @@ fn came_from(pinned: &Pinned, bootstraps: &[String]) -> bool {
     pinned.bootstraps.iter().any(|address| bootstraps.contains(address))
 }
 
-/// A bootstrap node that answered.
-struct Found {
-    /// As on the command line.
-    written: String,
-    address: SocketAddr,
-    network: Network,
-}
-
 /// The first bootstrap node that answers, one of the demanded network if there is one. Notes in
 /// `strange` who answered with something else than a spec.
 fn ask_around(order: &JoinOrder, strange: &mut Option<(String, String)>) -> Option<Found> {
@@ -281,7 +267,7 @@ fn ask_around(order: &JoinOrder, strange: &mut Option<(String, String)>) -> Opti
         for address in resolve(written).unwrap_or_default() {
             match directory_client::spec(address, TIMEOUTS) {
                 Ok(spec) => {
-                    let Ok(network) = Network::new(spec) else {
+                    let Ok(network) = Network::new(spec).map(Arc::new) else {
                         continue;
                     };
                     if order.genesis.is_none_or(|genesis| genesis == network.genesis_hash()) {
@@ -298,11 +284,10 @@ fn ask_around(order: &JoinOrder, strange: &mut Option<(String, String)>) -> Opti
     other
 }
 
-/// Takes the network of the bootstrap node that was found, unless something speaks against it, and
-/// pins it.
-fn settle(order: &JoinOrder, pinned: &[Pinned], found: Found) -> Result<Joined, JoinError> {
-    let Found { written: address, address: bootstrap, network } = found;
-    let genesis = network.genesis_hash();
+/// Whether something speaks against the network of the bootstrap node that was found.
+fn check_found(order: &JoinOrder, pinned: &[Pinned], found: &Found) -> Result<(), JoinError> {
+    let Found { written: address, network, .. } = found;
+    let (address, genesis) = (address.clone(), network.genesis_hash());
     if let Some(expected) = order.genesis
         && expected != genesis
     {
@@ -317,7 +302,7 @@ fn settle(order: &JoinOrder, pinned: &[Pinned], found: Found) -> Result<Joined, 
         && order.data_dir.is_none()
     {
         let ours = NetworkIdentity::of(&before.network);
-        let difference = Hello::difference(&ours, &NetworkIdentity::of(&network))
+        let difference = Hello::difference(&ours, &NetworkIdentity::of(network))
             .unwrap_or_else(|| "genesis differs".to_owned());
         return Err(JoinError::OtherSpec {
             address,
@@ -326,19 +311,7 @@ fn settle(order: &JoinOrder, pinned: &[Pinned], found: Found) -> Result<Joined, 
             genesis,
         });
     }
-    let directory = match &order.data_dir {
-        Some(directory) => directory.clone(),
-        None => network_directory(&order.home, &network).join(&order.name),
-    };
-    make_directory(&directory)?;
-    pin(&directory, &network)?;
-    remember_bootstraps(&directory, &from_here)?;
-    Ok(Joined { network: Arc::new(network), directory, bootstrap: Some(bootstrap) })
-}
-
-fn make_directory(directory: &Path) -> Result<(), JoinError> {
-    fs::create_dir_all(directory)
-        .map_err(|source| JoinError::Directory { directory: directory.to_owned(), source })
+    Ok(())
 }
 
 fn bad_address(given: &str) -> JoinError {

@@ -18,6 +18,7 @@ pub mod history;
 pub mod joining;
 pub mod journal;
 pub mod keystore;
+pub mod membership;
 pub mod miner_choice;
 pub mod node_client;
 pub mod operator_client;

@@ -14,8 +14,9 @@ use chain::address::{Address, AddressError};
 use chain::genesis::Network;
 use chain::key::OutputKey;
 use wallet::data_directory::data_home;
-use wallet::joining::{DEFAULT_BOOTSTRAP, JoinError, JoinNews, JoinOrder, Joined, join, resolve};
+use wallet::joining::{DEFAULT_BOOTSTRAP, JoinError, JoinNews, JoinOrder, resolve};
 use wallet::keystore::payout_key;
+use wallet::membership::{Joined, join};
 
 use super::node_process::{NodeProcess, ProcessOrder};
 use super::{Exit, UsageError, note};

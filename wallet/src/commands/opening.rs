@@ -11,8 +11,9 @@ use zeroize::Zeroizing;
 
 use crate::cli::{WalletCommand, WalletOptions};
 use crate::data_directory::data_home;
-use crate::joining::{JoinError, JoinNews, JoinOrder, Joined, join};
+use crate::joining::{JoinError, JoinNews, JoinOrder};
 use crate::keystore::{self, KeyFile, KeystoreError, Stretching};
+use crate::membership::{Joined, join};
 use crate::passphrase::PassphraseSource;
 use crate::seed::Seed;
 use crate::session::{News, Session, SessionOrder};
