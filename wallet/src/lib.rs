@@ -27,12 +27,6 @@ pub mod payment;
 pub mod seed;
 pub mod session;
 pub mod shell;
-#[cfg(test)]
-mod test_chain;
-#[cfg(test)]
-mod test_directory;
-#[cfg(test)]
-mod test_node;
 pub mod traffic;
 pub mod wallet;
 pub mod wallet_directory;

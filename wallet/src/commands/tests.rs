@@ -8,14 +8,14 @@ use chain::address::Address;
 use chain::genesis::Network;
 use chain::key::OutputKey;
 use tempfile::TempDir;
+use testkit::test_chain::{TestChain, network};
+use testkit::test_directory::{self, SharedDirectory};
+use testkit::test_node::{self, SharedState};
 
 use super::*;
 use crate::accounts::Account;
 use crate::keystore::{KeyFile, Stretching};
 use crate::seed::Seed;
-use crate::test_chain::{TestChain, network};
-use crate::test_directory::{self, SharedDirectory};
-use crate::test_node::{self, SharedState};
 use crate::wallet_directory::WalletDirectory;
 
 static ADAM: LazyLock<Seed> = LazyLock::new(|| Seed::from_entropy([1; 16]));
@@ -52,7 +52,9 @@ impl Rig {
     }
 
     fn register(&self, name: &str, seed: &Seed) {
-        self.directory.lock().unwrap().register(&NETWORK, name, seed);
+        let account = Account::new(seed);
+        let secret = account.secret(&account.receive_key(0)).unwrap();
+        self.directory.lock().unwrap().register(&NETWORK, name, &secret);
     }
 
     pub fn options(&self, arguments: &str) -> WalletOptions {

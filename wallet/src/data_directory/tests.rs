@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use chain::key::OutputKey;
 use proptest::prelude::*;
+use testkit::test_chain::network;
 
 use super::*;
-use crate::test_chain::network;
 
 fn other_network() -> Arc<Network> {
     network(&[OutputKey([9; 32])])

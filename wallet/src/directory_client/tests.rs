@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use chain::hash::Txid;
 use chain::key::SecretKey;
+use testkit::test_chain::{TestChain, network};
+use testkit::test_node::{receive, send, serve, shake_hands, start};
 use wire::ByteString;
 use wire::directory::{FaucetAnswer, NamePut, Named, Registered};
 use wire::frame::Phase;
 
 use super::*;
-use crate::test_chain::{TestChain, network};
-use crate::test_node::{receive, send, serve, shake_hands, start};
 
 fn timeouts() -> Timeouts {
     Timeouts { connect: Duration::from_secs(20), answer: Duration::from_secs(20) }

@@ -4,9 +4,9 @@ use std::time::SystemTime;
 
 use chain::key::OutputKey;
 use proptest::prelude::*;
+use testkit::test_chain::network;
 
 use super::*;
-use crate::test_chain::network;
 
 #[test]
 fn a_host_is_a_name_or_an_address_in_brackets() {

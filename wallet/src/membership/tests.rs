@@ -4,10 +4,11 @@ use std::io;
 use std::net::TcpListener;
 use std::thread;
 
+use testkit::test_chain::{TestChain, network};
+use testkit::test_node::start;
+
 use super::*;
 use crate::joining::{RETRY_INTERVAL, STRANGE_ROUNDS_MAX};
-use crate::test_chain::{TestChain, network};
-use crate::test_node::start;
 
 fn other_network() -> Arc<Network> {
     let mut spec = network(&[]).spec.clone();
@@ -194,7 +195,7 @@ fn a_directory_that_is_named_is_taken_as_it_is_and_keeps_its_network() {
 #[test]
 fn what_is_no_bootstrap_node_is_given_up_after_some_rounds() {
     let home = tempfile::tempdir().unwrap();
-    let address = crate::test_node::serve(drop).to_string();
+    let address = testkit::test_node::serve(drop).to_string();
     let (told, joined) = try_to_join(&order(home.path(), &[&address]));
     let error = joined.unwrap_err();
     assert!(matches!(error, JoinError::NoBootstrapNode { .. }), "{error}");

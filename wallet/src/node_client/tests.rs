@@ -5,12 +5,12 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use chain::hash::BlockHash;
+use testkit::test_chain::{TestChain, network};
+use testkit::test_node::{hello, receive, send, serve, shake_hands, start};
 use wire::frame::Phase;
 use wire::wallet::{Pending, RefusalKind, Submitted};
 
 use super::*;
-use crate::test_chain::{TestChain, network};
-use crate::test_node::{hello, receive, send, serve, shake_hands, start};
 
 const KEY: OutputKey = OutputKey([5; 32]);
 

@@ -19,10 +19,11 @@ use chain::utxo::Coin;
 use wire::ByteString;
 use wire::wallet::{ChainTip, HistoryEntry};
 
-pub(crate) const MATURITY: u32 = 3;
+/// Blocks before a coinbase may be spent.
+pub const MATURITY: u32 = 3;
 
 /// A devnet whose genesis pays 100 coins to each of `funded`.
-pub(crate) fn network(funded: &[OutputKey]) -> Arc<Network> {
+pub fn network(funded: &[OutputKey]) -> Arc<Network> {
     let allocation = |key: &OutputKey| Allocation { key: *key, amount: Amount(100 * COIN) };
     let spec = ChainSpec {
         coin_name: "Lode".to_owned(),
@@ -43,17 +44,21 @@ pub(crate) fn network(funded: &[OutputKey]) -> Arc<Network> {
     Arc::new(Network::new(spec).unwrap())
 }
 
-#[derive(Clone)]
-pub(crate) struct TestChain {
+/// Blocks from genesis on, and the transactions that wait for the next one.
+#[derive(Debug, Clone)]
+pub struct TestChain {
+    /// Whose rules hold.
     pub network: Arc<Network>,
     /// Block and the coins after it, by height.
     blocks: Vec<(CommittedBlock, BTreeMap<OutPoint, Coin>)>,
+    /// What the next block may take, in order of arrival.
     pub pending: Vec<Transaction>,
     /// Makes the blocks of two branches differ.
     pub branch: u8,
 }
 
 impl TestChain {
+    /// Only the genesis block of `network`.
     pub fn new(network: Arc<Network>) -> Self {
         let genesis = network.genesis.clone();
         let mut chain = Self { network, blocks: Vec::new(), pending: Vec::new(), branch: 0 };
@@ -61,11 +66,13 @@ impl TestChain {
         chain
     }
 
+    /// Its last block.
     pub fn tip(&self) -> ChainTip {
         let height = self.blocks.len() as u32 - 1;
         ChainTip { hash: self.blocks.last().unwrap().0.hash, height }
     }
 
+    /// The coins after its last block.
     pub fn coins(&self) -> &BTreeMap<OutPoint, Coin> {
         &self.blocks.last().unwrap().1
     }
@@ -149,6 +156,7 @@ impl TestChain {
         pays || spent.any(|output| output.key == *key)
     }
 
+    /// What a node tells of `key`: every transaction in a block that touches it, proven.
     pub fn history(&self, key: &OutputKey) -> Vec<HistoryEntry> {
         let mut entries = Vec::new();
         for (height, (block, _)) in (0u32..).zip(&self.blocks) {
@@ -169,6 +177,7 @@ impl TestChain {
         entries
     }
 
+    /// The pending transactions that touch `key`.
     pub fn pending_of(&self, key: &OutputKey) -> Vec<Transaction> {
         let touching = self.pending.iter().filter(|transaction| self.touches(transaction, key));
         touching.cloned().collect()

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use chain::genesis::Network;
+use chain::key::SecretKey;
 use wire::directory::{
     DirectoryMessage, FaucetAnswer, FaucetOutcome, MinerEntry, NameOutcome, NamePut, NameRecord,
     Named, Names,
@@ -12,15 +13,16 @@ use wire::directory::{
 use wire::frame::Phase;
 use wire::{ByteString, Message};
 
-use crate::accounts::Account;
-use crate::seed::Seed;
 use crate::test_node::{receive, send, serve, shake_hands};
 
 /// What a directory in a test knows and does; changed by the test while it runs.
-pub(crate) struct DirectoryState {
+#[derive(Debug)]
+pub struct DirectoryState {
+    /// Those that are listed.
     pub miners: Vec<MinerEntry>,
     /// By name in lower case.
     pub names: BTreeMap<String, NameRecord>,
+    /// What the faucet says to everybody.
     pub faucet: FaucetOutcome,
     /// How often the faucet was asked.
     pub faucet_asked: u32,
@@ -28,20 +30,19 @@ pub(crate) struct DirectoryState {
     pub is_down: bool,
 }
 
-pub(crate) type SharedDirectory = Arc<Mutex<DirectoryState>>;
+/// The state of a directory that runs; whoever holds the lock stops it.
+pub type SharedDirectory = Arc<Mutex<DirectoryState>>;
 
 impl DirectoryState {
-    /// Lets `name` stand for the first key of `seed`.
-    pub fn register(&mut self, network: &Network, name: &str, seed: &Seed) {
-        let account = Account::new(seed);
-        let secret = account.secret(&account.receive_key(0)).unwrap();
-        let record = NameRecord::sign(name, 1, network.genesis_hash(), &secret, &[0; 32]);
+    /// Lets `name` stand for the key of `secret`.
+    pub fn register(&mut self, network: &Network, name: &str, secret: &SecretKey) {
+        let record = NameRecord::sign(name, 1, network.genesis_hash(), secret, &[0; 32]);
         self.names.insert(name.to_ascii_lowercase(), record);
     }
 }
 
 /// Starts one that lists miners at `miners`, called `Miner1` and so on.
-pub(crate) fn start(network: &Arc<Network>, miners: &[SocketAddr]) -> (String, SharedDirectory) {
+pub fn start(network: &Arc<Network>, miners: &[SocketAddr]) -> (String, SharedDirectory) {
     let entry = |(number, address): (usize, &SocketAddr)| MinerEntry {
         name: format!("Miner{}", number + 1),
         address: *address,

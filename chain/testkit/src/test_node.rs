@@ -19,7 +19,9 @@ use wire::{ByteString, Message, PROTOCOL_VERSION};
 use crate::test_chain::TestChain;
 
 /// What a node in a test knows and does; changed by the test while it runs.
-pub(crate) struct NodeState {
+#[derive(Debug)]
+pub struct NodeState {
+    /// What it answers from.
     pub chain: TestChain,
     /// Bytes of every transaction that was handed over, in order.
     pub submitted: Vec<Vec<u8>>,
@@ -41,10 +43,11 @@ pub(crate) struct NodeState {
     pub mines_when_asked_for_pending: bool,
 }
 
-pub(crate) type SharedState = Arc<Mutex<NodeState>>;
+/// The state of a node that runs; whoever holds the lock stops it.
+pub type SharedState = Arc<Mutex<NodeState>>;
 
 /// Accepts connections for ever, one thread each. The threads end with the test's process.
-pub(crate) fn start(chain: TestChain) -> (SocketAddr, SharedState) {
+pub fn start(chain: TestChain) -> (SocketAddr, SharedState) {
     let state = Arc::new(Mutex::new(NodeState {
         chain,
         submitted: Vec::new(),
@@ -63,7 +66,7 @@ pub(crate) fn start(chain: TestChain) -> (SocketAddr, SharedState) {
 }
 
 /// Hands every connection to `handle`, one thread each.
-pub(crate) fn serve(handle: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
+pub fn serve(handle: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let handle = Arc::new(handle);
@@ -79,7 +82,8 @@ pub(crate) fn serve(handle: impl Fn(TcpStream) + Send + Sync + 'static) -> Socke
     address
 }
 
-pub(crate) fn hello(network: &Network) -> Hello {
+/// What a node of `network` says of itself.
+pub fn hello(network: &Network) -> Hello {
     Hello {
         protocol: PROTOCOL_VERSION,
         role: Role::Peer,
@@ -93,7 +97,7 @@ pub(crate) fn hello(network: &Network) -> Hello {
 }
 
 /// The next message; `None` when the other side is gone.
-pub(crate) fn receive(stream: &mut TcpStream, phase: Phase) -> Option<Message> {
+pub fn receive(stream: &mut TcpStream, phase: Phase) -> Option<Message> {
     let mut header = [0; FRAME_HEADER_BYTES];
     stream.read_exact(&mut header).ok()?;
     let header = FrameHeader::parse(&header, phase).unwrap();
@@ -103,12 +107,12 @@ pub(crate) fn receive(stream: &mut TcpStream, phase: Phase) -> Option<Message> {
 }
 
 /// Sends what it can: the other side may be gone.
-pub(crate) fn send(stream: &mut TcpStream, message: &Message) {
+pub fn send(stream: &mut TcpStream, message: &Message) {
     let _ = stream.write_all(&message.to_frame().to_bytes());
 }
 
 /// Exchanges hellos as a node of `network`; returns the other side's.
-pub(crate) fn shake_hands(stream: &mut TcpStream, network: &Network) -> Hello {
+pub fn shake_hands(stream: &mut TcpStream, network: &Network) -> Hello {
     let Some(Message::Hello(theirs)) = receive(stream, Phase::Handshake) else {
         panic!("a wallet begins with its hello")
     };
