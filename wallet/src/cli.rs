@@ -6,8 +6,8 @@ use chain::amount::Amount;
 use chain::hash::{BlockHash, Txid};
 use clap::{Args, Parser, Subcommand};
 
-use crate::data_directory::check_name;
-use crate::joining::{DEFAULT_BOOTSTRAP, check_address};
+use client::data_directory::check_name;
+use client::joining::{DEFAULT_BOOTSTRAP, check_address};
 
 /// A wallet for a small proof-of-work network.
 #[derive(Debug, Parser)]

@@ -4,14 +4,14 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
+use client::data_directory::PinError;
+use client::joining::JoinError;
 use serde::Serialize;
 
 use crate::background::Gone;
 use crate::cli::{Cli, WalletCommand, WalletOptions};
 use crate::contacts::ContactsError;
-use crate::data_directory::PinError;
 use crate::hidden_line::HiddenLineError;
-use crate::joining::JoinError;
 use crate::keystore::KeystoreError;
 use crate::passphrase::PassphraseError;
 use crate::payment::PaymentError;

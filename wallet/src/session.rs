@@ -13,6 +13,7 @@ use chain::address::Address;
 use chain::amount::Amount;
 use chain::genesis::Network;
 use chain::hash::{BlockHash, Txid};
+use client::node_client::{NodeClient, Timeouts};
 use rand::rngs::StdRng;
 use wire::directory::{MinerEntry, NameRecord};
 
@@ -22,7 +23,6 @@ use crate::history::Balance;
 use crate::journal::{Journal, JournalError};
 use crate::keystore::{KeyFile, KeystoreError};
 use crate::miner_choice::RememberedMiners;
-use crate::node_client::{NodeClient, Timeouts};
 use crate::payment::SignedPayment;
 use crate::wallet::Wallet;
 use crate::wallet_directory::WalletDirectory;

@@ -7,8 +7,8 @@ use assert_cmd::Command;
 use chain::amount::{Amount, COIN};
 use chain::genesis::Network;
 use chain::spec::{ChainSpec, Retarget};
+use client::data_directory::pin;
 use tempfile::TempDir;
-use wallet::data_directory::pin;
 
 /// Nobody listens on the port that is called discard.
 const NOBODY: &str = "127.0.0.1:9";

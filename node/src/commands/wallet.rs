@@ -2,8 +2,8 @@
 
 use ::wallet::cli::WalletOptions;
 use ::wallet::commands::{CommandError, exit_code_of_join, exit_code_of_key};
-use ::wallet::joining::JoinError;
 use ::wallet::keystore::KeystoreError;
+use client::joining::JoinError;
 
 use super::Exit;
 

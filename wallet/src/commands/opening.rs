@@ -5,15 +5,15 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use client::data_directory::data_home;
+use client::joining::{JoinError, JoinNews, JoinOrder};
+use client::membership::{Joined, join};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use zeroize::Zeroizing;
 
 use crate::cli::{WalletCommand, WalletOptions};
-use crate::data_directory::data_home;
-use crate::joining::{JoinError, JoinNews, JoinOrder};
 use crate::keystore::{self, KeyFile, KeystoreError, Stretching};
-use crate::membership::{Joined, join};
 use crate::passphrase::PassphraseSource;
 use crate::seed::Seed;
 use crate::session::{News, Session, SessionOrder};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use chain::genesis::Network;
-use wallet::data_directory::data_home;
+use client::data_directory::data_home;
 
 use super::Exit;
 use crate::data_directory::{PinError, pinned_network};

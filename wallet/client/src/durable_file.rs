@@ -52,6 +52,9 @@ pub fn private() -> OpenOptions {
 }
 
 /// Opens the file to its owner and to nobody else; a umask may have taken more away than meant.
+///
+/// # Errors
+/// What the operating system says.
 pub fn make_private(file: &File) -> io::Result<()> {
     #[cfg(unix)]
     file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
@@ -125,8 +128,8 @@ fn replace_stepwise(
 }
 
 /// Like [`replace`], but dies behind the step of that number; for tests of what is left then.
-#[cfg(test)]
-pub(crate) fn replace_and_die(path: &Path, bytes: &[u8], step: usize) {
+#[cfg(any(test, feature = "dying-writer"))]
+pub fn replace_and_die(path: &Path, bytes: &[u8], step: usize) {
     let mut reached = 0;
     let died = replace_stepwise(path, bytes, &mut |_| {
         reached += 1;
@@ -136,8 +139,8 @@ pub(crate) fn replace_and_die(path: &Path, bytes: &[u8], step: usize) {
 }
 
 /// How many steps there are to die behind.
-#[cfg(test)]
-pub(crate) const STEPS: usize = 6;
+#[cfg(any(test, feature = "dying-writer"))]
+pub const STEPS: usize = 6;
 
 #[cfg(test)]
 mod tests {
