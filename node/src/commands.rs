@@ -12,7 +12,7 @@ mod verify;
 mod version;
 mod wallet;
 
-pub use ::wallet::cli::WalletOptions;
+pub use shell::cli::WalletOptions;
 
 use std::ffi::OsString;
 use std::fs;

@@ -5,21 +5,15 @@
 
 pub mod accounts;
 pub mod auto_payments;
-pub mod background;
-pub mod cli;
 pub mod coin_selection;
-pub mod commands;
 pub mod contacts;
-pub mod hidden_line;
 pub mod history;
 pub mod journal;
 pub mod keystore;
 pub mod miner_choice;
-pub mod passphrase;
 pub mod payment;
 pub mod seed;
 pub mod session;
-pub mod shell;
 pub mod traffic;
 pub mod wallet;
 pub mod wallet_directory;

@@ -2,7 +2,6 @@
 //!
 //! Everything happens in the calls, on one thread: [`Session::poll`] about once a second finds a
 //! miner, reads what changed and sends what waits; what is worth telling is collected as [`News`].
-//! [`crate::background`] runs it beside a shell.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;

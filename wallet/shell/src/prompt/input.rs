@@ -10,9 +10,9 @@ use rustyline::hint::Hinter;
 use rustyline::history::FileHistory;
 use rustyline::validate::Validator;
 use rustyline::{Config, Context, Editor, ExternalPrinter, Helper};
+use wallet::session::Session;
 
 use crate::commands::CommandError;
-use crate::session::Session;
 
 use super::COMMANDS;
 

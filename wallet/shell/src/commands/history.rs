@@ -4,10 +4,10 @@ use std::fmt;
 
 use chain::amount::Amount;
 use serde::Serialize;
+use wallet::history::MovementState;
+use wallet::session::Session;
 
 use crate::cli::WalletOptions;
-use crate::history::MovementState;
-use crate::session::Session;
 
 use super::{CommandError, Report, opening, show};
 

@@ -4,10 +4,10 @@ use std::fmt;
 
 use chain::amount::Amount;
 use serde::Serialize;
+use wallet::coin_selection::{Fee, Method, Proposal, Selection};
+use wallet::session::{Handover, Payment, Receiver, Session};
 
 use crate::cli::{FeeChoice, SendOptions, WalletOptions};
-use crate::coin_selection::{Fee, Method, Proposal, Selection};
-use crate::session::{Handover, Payment, Receiver, Session};
 
 use super::{CommandError, Report, note, opening, show, waiting};
 

@@ -11,12 +11,12 @@ use tempfile::TempDir;
 use testkit::test_chain::{TestChain, network};
 use testkit::test_directory::{self, SharedDirectory};
 use testkit::test_node::{self, SharedState};
+use wallet::accounts::Account;
+use wallet::keystore::{KeyFile, Stretching};
+use wallet::seed::Seed;
+use wallet::wallet_directory::WalletDirectory;
 
 use super::*;
-use crate::accounts::Account;
-use crate::keystore::{KeyFile, Stretching};
-use crate::seed::Seed;
-use crate::wallet_directory::WalletDirectory;
 
 static ADAM: LazyLock<Seed> = LazyLock::new(|| Seed::from_entropy([1; 16]));
 static BOB: LazyLock<Seed> = LazyLock::new(|| Seed::from_entropy([2; 16]));
@@ -99,7 +99,7 @@ fn a_payment_by_name_is_made_pinned_and_explained() {
     assert_eq!(rig.pending(), 2);
     rig.run("contacts").unwrap();
     let files = WalletDirectory::open(rig.place.path()).unwrap();
-    let contacts = crate::contacts::Contacts::load(&files.contacts(), "dlode").unwrap();
+    let contacts = wallet::contacts::Contacts::load(&files.contacts(), "dlode").unwrap();
     assert_eq!(contacts.get("Bob").unwrap().key, first_key(&BOB));
 }
 
@@ -200,7 +200,7 @@ fn a_miner_that_takes_no_payment_is_told_with_3() {
 /// What a command prints as JSON is documented, field by field.
 #[test]
 fn every_field_of_every_object_is_documented() {
-    const DOCUMENT: &str = include_str!("../../../docs/json.md");
+    const DOCUMENT: &str = include_str!("../../../../docs/json.md");
     let rig = Rig::new("");
     let options = rig.options("balance");
     rig.run("send Bob 2").unwrap();

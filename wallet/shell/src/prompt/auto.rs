@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use wallet::auto_payments::AutoPayments;
+use wallet::keystore::KeystoreError;
 
-use crate::auto_payments::AutoPayments;
 use crate::background::Background;
 use crate::cli::{FeeChoice, SendOptions, WalletOptions};
 use crate::commands::{CommandError, show};
-use crate::keystore::KeystoreError;
 
 /// Pays one of the known names after each pause, as long as the session lives.
 ///

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use serde::Serialize;
+use wallet::session::Session;
 
 use crate::cli::WalletOptions;
-use crate::session::Session;
 
 use super::{CommandError, Report, opening, show};
 

@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use chain::hash::Txid;
 use serde::Serialize;
+use wallet::history::MovementState;
+use wallet::session::Session;
 
 use crate::cli::{WaitOptions, WalletOptions};
-use crate::history::MovementState;
-use crate::session::Session;
 
 use super::{CommandError, Report, note, opening, show};
 

@@ -10,14 +10,14 @@ use client::joining::{JoinError, JoinNews, JoinOrder};
 use client::membership::{Joined, join};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use wallet::keystore::{self, KeyFile, KeystoreError, Stretching};
+use wallet::seed::Seed;
+use wallet::session::{News, Session, SessionOrder};
+use wallet::wallet_directory::WalletDirectory;
 use zeroize::Zeroizing;
 
 use crate::cli::{WalletCommand, WalletOptions};
-use crate::keystore::{self, KeyFile, KeystoreError, Stretching};
 use crate::passphrase::PassphraseSource;
-use crate::seed::Seed;
-use crate::session::{News, Session, SessionOrder};
-use crate::wallet_directory::WalletDirectory;
 
 use super::{CommandError, note};
 

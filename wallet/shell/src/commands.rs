@@ -7,18 +7,18 @@ use clap::Parser;
 use client::data_directory::PinError;
 use client::joining::JoinError;
 use serde::Serialize;
+use wallet::contacts::ContactsError;
+use wallet::keystore::KeystoreError;
+use wallet::payment::PaymentError;
+use wallet::seed::SeedError;
+use wallet::session::{PayError, ReceiverError, SessionError, UnlockError};
+use wallet::wallet_directory::DirectoryError;
 
 use crate::background::Gone;
 use crate::cli::{Cli, WalletCommand, WalletOptions};
-use crate::contacts::ContactsError;
 use crate::hidden_line::HiddenLineError;
-use crate::keystore::KeystoreError;
 use crate::passphrase::PassphraseError;
-use crate::payment::PaymentError;
-use crate::seed::SeedError;
-use crate::session::{PayError, ReceiverError, SessionError, UnlockError};
-use crate::shell;
-use crate::wallet_directory::DirectoryError;
+use crate::prompt;
 use opening::Patience;
 
 pub(crate) mod balance;
@@ -214,7 +214,7 @@ fn reason_of(rendered: &str) -> String {
 /// [`CommandError`].
 pub fn run(options: &WalletOptions) -> Result<(), CommandError> {
     let Some(command) = &options.command else {
-        return shell::run(options);
+        return prompt::run(options);
     };
     if options.auto {
         let reason = "--auto pays until it is stopped: leave the command away";

@@ -5,9 +5,9 @@ use std::fmt;
 use serde::Serialize;
 
 use chain::amount::Amount;
+use wallet::session::{Session, Standing};
 
 use crate::cli::WalletOptions;
-use crate::session::{Session, Standing};
 
 use super::{CommandError, Report, opening, show};
 

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use serde::Serialize;
+use wallet::history::Origin;
+use wallet::session::Session;
 
 use crate::cli::WalletOptions;
-use crate::history::Origin;
-use crate::session::Session;
 
 use super::{CommandError, Report, opening, show};
 

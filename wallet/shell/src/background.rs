@@ -4,7 +4,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::session::{News, Session};
+use wallet::session::{News, Session};
 
 /// Questions that wait for the session; whoever asks waits for the answer, so few are enough.
 const QUESTIONS_MAX: usize = 16;

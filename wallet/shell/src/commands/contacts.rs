@@ -3,10 +3,10 @@
 use std::fmt;
 
 use serde::Serialize;
+use wallet::contacts::ContactSource;
+use wallet::session::Session;
 
 use crate::cli::{ContactChange, WalletOptions};
-use crate::contacts::ContactSource;
-use crate::session::Session;
 
 use super::{CommandError, Patience, Report, opening, show};
 

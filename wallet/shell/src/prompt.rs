@@ -7,6 +7,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use wallet::session::{News, Session};
+
 use crate::background::Background;
 use crate::cli::{ContactChange, FeeChoice, SendOptions, WalletOptions, fee};
 use crate::commands::opening::{self, Patience};
@@ -14,7 +16,6 @@ use crate::commands::{
     CommandError, balance, coins, contacts, history, miners, note, print_line, receive, send, show,
 };
 use crate::passphrase::PassphraseSource;
-use crate::session::{News, Session};
 use input::{Answer, Input};
 use send_line::SendLine;
 

@@ -4,14 +4,14 @@ use std::fmt;
 use std::io::{self, BufRead, IsTerminal, Read};
 
 use serde::Serialize;
+use wallet::keystore::{KeyFile, KeystoreError};
+use wallet::seed::Seed;
+use wallet::wallet_directory::WalletDirectory;
 use zeroize::Zeroizing;
 
 use crate::cli::WalletOptions;
 use crate::hidden_line::{self, HiddenLineError};
-use crate::keystore::{KeyFile, KeystoreError};
 use crate::passphrase::PassphraseSource;
-use crate::seed::Seed;
-use crate::wallet_directory::WalletDirectory;
 
 use super::{CommandError, Patience, Report, opening, receive, show};
 

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    wallet::commands::main()
+    shell::commands::main()
 }
