@@ -1,12 +1,14 @@
 //! The commands of a wallet: what each does, and which error ends the program how.
 
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
 use client::data_directory::PinError;
 use client::joining::JoinError;
-use serde::Serialize;
+use show::misread::reason_of;
+use show::report::{self, Report};
+use show::streams::{note, print_line};
 use wallet::contacts::ContactsError;
 use wallet::keystore::KeystoreError;
 use wallet::payment::PaymentError;
@@ -199,15 +201,6 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// What is wrong with a command line, without the usage that clap appends.
-fn reason_of(rendered: &str) -> String {
-    let lines = rendered.lines().map(str::trim);
-    let told =
-        lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
-    let words: Vec<&str> = told.filter(|line| !line.is_empty()).collect();
-    words.join(" ").trim_start_matches("error: ").to_owned()
-}
-
 /// Does what a wallet is told. Errors are the caller's to show.
 ///
 /// # Errors
@@ -234,39 +227,12 @@ pub fn run(options: &WalletOptions) -> Result<(), CommandError> {
     }
 }
 
-/// What a command found out: text for people, an object for programs.
-pub(crate) trait Report: std::fmt::Display + Serialize {
-    /// The command's name in JSON.
-    const COMMAND: &'static str;
-}
-
-#[derive(Serialize)]
-struct Object<'a, R: Serialize> {
-    v: u32,
-    command: &'static str,
-    #[serde(flatten)]
-    report: &'a R,
-}
-
 /// Shows a report on standard output.
 pub(crate) fn show<R: Report>(options: &WalletOptions, report: &R) -> Result<(), CommandError> {
-    if options.json {
-        let object = Object { v: 1, command: R::COMMAND, report };
-        print_line(&serde_json::to_string(&object).map_err(io::Error::from)?)
+    let text = if options.json {
+        report::json(report).map_err(io::Error::from)?
     } else {
-        print_line(&report.to_string())
-    }
-}
-
-/// Prints to standard output; a reader that went away is no error.
-pub(crate) fn print_line(text: &str) -> Result<(), CommandError> {
-    match writeln!(io::stdout(), "{}", text.trim_end_matches('\n')) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
-    }
-}
-
-/// Tells progress on standard error; if nobody reads it, nobody misses it.
-pub(crate) fn note(text: &str) {
-    let _ = writeln!(io::stderr(), "{text}");
+        report.to_string()
+    };
+    Ok(print_line(&text)?)
 }

@@ -7,13 +7,15 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use show::ids;
+use show::streams::{note, print_line};
 use wallet::session::{News, Session};
 
 use crate::background::Background;
 use crate::cli::{ContactChange, FeeChoice, SendOptions, WalletOptions, fee};
 use crate::commands::opening::{self, Patience};
 use crate::commands::{
-    CommandError, balance, coins, contacts, history, miners, note, print_line, receive, send, show,
+    CommandError, balance, coins, contacts, history, miners, receive, send, show,
 };
 use crate::passphrase::PassphraseSource;
 use input::{Answer, Input};
@@ -112,12 +114,11 @@ fn first_look(session: &mut Session, patience: Duration) {
 
 fn banner(session: &Session) -> String {
     let spec = &session.network().spec;
-    let genesis = session.network().genesis_hash().to_string();
     format!(
         "{} on {} (genesis {})\naddress  {}\nbalance  {}\n`help` lists the commands",
         session.name(),
         spec.coin_name,
-        &genesis[..16],
+        ids::genesis(&session.network().genesis_hash()),
         session.standing().address,
         balance::line(session),
     )

@@ -5,11 +5,13 @@ use std::fmt;
 use serde::Serialize;
 
 use chain::amount::Amount;
+use show::columns::amount;
+use show::report::Report;
 use wallet::session::{Session, Standing};
 
 use crate::cli::WalletOptions;
 
-use super::{CommandError, Report, opening, show};
+use super::{CommandError, opening, show};
 
 /// What the wallet has; amounts as decimal strings.
 #[derive(Debug, Serialize)]
@@ -67,19 +69,19 @@ pub(crate) fn line(session: &Session) -> String {
 impl fmt::Display for BalanceReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let zero = Amount::ZERO.to_string();
-        writeln!(f, "{:>24} {} confirmed", self.confirmed, self.symbol)?;
+        let line = |of: &str, what: &str| amount(of, &self.symbol, what);
+        writeln!(f, "{}", line(&self.confirmed, "confirmed"))?;
         if self.immature != zero {
-            writeln!(f, "{:>24} {} mined, not mature yet", self.immature, self.symbol)?;
+            writeln!(f, "{}", line(&self.immature, "mined, not mature yet"))?;
         }
         if self.pending_in != zero {
             let origin = if self.from_faucet == zero { "" } else { ", from the faucet" };
-            writeln!(f, "{:>24} {} (pending{origin})", self.pending_in, self.symbol)?;
+            writeln!(f, "{}", line(&self.pending_in, &format!("(pending{origin})")))?;
         }
         if self.pending_out != zero {
-            let out = format!("-{}", self.pending_out);
-            writeln!(f, "{out:>24} {} (pending)", self.symbol)?;
+            writeln!(f, "{}", line(&format!("-{}", self.pending_out), "(pending)"))?;
         }
-        write!(f, "{:>24} {} available to pay", self.available, self.symbol)
+        f.write_str(&line(&self.available, "available to pay"))
     }
 }
 

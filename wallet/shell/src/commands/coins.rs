@@ -3,12 +3,13 @@
 use std::fmt;
 
 use serde::Serialize;
+use show::report::Report;
 use wallet::history::Origin;
 use wallet::session::Session;
 
 use crate::cli::WalletOptions;
 
-use super::{CommandError, Report, opening, show};
+use super::{CommandError, opening, show};
 
 /// The coins that no confirmed transaction spends.
 #[derive(Debug, Serialize)]

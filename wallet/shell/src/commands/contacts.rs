@@ -3,12 +3,14 @@
 use std::fmt;
 
 use serde::Serialize;
+use show::columns::named;
+use show::report::Report;
 use wallet::contacts::ContactSource;
 use wallet::session::Session;
 
 use crate::cli::{ContactChange, WalletOptions};
 
-use super::{CommandError, Patience, Report, opening, show};
+use super::{CommandError, Patience, opening, show};
 
 /// The pinned contacts.
 #[derive(Debug, Serialize)]
@@ -57,7 +59,7 @@ impl fmt::Display for ContactsReport {
             return f.write_str("no contacts yet: the first payment to a name pins it");
         }
         for contact in &self.contacts {
-            writeln!(f, "{:<32}  {}", contact.name, contact.address)?;
+            writeln!(f, "{}", named(&contact.name, &contact.address))?;
         }
         Ok(())
     }

@@ -4,12 +4,13 @@ use std::fmt;
 
 use chain::amount::Amount;
 use serde::Serialize;
+use show::report::Report;
 use wallet::history::MovementState;
 use wallet::session::Session;
 
 use crate::cli::WalletOptions;
 
-use super::{CommandError, Report, opening, show};
+use super::{CommandError, opening, show};
 
 /// The transactions, the oldest first, those that wait at the end.
 #[derive(Debug, Serialize)]

@@ -3,11 +3,13 @@
 use std::fmt;
 
 use serde::Serialize;
+use show::columns::named;
+use show::report::Report;
 use wallet::session::Session;
 
 use crate::cli::WalletOptions;
 
-use super::{CommandError, Patience, Report, opening, show};
+use super::{CommandError, Patience, opening, show};
 
 /// The miners that are listed now.
 #[derive(Debug, Serialize)]
@@ -43,7 +45,7 @@ impl fmt::Display for MinersReport {
             return f.write_str("no miner is listed yet");
         }
         for miner in &self.miners {
-            writeln!(f, "{:<32}  {}", miner.name, miner.address)?;
+            writeln!(f, "{}", named(&miner.name, &miner.address))?;
         }
         Ok(())
     }

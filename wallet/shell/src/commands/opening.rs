@@ -10,6 +10,7 @@ use client::joining::{JoinError, JoinNews, JoinOrder};
 use client::membership::{Joined, join};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use show::streams::note;
 use wallet::keystore::{self, KeyFile, KeystoreError, Stretching};
 use wallet::seed::Seed;
 use wallet::session::{News, Session, SessionOrder};
@@ -19,7 +20,7 @@ use zeroize::Zeroizing;
 use crate::cli::{WalletCommand, WalletOptions};
 use crate::passphrase::PassphraseSource;
 
-use super::{CommandError, note};
+use super::CommandError;
 
 /// How long a single command waits for a bootstrap node or a miner.
 const SINGLE_WAIT: Duration = Duration::from_secs(8);

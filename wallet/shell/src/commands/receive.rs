@@ -3,11 +3,12 @@
 use std::fmt;
 
 use serde::Serialize;
+use show::report::Report;
 use wallet::session::Session;
 
 use crate::cli::WalletOptions;
 
-use super::{CommandError, Report, opening, show};
+use super::{CommandError, opening, show};
 
 /// Where to be paid.
 #[derive(Debug, Serialize)]

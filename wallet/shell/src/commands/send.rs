@@ -4,12 +4,14 @@ use std::fmt;
 
 use chain::amount::Amount;
 use serde::Serialize;
+use show::report::Report;
+use show::streams::note;
 use wallet::coin_selection::{Fee, Method, Proposal, Selection};
 use wallet::session::{Handover, Payment, Receiver, Session};
 
 use crate::cli::{FeeChoice, SendOptions, WalletOptions};
 
-use super::{CommandError, Report, note, opening, show, waiting};
+use super::{CommandError, opening, show, waiting};
 
 /// A payment that was made.
 #[derive(Debug, Serialize)]

@@ -5,12 +5,14 @@ use std::time::Instant;
 
 use chain::hash::Txid;
 use serde::Serialize;
+use show::report::Report;
+use show::streams::note;
 use wallet::history::MovementState;
 use wallet::session::Session;
 
 use crate::cli::{WaitOptions, WalletOptions};
 
-use super::{CommandError, Report, note, opening, show};
+use super::{CommandError, opening, show};
 
 /// What was waited for.
 #[derive(Debug, Serialize)]

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, BufRead, IsTerminal, Read};
 
 use serde::Serialize;
+use show::report::Report;
 use wallet::keystore::{KeyFile, KeystoreError};
 use wallet::seed::Seed;
 use wallet::wallet_directory::WalletDirectory;
@@ -13,7 +14,7 @@ use crate::cli::WalletOptions;
 use crate::hidden_line::{self, HiddenLineError};
 use crate::passphrase::PassphraseSource;
 
-use super::{CommandError, Patience, Report, opening, receive, show};
+use super::{CommandError, Patience, opening, receive, show};
 
 /// Most bytes of a line with words: twelve of at most eight letters, and generous spacing.
 const WORDS_BYTES_MAX: u64 = 1024;

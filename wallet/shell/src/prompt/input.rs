@@ -10,6 +10,7 @@ use rustyline::hint::Hinter;
 use rustyline::history::FileHistory;
 use rustyline::validate::Validator;
 use rustyline::{Config, Context, Editor, ExternalPrinter, Helper};
+use show::streams::note;
 use wallet::session::Session;
 
 use crate::commands::CommandError;
@@ -97,7 +98,7 @@ impl Input {
                     let _ = printer.print(format!("{line}\n"));
                 }))
             }
-            Self::Piped(_) => Ok(Box::new(|line| crate::commands::note(&line))),
+            Self::Piped(_) => Ok(Box::new(|line| note(&line))),
         }
     }
 
@@ -106,7 +107,7 @@ impl Input {
         if let Self::Terminal { editor, typed_lines } = self
             && let Err(error) = editor.save_history(typed_lines)
         {
-            crate::commands::note(&format!("what was typed is not kept: {error}"));
+            note(&format!("what was typed is not kept: {error}"));
         }
     }
 }
