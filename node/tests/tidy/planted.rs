@@ -195,6 +195,9 @@ fn a_node_that_knows_the_wallet() {
       ! use wallet::seed::Seed;
         == node/src/runtime.rs
       ! fn pay(seed: wallet::Seed) {}
+        == node/src/runtime.rs
+      ! use shell::cli::WalletOptions;
+        use client::data_directory::pin;
         == node/src/commands/wallet.rs
         use wallet::seed::Seed;
         == node/src/devnet.rs
@@ -203,7 +206,7 @@ fn a_node_that_knows_the_wallet() {
         use wallet::seed::Seed;
         == node/tests/wallet.rs
         use wallet::seed::Seed;
-        == wallet/src/main.rs
+        == wallet/shell/src/main.rs
         use wallet::seed::Seed;
         ";
     plant(wallet_in_node, picture);
@@ -307,6 +310,26 @@ fn a_dependency_that_points_upwards() {
         [target.'cfg(unix)'.dependencies]
         chain.workspace = true
       ! redb = "4"
+      ! clap.workspace = true
+        == wallet/client/Cargo.toml
+        [dependencies]
+        wire.workspace = true
+      ! wallet.workspace = true
+        [dev-dependencies]
+        testkit.workspace = true
+        == wallet/shell/Cargo.toml
+        [dependencies]
+        wallet.workspace = true
+      ! tokio.workspace = true
+      ! testkit.workspace = true
+        == wallet/show/Cargo.toml
+        [dependencies]
+        chain.workspace = true
+      ! client.workspace = true
+        == chain/testkit/Cargo.toml
+        [dependencies]
+        chain.workspace = true
+      ! client.workspace = true
         == node/Cargo.toml
         [dependencies]
         wallet.workspace = true

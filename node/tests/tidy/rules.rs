@@ -130,7 +130,8 @@ pub fn wallet_in_node(path: &str, text: &str) -> Vec<Finding> {
     if !path.starts_with("node/src/") || MAY.iter().any(|prefix| path.starts_with(prefix)) {
         return Vec::new();
     }
-    crate_mentions(&code(text), "wallet")
+    let code = code(text);
+    ["wallet", "shell"].iter().flat_map(|name| crate_mentions(&code, name)).collect()
 }
 
 pub fn sha2_in_engine(path: &str, text: &str) -> Vec<Finding> {
@@ -174,20 +175,46 @@ pub fn dependencies(path: &str, text: &str) -> Vec<Finding> {
     let forbidden: &[&str] = match path {
         "engine/Cargo.toml" => &["chain", "wallet", "node", "benches", "tokio", "redb"],
         "chain/Cargo.toml" => &["engine", "wallet", "node", "benches", "tokio", "redb", "rayon"],
-        "wallet/Cargo.toml" => &["engine", "node", "benches", "tokio", "redb", "rayon"],
+        "chain/testkit/Cargo.toml" => &["client", "wallet", "shell", "node", "benches"],
+        "wallet/Cargo.toml" => &[
+            "engine",
+            "shell",
+            "show",
+            "node",
+            "benches",
+            "tokio",
+            "redb",
+            "rayon",
+            "clap",
+            "rustyline",
+            "rpassword",
+            "rustix",
+        ],
+        "wallet/client/Cargo.toml" => &[
+            "engine", "wallet", "shell", "show", "node", "benches", "tokio", "redb", "rayon",
+            "clap",
+        ],
+        "wallet/shell/Cargo.toml" => &["engine", "node", "benches", "tokio", "redb", "rayon"],
+        "wallet/show/Cargo.toml" => {
+            &["engine", "client", "wallet", "shell", "node", "benches", "tokio", "redb", "rayon"]
+        }
         "node/Cargo.toml" => &["benches"],
         _ => &[],
     };
     let mut found = Vec::new();
     let mut among_dependencies = false;
+    let mut for_tests = false;
     for (line, at) in text.lines().zip(1..) {
         if line.starts_with('[') {
             among_dependencies = line.ends_with("dependencies]");
+            for_tests = line.contains("dev-dependencies");
         }
         let table = line.split_once("dependencies.").map(|(_, name)| name.trim_end_matches(']'));
         let key = table.or_else(|| line.split(['.', '=', ' ']).next()).unwrap_or_default();
         let name = key.strip_prefix("lode-").unwrap_or(key);
-        if (among_dependencies || table.is_some()) && forbidden.contains(&name) {
+        let is_out_of_place = name == "testkit" && !for_tests;
+        if (among_dependencies || table.is_some()) && (forbidden.contains(&name) || is_out_of_place)
+        {
             found.push((at, format!("depends on `{name}`")));
         }
     }
