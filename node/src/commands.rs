@@ -24,9 +24,9 @@ use chain::address::AddressError;
 use chain::genesis::Network;
 use chain::spec::{ChainSpec, SpecError};
 use clap::{CommandFactory, Parser};
+use client::data_directory::PinError;
 
 use crate::cli::{Cli, Command, DevnetOptions};
-use crate::data_directory::PinError;
 use crate::devnet::{self, Ending, PlanError};
 use crate::directory::DirectoryError;
 use crate::machine::MachineError;

@@ -2,7 +2,6 @@
 
 pub mod cli;
 pub mod commands;
-pub mod data_directory;
 pub mod devnet;
 pub mod directory;
 mod founding;

@@ -36,12 +36,12 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use chain::genesis::Network;
+use client::data_directory;
 use tokio::runtime::Runtime;
 use tokio::sync::broadcast;
 use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 
-use crate::data_directory;
 use crate::machine::{Event, Machine, MachineConfig, MachineError};
 use crate::store::Store;
 use clock::Clock;

@@ -3,10 +3,10 @@
 use std::io::{self, BufWriter, Write};
 
 use chain::hash::to_hex;
+use client::data_directory::pinned_network;
 
 use super::{Exit, until_nobody_reads};
 use crate::cli::ExportOptions;
-use crate::data_directory::pinned_network;
 use crate::replay::BlockIndex;
 use crate::store::{Store, StoreError};
 

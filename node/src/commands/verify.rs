@@ -9,12 +9,12 @@ use std::time::{Duration, SystemTime};
 use chain::amount::Amount;
 use chain::genesis::Network;
 use chain::hash::{BlockHash, UtxoHash};
+use client::data_directory::pinned_network;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::{Exit, note, print};
 use crate::cli::VerifyOptions;
-use crate::data_directory::pinned_network;
 use crate::machine::mining::MiningPolicy;
 use crate::machine::{Event, Machine, MachineConfig, Now};
 use crate::replay::{BlockIndex, ReplayError, Sums, replay};

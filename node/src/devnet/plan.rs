@@ -12,13 +12,13 @@ use chain::amount::{Amount, COIN};
 use chain::genesis::Network;
 use chain::key::{OutputKey, SecretKey};
 use chain::spec::{Allocation, ChainSpec, Retarget, SpecError};
+use client::data_directory::{PinError, pin, pinned_network};
 use engine::{EngineError, Kernel};
 use wallet::accounts::Account;
 use wallet::seed::{DEVNET_PREFIX, Seed};
 
 use super::difficulty::calibrate;
 use crate::cli::{DevnetOptions, Difficulty};
-use crate::data_directory::{PinError, pin, pinned_network};
 use crate::directory::faucet;
 use crate::founding::{Contradiction, Wishes, apply, contradiction, default_spec};
 use crate::kernel_choice;

@@ -3,9 +3,10 @@
 use std::io;
 use std::net::SocketAddr;
 
+use client::data_directory::PinError;
+
 use super::listener::listen_advice;
 use super::miner::MinerError;
-use crate::data_directory::PinError;
 use crate::machine::MachineError;
 use crate::store::StoreError;
 

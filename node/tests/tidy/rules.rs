@@ -119,9 +119,8 @@ pub fn strangers(path: &str, text: &str) -> Vec<Finding> {
 }
 
 pub fn wallet_in_node(path: &str, text: &str) -> Vec<Finding> {
-    const MAY: [&str; 6] = [
+    const MAY: [&str; 5] = [
         "node/src/commands",
-        "node/src/data_directory.rs",
         "node/src/devnet",
         "node/src/directory/faucet.rs",
         "node/src/main.rs",

@@ -9,10 +9,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use chain::genesis::Network;
-use client::data_directory::data_home;
+use client::data_directory::{PinError, data_home, pinned_network};
 
 use super::Exit;
-use crate::data_directory::{PinError, pinned_network};
 use crate::devnet;
 use crate::operator::pass::{self, Pass};
 
