@@ -12,7 +12,7 @@ mod verify;
 mod version;
 mod wallet;
 
-pub use ::wallet::cli::WalletOptions;
+pub use shell::cli::WalletOptions;
 
 use std::ffi::OsString;
 use std::fs;
@@ -24,10 +24,10 @@ use chain::address::AddressError;
 use chain::genesis::Network;
 use chain::spec::{ChainSpec, SpecError};
 use clap::{CommandFactory, Parser};
+use client::data_directory::PinError;
 
 use crate::cli::{Cli, Command, DevnetOptions};
 use crate::devnet::{self, Ending, PlanError};
-use ::wallet::data_directory::PinError;
 use machine::MachineError;
 use machine::replay::ReplayError;
 use machine::store::StoreError;

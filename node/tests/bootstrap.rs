@@ -15,12 +15,12 @@ use std::path::Path;
 use chain::amount::{Amount, COIN};
 use chain::genesis::Network;
 use chain::key::SecretKey;
+use client::data_directory::pinned_network;
+use client::directory_client::DirectoryClient;
+use client::node_client::{NodeClient, Timeouts};
 use json_page::assert_documented;
 use processes::{Home, Running, until};
 use serde_json::Value;
-use wallet::data_directory::pinned_network;
-use wallet::directory_client::DirectoryClient;
-use wallet::node_client::{NodeClient, Timeouts};
 use wire::directory::{FaucetOutcome, NameOutcome, NameRecord};
 
 const ANYWHERE: &str = "bootstrap --listen 127.0.0.1:0 --difficulty 8 --json";

@@ -14,11 +14,11 @@ mod refusals;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use client::data_directory::pinned_network;
+use client::directory_client::DirectoryClient;
+use client::node_client::{ClientError, Timeouts};
 use processes::{Home, Running, until};
 use serde_json::Value;
-use wallet::data_directory::pinned_network;
-use wallet::directory_client::DirectoryClient;
-use wallet::node_client::{ClientError, Timeouts};
 
 #[test]
 fn a_miner_that_comes_first_waits_and_is_connected_within_two_seconds() {

@@ -9,7 +9,7 @@ use chain::key::OutputKey;
 use serde::{Deserialize, Serialize};
 use wire::directory::is_name;
 
-use crate::durable_file;
+use client::durable_file;
 
 /// Most contacts of one wallet: more than anybody pays, and a bound on the file.
 pub const CONTACTS_MAX: usize = 4096;

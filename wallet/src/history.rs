@@ -11,6 +11,7 @@ use chain::genesis::Network;
 use chain::hash::{BlockHash, Txid};
 use chain::key::OutputKey;
 use chain::transaction::{OutPoint, Output, Transaction, Transfer, TxPosition};
+use wire::wallet::ChainTip;
 
 use crate::payment::SpendableCoin;
 use confirmed::ConfirmedCoins;
@@ -24,15 +25,6 @@ pub mod proof;
 /// Most unconfirmed transactions that may hang together, so that nodes take them: the coin's own
 /// and those before it must leave room for the one that spends it.
 const PENDING_CHAIN_MAX: usize = 25;
-
-/// The end of a node's best chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ChainTip {
-    /// Its last block.
-    pub hash: BlockHash,
-    /// That block's height.
-    pub height: u32,
-}
 
 /// Where a coin comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

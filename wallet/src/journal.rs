@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use chain::encoding::{Decode, Encode};
 use chain::hash::{BlockHash, Txid, tagged_hash};
 use chain::spec::BLOCK_BYTES_MAX;
+use client::durable_file;
 
-use crate::durable_file;
 use crate::payment::SignedPayment;
 
 const MAGIC: &[u8; 8] = b"LODE PAY";

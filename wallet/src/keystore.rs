@@ -13,10 +13,10 @@ use chain::encoding::{DecodeError, Reader};
 use chain::genesis::Network;
 use chain::hash::tagged_hash;
 use chain::key::OutputKey;
+use client::durable_file;
 use zeroize::Zeroizing;
 
 use crate::accounts::{Account, AccountKey, POINT_BYTES};
-use crate::durable_file;
 use crate::seed::{ENTROPY_BYTES, Seed};
 use crate::wallet_directory::{self, DirectoryError, WalletDirectory};
 use stretching::{SALT_BYTES, StretchingError};

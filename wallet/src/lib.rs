@@ -5,33 +5,15 @@
 
 pub mod accounts;
 pub mod auto_payments;
-pub mod background;
-pub mod cli;
 pub mod coin_selection;
-pub mod commands;
 pub mod contacts;
-pub mod data_directory;
-pub mod directory_client;
-pub mod durable_file;
-pub mod hidden_line;
 pub mod history;
-pub mod joining;
 pub mod journal;
 pub mod keystore;
 pub mod miner_choice;
-pub mod node_client;
-pub mod operator_client;
-pub mod passphrase;
 pub mod payment;
 pub mod seed;
 pub mod session;
-pub mod shell;
-#[cfg(test)]
-mod test_chain;
-#[cfg(test)]
-mod test_directory;
-#[cfg(test)]
-mod test_node;
 pub mod traffic;
 pub mod wallet;
 pub mod wallet_directory;

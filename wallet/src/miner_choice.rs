@@ -11,7 +11,7 @@ use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 use wire::directory::{MINERS_MAX, MinerEntry};
 
-use crate::durable_file;
+use client::durable_file;
 
 /// Longest file that is read: 256 miners with their addresses and some room.
 const FILE_BYTES_MAX: u64 = 64 * 1024;

@@ -2,7 +2,6 @@
 //!
 //! Everything happens in the calls, on one thread: [`Session::poll`] about once a second finds a
 //! miner, reads what changed and sends what waits; what is worth telling is collected as [`News`].
-//! [`crate::background`] runs it beside a shell.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
@@ -13,6 +12,7 @@ use chain::address::Address;
 use chain::amount::Amount;
 use chain::genesis::Network;
 use chain::hash::{BlockHash, Txid};
+use client::node_client::{NodeClient, Timeouts};
 use rand::rngs::StdRng;
 use wire::directory::{MinerEntry, NameRecord};
 
@@ -22,7 +22,6 @@ use crate::history::Balance;
 use crate::journal::{Journal, JournalError};
 use crate::keystore::{KeyFile, KeystoreError};
 use crate::miner_choice::RememberedMiners;
-use crate::node_client::{NodeClient, Timeouts};
 use crate::payment::SignedPayment;
 use crate::wallet::Wallet;
 use crate::wallet_directory::WalletDirectory;

@@ -9,14 +9,14 @@ use chain::genesis::Network;
 use chain::hash::Txid;
 use chain::key::OutputKey;
 use chain::transaction::Transfer;
+use client::node_client::{ClientError, NodeClient};
 use rand::Rng;
-use wire::wallet::SubmitOutcome;
+use wire::wallet::{ChainTip, SubmitOutcome};
 
 use crate::accounts::{Account, AccountKey, InvalidAccountKey, OtherSeed};
 use crate::coin_selection::{Fee, FeePolicy, Selection, SelectionError, fee_of};
 use crate::history::proof::ConfirmedTransaction;
-use crate::history::{Balance, ChainTip, History, PaymentState};
-use crate::node_client::{ClientError, NodeClient};
+use crate::history::{Balance, History, PaymentState};
 use crate::payment::{self, PaymentError, PaymentOrder, SignedPayment, SpendableCoin};
 use crate::seed::{DEVNET_PREFIX, Seed};
 

@@ -4,7 +4,7 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::durable_file;
+use client::durable_file;
 
 /// Name of the wallet's folder in its data directory, so that a node may live beside it.
 pub const WALLET_FOLDER: &str = "wallet";

@@ -17,6 +17,15 @@ pub const HISTORY_MAX: usize = 500;
 /// Most transactions in a [`Pending`]: more of the shortest do not fit its payload.
 pub const PENDING_MAX: usize = BLOCK_BYTES_MAX as usize / TRANSFER_BYTES_MIN;
 
+/// The end of a node's best chain, as its answers tell it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChainTip {
+    /// Its last block.
+    pub hash: BlockHash,
+    /// That block's height.
+    pub height: u32,
+}
+
 /// A payment for the network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Submit {

@@ -36,6 +36,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use chain::genesis::Network;
+use client::data_directory;
 use tokio::runtime::Runtime;
 use tokio::sync::broadcast;
 use tokio::sync::mpsc::Sender;
@@ -50,7 +51,6 @@ use machine::store::Store;
 use machine::{Event, Machine, MachineConfig, MachineError};
 use outside::Outside;
 use rate_meter::RateMeter;
-use wallet::data_directory;
 
 pub use failure::{NodeFailure, StartError};
 pub use forwarding::Forwarded;

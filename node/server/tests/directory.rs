@@ -14,13 +14,13 @@ use chain::amount::{Amount, COIN};
 use chain::genesis::Network;
 use chain::key::{OutputKey, SecretKey};
 use chain::spec::{ChainSpec, Retarget};
+use client::directory_client::DirectoryClient;
+use client::node_client::{NodeClient, Timeouts};
 use machine::MachineConfig;
 use machine::mining::MiningPolicy;
 use server::directory::{Directory, DirectoryOrder, faucet};
 use server::runtime::{FORWARDED_MAX, Node, NodeConfig, PanicPolicy, StorePlace};
 use tokio::sync::mpsc::channel;
-use wallet::directory_client::DirectoryClient;
-use wallet::node_client::{NodeClient, Timeouts};
 use wire::directory::{
     DirectoryMessage, FaucetOutcome, MinerEntry, NameOutcome, NameRecord, RegisterOutcome,
 };

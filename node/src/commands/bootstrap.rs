@@ -10,12 +10,12 @@ use chain::genesis::Network;
 use chain::hash::{from_hex, to_hex};
 use chain::key::{OutputKey, SecretKey};
 use chain::spec::{ChainSpec, SpecError};
-use tokio::sync::mpsc::channel;
-use wallet::data_directory::{
+use client::data_directory::{
     NoHome, PinError, data_home, directories_of, network_directory, pin, pinned_network,
 };
-use wallet::durable_file;
-use wallet::joining::DEFAULT_BOOTSTRAP;
+use client::durable_file;
+use client::joining::DEFAULT_BOOTSTRAP;
+use tokio::sync::mpsc::channel;
 use zeroize::Zeroizing;
 
 use super::node_process::{NodeProcess, ProcessOrder};

@@ -3,12 +3,12 @@
 use std::io::{self, BufWriter, Write};
 
 use chain::hash::to_hex;
+use client::data_directory::pinned_network;
 
 use super::{Exit, until_nobody_reads};
 use crate::cli::ExportOptions;
 use machine::replay::BlockIndex;
 use machine::store::{Store, StoreError};
-use wallet::data_directory::pinned_network;
 
 /// Writes the chain that the node had connected last, which is its best valid one.
 pub(super) fn run(options: &ExportOptions) -> anyhow::Result<Exit> {

@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 use chain::address::{Address, AddressError};
 use chain::genesis::Network;
 use chain::key::OutputKey;
-use wallet::data_directory::data_home;
-use wallet::joining::{DEFAULT_BOOTSTRAP, JoinError, JoinNews, JoinOrder, Joined, join, resolve};
+use client::data_directory::data_home;
+use client::joining::{DEFAULT_BOOTSTRAP, JoinError, JoinNews, JoinOrder, resolve};
+use client::membership::{Joined, join};
 use wallet::keystore::payout_key;
 
 use super::node_process::{NodeProcess, ProcessOrder};

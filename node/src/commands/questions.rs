@@ -5,9 +5,9 @@ mod tables;
 
 use std::time::Duration;
 
+use client::node_client::{ClientError, Timeouts};
+use client::operator_client::OperatorClient;
 use serde_json::{Value, json};
-use wallet::node_client::{ClientError, Timeouts};
-use wallet::operator_client::OperatorClient;
 use wire::operator::Question;
 
 use super::{Exit, print};

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use chain::amount::Amount;
 use chain::genesis::Network;
 use chain::hash::{BlockHash, UtxoHash};
+use client::data_directory::pinned_network;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
@@ -19,7 +20,6 @@ use machine::replay::{BlockIndex, ReplayError, Sums, replay};
 use machine::store::{Cut, Store};
 use machine::{Event, Machine, MachineConfig, Now};
 use server::runtime::RayonVerifier;
-use wallet::data_directory::pinned_network;
 
 /// What a directory holds, and whether it is what it should be.
 struct Verdict {

@@ -1,9 +1,9 @@
 //! `lode wallet`: the same code as the program `lode-wallet`.
 
-use ::wallet::cli::WalletOptions;
-use ::wallet::commands::{CommandError, exit_code_of_join, exit_code_of_key};
-use ::wallet::joining::JoinError;
 use ::wallet::keystore::KeystoreError;
+use client::joining::JoinError;
+use shell::cli::WalletOptions;
+use shell::commands::{CommandError, exit_code_of_join, exit_code_of_key};
 
 use super::Exit;
 
@@ -12,7 +12,7 @@ use super::Exit;
 /// # Errors
 /// [`CommandError`].
 pub(super) fn run(options: &WalletOptions) -> anyhow::Result<Exit> {
-    match ::wallet::commands::run(options) {
+    match shell::commands::run(options) {
         Ok(()) => Ok(Exit::Ok),
         // Whoever pressed Ctrl-C need not be told.
         Err(CommandError::Interrupted) => Ok(Exit::Interrupted),

@@ -12,6 +12,7 @@ use chain::amount::{Amount, COIN};
 use chain::genesis::Network;
 use chain::key::{OutputKey, SecretKey};
 use chain::spec::{Allocation, ChainSpec, Retarget, SpecError};
+use client::data_directory::{PinError, pin, pinned_network};
 use engine::{EngineError, Kernel};
 use wallet::accounts::Account;
 use wallet::seed::{DEVNET_PREFIX, Seed};
@@ -21,7 +22,6 @@ use crate::cli::{DevnetOptions, Difficulty};
 use crate::founding::{Contradiction, Wishes, apply, contradiction, default_spec};
 use crate::kernel_choice;
 use server::directory::faucet;
-use wallet::data_directory::{PinError, pin, pinned_network};
 
 /// Genesis is always of this second (2026-01-01), so that a seed names one genesis. The chain is
 /// late from its first block on, and ASERT forgets that at its floor.

@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 
 use chain::amount::{Amount, COIN};
 use chain::key::OutputKey;
+use client::data_directory::pinned_network;
+use client::directory_client::DirectoryClient;
+use client::node_client::Timeouts;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use serde_json::Value;
-use wallet::data_directory::pinned_network;
-use wallet::directory_client::DirectoryClient;
 use wallet::journal::Journal;
-use wallet::node_client::Timeouts;
 use wallet::payment::SignedPayment;
 use wallet::wallet_directory;
 

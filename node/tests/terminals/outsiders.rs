@@ -3,10 +3,10 @@
 use std::fs;
 use std::time::Instant;
 
+use client::data_directory::pinned_network;
+use client::directory_client::DirectoryClient;
+use client::node_client::Timeouts;
 use serde_json::Value;
-use wallet::data_directory::pinned_network;
-use wallet::directory_client::DirectoryClient;
-use wallet::node_client::Timeouts;
 
 use crate::network::{Network, alone, free_ports};
 use crate::terminal::{PATIENCE, Terminal};

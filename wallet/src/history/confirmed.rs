@@ -8,9 +8,10 @@ use chain::hash::{BlockHash, Txid};
 use chain::header::Header;
 use chain::key::OutputKey;
 use chain::transaction::{OutPoint, Output, Transaction, TxPosition};
+use wire::wallet::ChainTip;
 
 use super::proof::ConfirmedTransaction;
-use super::{ChainTip, HistoryError, Movement, MovementState, movement};
+use super::{HistoryError, Movement, MovementState, movement};
 
 /// An output of a confirmed transaction to this wallet.
 #[derive(Debug, Clone, Copy)]

@@ -9,6 +9,7 @@ use chain::rules::RuleError;
 use proptest::prelude::*;
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
+use testkit::test_chain::{MATURITY, TestChain, network};
 use wire::ByteString;
 use wire::wallet::HistoryEntry;
 
@@ -18,7 +19,6 @@ use crate::accounts::Account;
 use crate::coin_selection::{Fee, FeePolicy};
 use crate::payment::{PaymentOrder, SignedPayment, pay};
 use crate::seed::Seed;
-use crate::test_chain::{MATURITY, TestChain, network};
 
 static ADAM: LazyLock<Account> = LazyLock::new(|| Account::new(&Seed::devnet(1, "Adam")));
 static BOB: LazyLock<Account> = LazyLock::new(|| Account::new(&Seed::devnet(1, "Bob")));

@@ -3,9 +3,9 @@
 use std::fs;
 
 use proptest::prelude::*;
+use testkit::test_chain;
 
 use super::*;
-use crate::test_chain;
 
 /// As little work as Argon2 knows.
 const CHEAP: Stretching = Stretching::LEAST;

@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use client::directory_client::DirectoryClient;
+use client::joining::resolve;
+use client::node_client::{ClientError, NodeClient};
 use wire::directory::MinerEntry;
 use wire::wallet::SubmitOutcome;
 
-use crate::directory_client::DirectoryClient;
 use crate::history::PaymentState;
-use crate::joining::resolve;
 use crate::miner_choice::order_of_trial;
-use crate::node_client::{ClientError, NodeClient};
 use crate::payment::SignedPayment;
 use crate::wallet::SyncError;
 

@@ -6,12 +6,12 @@ use chain::address::Address;
 use chain::genesis::Network;
 use chain::hash::{from_hex, to_hex};
 use chain::key::OutputKey;
+use client::durable_file;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use wire::ByteString;
 use wire::directory::{FaucetOutcome, NameOutcome, NameRecord};
 
-use crate::durable_file;
 use crate::history::MovementState;
 use crate::wallet_directory::WalletDirectory;
 

@@ -6,12 +6,13 @@ use chain::genesis::Network;
 use chain::hash::Txid;
 use chain::key::OutputKey;
 use chain::transaction::{Output, Transfer};
+use client::node_client::{ClientError, NodeClient};
+use wire::wallet::ChainTip;
 
 use super::Wallet;
 use crate::accounts::Account;
 use crate::history::proof::{ConfirmedTransaction, EntryError, verify};
-use crate::history::{ChainTip, History, HistoryError, MovementState, PaymentState};
-use crate::node_client::{ClientError, NodeClient};
+use crate::history::{History, HistoryError, MovementState, PaymentState};
 use crate::payment::SignedPayment;
 
 /// How often a synchronization starts over because the node's tip changed meanwhile.

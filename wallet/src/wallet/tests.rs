@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use chain::amount::COIN;
 use chain::encoding::{Decode, Encode};
+use client::node_client::Timeouts;
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
+use testkit::test_chain::{TestChain, network};
+use testkit::test_node::{SharedState, start};
 
 use super::*;
-use crate::node_client::Timeouts;
-use crate::test_chain::{TestChain, network};
-use crate::test_node::{SharedState, start};
 
 static ADAM: LazyLock<Seed> = LazyLock::new(|| Seed::devnet(1, "Adam"));
 static BOB: LazyLock<OutputKey> =

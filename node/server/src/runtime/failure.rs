@@ -3,11 +3,12 @@
 use std::io;
 use std::net::SocketAddr;
 
+use client::data_directory::PinError;
+
 use super::listener::listen_advice;
 use super::miner::MinerError;
 use machine::MachineError;
 use machine::store::StoreError;
-use wallet::data_directory::PinError;
 
 /// Why a node did not start.
 #[derive(Debug, thiserror::Error)]

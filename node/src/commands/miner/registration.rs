@@ -8,10 +8,10 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use chain::genesis::Network;
-use wallet::data_directory::BOOTSTRAPS_MAX;
-use wallet::directory_client::DirectoryClient;
-use wallet::joining::resolve;
-use wallet::node_client::{ClientError, Timeouts};
+use client::data_directory::BOOTSTRAPS_MAX;
+use client::directory_client::DirectoryClient;
+use client::joining::resolve;
+use client::node_client::{ClientError, Timeouts};
 use wire::directory::RegisterOutcome;
 
 use super::note;

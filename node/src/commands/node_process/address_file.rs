@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use client::durable_file;
 use serde::{Deserialize, Serialize};
-use wallet::durable_file;
 
 use super::note;
 use machine::Machine;

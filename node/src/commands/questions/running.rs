@@ -9,12 +9,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use chain::genesis::Network;
-use wallet::data_directory::data_home;
+use client::data_directory::{PinError, data_home, pinned_network};
 
 use super::Exit;
 use crate::devnet;
 use server::operator::pass::{self, Pass};
-use wallet::data_directory::{PinError, pinned_network};
 
 /// A node on this computer accepts at once, or it is not there.
 const PROBE_TIMEOUT: Duration = Duration::from_millis(500);

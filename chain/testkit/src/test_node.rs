@@ -1,0 +1,220 @@
+//! A node for tests: a thread with a real socket that answers wallets from a [`TestChain`].
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use chain::encoding::{Decode, Encode};
+use chain::genesis::Network;
+use chain::transaction::Transaction;
+use wire::directory::{DirectoryMessage, MinerEntry};
+use wire::frame::{FRAME_HEADER_BYTES, FrameHeader, Phase};
+use wire::hello::{Hello, NetworkIdentity, Role};
+use wire::wallet::{
+    History, HistoryEntry, Pending, RefusalKind, SubmitOutcome, Submitted, Tip, WalletMessage,
+};
+use wire::{ByteString, Message, PROTOCOL_VERSION};
+
+use crate::test_chain::TestChain;
+
+/// What a node in a test knows and does; changed by the test while it runs.
+#[derive(Debug)]
+pub struct NodeState {
+    /// What it answers from.
+    pub chain: TestChain,
+    /// Bytes of every transaction that was handed over, in order.
+    pub submitted: Vec<Vec<u8>>,
+    /// Entries a page of history holds.
+    pub page: usize,
+    /// Closes the connection instead of answering the next submission.
+    pub dies_on_submit: bool,
+    /// Takes no payment, for this reason.
+    pub refuses: Option<String>,
+    /// Changes entries before they are sent.
+    pub lie: fn(&mut HistoryEntry),
+    /// Mines a block after the next answer to a history question, so many times.
+    pub mines_meanwhile: u32,
+    /// Closes every connection at its next message, and new ones at once.
+    pub is_down: bool,
+    /// Connections whose handshake was done.
+    pub connections: u32,
+    /// Mines what is pending right before the next question for it is answered.
+    pub mines_when_asked_for_pending: bool,
+}
+
+/// The state of a node that runs; whoever holds the lock stops it.
+pub type SharedState = Arc<Mutex<NodeState>>;
+
+/// Accepts connections for ever, one thread each. The threads end with the test's process.
+pub fn start(chain: TestChain) -> (SocketAddr, SharedState) {
+    let state = Arc::new(Mutex::new(NodeState {
+        chain,
+        submitted: Vec::new(),
+        page: 3,
+        dies_on_submit: false,
+        refuses: None,
+        lie: |_| {},
+        mines_meanwhile: 0,
+        is_down: false,
+        connections: 0,
+        mines_when_asked_for_pending: false,
+    }));
+    let shared = Arc::clone(&state);
+    let address = serve(move |stream| converse(stream, &shared));
+    (address, state)
+}
+
+/// Hands every connection to `handle`, one thread each.
+pub fn serve(handle: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let handle = Arc::new(handle);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let handle = Arc::clone(&handle);
+            let stream = stream.unwrap();
+            // As a node does: answers of several parts must not wait for each other.
+            stream.set_nodelay(true).unwrap();
+            thread::spawn(move || handle(stream));
+        }
+    });
+    address
+}
+
+/// What a node of `network` says of itself.
+pub fn hello(network: &Network) -> Hello {
+    Hello {
+        protocol: PROTOCOL_VERSION,
+        role: Role::Peer,
+        network: Some(NetworkIdentity::of(network)),
+        nonce: 1,
+        listen_port: 1,
+        wall_s: 0,
+        height: 0,
+        name: "node".to_owned(),
+    }
+}
+
+/// The next message; `None` when the other side is gone.
+pub fn receive(stream: &mut TcpStream, phase: Phase) -> Option<Message> {
+    let mut header = [0; FRAME_HEADER_BYTES];
+    stream.read_exact(&mut header).ok()?;
+    let header = FrameHeader::parse(&header, phase).unwrap();
+    let mut payload = vec![0; header.payload_bytes as usize];
+    stream.read_exact(&mut payload).ok()?;
+    Some(Message::from_payload(header.command, &payload).unwrap().unwrap())
+}
+
+/// Sends what it can: the other side may be gone.
+pub fn send(stream: &mut TcpStream, message: &Message) {
+    let _ = stream.write_all(&message.to_frame().to_bytes());
+}
+
+/// Exchanges hellos as a node of `network`; returns the other side's.
+pub fn shake_hands(stream: &mut TcpStream, network: &Network) -> Hello {
+    let Some(Message::Hello(theirs)) = receive(stream, Phase::Handshake) else {
+        panic!("a wallet begins with its hello")
+    };
+    send(stream, &Message::Hello(Box::new(hello(network))));
+    *theirs
+}
+
+fn converse(mut stream: TcpStream, state: &SharedState) {
+    let network = Arc::clone(&state.lock().unwrap().chain.network);
+    if state.lock().unwrap().is_down {
+        return;
+    }
+    shake_hands(&mut stream, &network);
+    state.lock().unwrap().connections += 1;
+    while let Some(message) = receive(&mut stream, Phase::Established) {
+        let mut state = state.lock().unwrap();
+        if state.is_down {
+            return;
+        }
+        let answer = match message {
+            Message::Wallet(question) => match answer(question, &mut state) {
+                Some(answer) => Message::Wallet(answer),
+                None => return,
+            },
+            Message::Directory(DirectoryMessage::GetSpec(())) => {
+                let spec = network.spec.to_toml().into_bytes();
+                Message::Directory(DirectoryMessage::Spec(ByteString(spec)))
+            }
+            Message::Directory(DirectoryMessage::GetMiners(())) => {
+                let address = "127.0.0.1:9001".parse().unwrap();
+                let miner = MinerEntry { name: "Miner1".to_owned(), address };
+                Message::Directory(DirectoryMessage::Miners(vec![miner]))
+            }
+            other => panic!("not a question of a wallet: {other:?}"),
+        };
+        // A ping and a command of a later version come before every answer.
+        send(&mut stream, &Message::Ping(7));
+        let _ = stream.write_all(b"LODE\xff\xff\x02\0\0\0??");
+        send(&mut stream, &answer);
+        drop(state);
+        let pong = receive(&mut stream, Phase::Established);
+        assert!(matches!(pong, None | Some(Message::Pong(7))));
+    }
+}
+
+fn answer(question: WalletMessage, state: &mut NodeState) -> Option<WalletMessage> {
+    let tip = state.chain.tip();
+    Some(match question {
+        WalletMessage::GetTip(request) => WalletMessage::Tip(Tip {
+            request,
+            tip: tip.hash,
+            height: tip.height,
+            fee_rate_min: 1000,
+            pending_changes: state.chain.pending.len() as u64,
+        }),
+        WalletMessage::GetHistory(question) => {
+            let mut entries = state.chain.history(&question.key);
+            entries.retain(|entry| entry.position >= question.from);
+            let more = entries.len() > state.page;
+            entries.truncate(state.page);
+            entries.iter_mut().for_each(state.lie);
+            if state.mines_meanwhile > 0 {
+                state.mines_meanwhile -= 1;
+                state.chain.mine(question.key, vec![]);
+            }
+            let request = question.request;
+            let (tip, tip_height) = (tip.hash, tip.height);
+            WalletMessage::History(History { request, tip, tip_height, entries, more })
+        }
+        WalletMessage::GetPending(question) => {
+            if std::mem::take(&mut state.mines_when_asked_for_pending) {
+                state.chain.mine_pending(question.key);
+            }
+            let pending = state.chain.pending_of(&question.key);
+            let transactions = pending.iter().map(|pending| ByteString(pending.encode()));
+            let request = question.request;
+            WalletMessage::Pending(Pending { request, transactions: transactions.collect() })
+        }
+        WalletMessage::Submit(question) => {
+            let bytes = question.transaction.0;
+            let transaction = Transaction::decode(&bytes).unwrap();
+            let txid = transaction.txid();
+            if let Some(reason) = state.refuses.clone() {
+                let outcome = SubmitOutcome::Refused { kind: RefusalKind::Busy, reason };
+                let request = question.request;
+                return Some(WalletMessage::Submitted(Submitted { request, outcome }));
+            }
+            let known = state.chain.knows(&transaction);
+            state.submitted.push(bytes);
+            if !known {
+                state.chain.pending.push(transaction);
+            }
+            if std::mem::take(&mut state.dies_on_submit) {
+                return None;
+            }
+            let outcome = if known {
+                SubmitOutcome::AlreadyKnown(txid)
+            } else {
+                SubmitOutcome::Accepted(txid)
+            };
+            WalletMessage::Submitted(Submitted { request: question.request, outcome })
+        }
+        other => panic!("not a question of a wallet: {other:?}"),
+    })
+}

@@ -1,0 +1,238 @@
+//! The commands of a wallet: what each does, and which error ends the program how.
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::Parser;
+use client::data_directory::PinError;
+use client::joining::JoinError;
+use show::misread::reason_of;
+use show::report::{self, Report};
+use show::streams::{note, print_line};
+use wallet::contacts::ContactsError;
+use wallet::keystore::KeystoreError;
+use wallet::payment::PaymentError;
+use wallet::seed::SeedError;
+use wallet::session::{PayError, ReceiverError, SessionError, UnlockError};
+use wallet::wallet_directory::DirectoryError;
+
+use crate::background::Gone;
+use crate::cli::{Cli, WalletCommand, WalletOptions};
+use crate::hidden_line::HiddenLineError;
+use crate::passphrase::PassphraseError;
+use crate::prompt;
+use opening::Patience;
+
+pub(crate) mod balance;
+pub(crate) mod coins;
+pub(crate) mod contacts;
+pub(crate) mod history;
+pub(crate) mod miners;
+pub(crate) mod opening;
+pub(crate) mod receive;
+pub(crate) mod send;
+pub(crate) mod waiting;
+pub(crate) mod words;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The command line makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// Nobody answers.
+    #[error("{0}")]
+    Unreachable(String),
+    /// A rule or a miner refuses it.
+    #[error("{0}")]
+    Refused(String),
+    /// No network was joined.
+    #[error(transparent)]
+    Join(#[from] JoinError),
+    /// The wallet's directory.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// The wallet's key.
+    #[error(transparent)]
+    Key(#[from] KeystoreError),
+    /// The passphrase.
+    #[error(transparent)]
+    Passphrase(PassphraseError),
+    /// The key or its passphrase.
+    #[error(transparent)]
+    Unlock(#[from] UnlockError),
+    /// The wallet's files.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// Who is to be paid.
+    #[error(transparent)]
+    Receiver(#[from] ReceiverError),
+    /// The payment.
+    #[error(transparent)]
+    Pay(#[from] PayError),
+    /// The contacts.
+    #[error(transparent)]
+    Contacts(#[from] ContactsError),
+    /// The recovery words.
+    #[error("these are not the words of a wallet: {0}")]
+    Words(#[from] SeedError),
+    /// The wallet's own thread.
+    #[error(transparent)]
+    Gone(#[from] Gone),
+    /// Ctrl-C at a question. Whoever pressed it need not be told.
+    #[error("interrupted")]
+    Interrupted,
+    /// The terminal, or standard input or output.
+    #[error("cannot use the terminal: {0}")]
+    Terminal(#[from] io::Error),
+}
+
+impl From<PassphraseError> for CommandError {
+    fn from(error: PassphraseError) -> Self {
+        match error {
+            PassphraseError::NotTyped(HiddenLineError::Interrupted) => Self::Interrupted,
+            other => Self::Passphrase(other),
+        }
+    }
+}
+
+impl CommandError {
+    /// The program's exit code: 1 other, 2 usage, 3 refused by a rule or funds, 4 unreachable, 5
+    /// directory locked or damaged, 6 passphrase, 7 wrong network, 130 Ctrl-C.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Gone(_) | Self::Terminal(_) => 1,
+            Self::Usage(_) | Self::Words(_) => 2,
+            Self::Refused(_) => 3,
+            Self::Unreachable(_) => 4,
+            Self::Directory(_) => 5,
+            Self::Passphrase(_) => 6,
+            Self::Interrupted => 130,
+            Self::Join(error) => exit_code_of_join(error),
+            Self::Key(error) => exit_code_of_key(error),
+            Self::Unlock(UnlockError::Key(error)) => exit_code_of_key(error),
+            Self::Unlock(UnlockError::Seed(_)) | Self::Session(_) => 5,
+            Self::Receiver(error) => of_receiver(error),
+            Self::Pay(error) => of_pay(error),
+            Self::Contacts(error) => of_contacts(error),
+        }
+    }
+}
+
+/// How a program ends that could not join a network, as [`CommandError::exit_code`] lists.
+pub fn exit_code_of_join(error: &JoinError) -> u8 {
+    match error {
+        JoinError::Name(_) | JoinError::Address { .. } | JoinError::NothingPinned { .. } => 2,
+        JoinError::NoBootstrapNode { .. } => 4,
+        JoinError::OtherSpec { .. } | JoinError::OtherGenesis { .. } => 7,
+        JoinError::Pin(PinError::OtherNetwork { .. }) => 7,
+        JoinError::Pin(_) | JoinError::Directory { .. } | JoinError::NoHome(_) => 5,
+        JoinError::Interrupted => 130,
+    }
+}
+
+/// How a program ends whose key failed it, as [`CommandError::exit_code`] lists.
+pub fn exit_code_of_key(error: &KeystoreError) -> u8 {
+    match error {
+        KeystoreError::WrongPassphrase | KeystoreError::PassphraseNeeded => 6,
+        KeystoreError::Exists { .. } => 3,
+        KeystoreError::Encryption(_) => 1,
+        KeystoreError::Missing { .. }
+        | KeystoreError::Io { .. }
+        | KeystoreError::Damaged { .. }
+        | KeystoreError::LaterVersion { .. }
+        | KeystoreError::Directory(_) => 5,
+    }
+}
+
+fn of_receiver(error: &ReceiverError) -> u8 {
+    use chain::address::AddressError;
+    match error {
+        ReceiverError::Address { reason: AddressError::OtherNetwork { .. }, .. } => 7,
+        ReceiverError::Address { .. } => 2,
+        ReceiverError::Unknown { .. } | ReceiverError::KeyChanged { .. } => 3,
+        ReceiverError::DirectoryUnreachable { .. } => 4,
+    }
+}
+
+fn of_pay(error: &PayError) -> u8 {
+    match error {
+        PayError::Payment(PaymentError::Locked) => 6,
+        PayError::Payment(_) | PayError::TooMuch { .. } => 3,
+        PayError::NotSynced => 4,
+        PayError::Journal(_) => 5,
+        PayError::Contacts(error) => of_contacts(error),
+    }
+}
+
+fn of_contacts(error: &ContactsError) -> u8 {
+    match error {
+        ContactsError::Io { .. } | ContactsError::Damaged { .. } => 5,
+        ContactsError::NoName(_) => 2,
+        ContactsError::Unknown(_) | ContactsError::Other { .. } | ContactsError::Full => 3,
+    }
+}
+
+/// Runs the program `lode-wallet`.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => {
+            note(&format!("lode-wallet: {}", reason_of(&error.render().to_string())));
+            note("`lode-wallet --help` shows every command and flag");
+            return ExitCode::from(2);
+        }
+        Err(help) => {
+            // If nobody reads the help, nobody misses it.
+            let _ = help.print();
+            return ExitCode::SUCCESS;
+        }
+    };
+    match run(&cli.options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(CommandError::Interrupted) => ExitCode::from(CommandError::Interrupted.exit_code()),
+        Err(error) => {
+            note(&format!("lode-wallet: {error}"));
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Does what a wallet is told. Errors are the caller's to show.
+///
+/// # Errors
+/// [`CommandError`].
+pub fn run(options: &WalletOptions) -> Result<(), CommandError> {
+    let Some(command) = &options.command else {
+        return prompt::run(options);
+    };
+    if options.auto {
+        let reason = "--auto pays until it is stopped: leave the command away";
+        return Err(CommandError::Usage(reason.to_owned()));
+    }
+    match command {
+        WalletCommand::Send(order) => send::run(options, order),
+        WalletCommand::Balance => balance::run(options),
+        WalletCommand::History => history::run(options),
+        WalletCommand::Receive => receive::run(options),
+        WalletCommand::Coins => coins::run(options),
+        WalletCommand::Contacts { change } => contacts::run(options, change.as_ref()),
+        WalletCommand::Miners => miners::run(options),
+        WalletCommand::Words => words::show_words(options),
+        WalletCommand::Restore => words::restore(options),
+        WalletCommand::Wait(order) => waiting::run(options, order),
+    }
+}
+
+/// Shows a report on standard output.
+pub(crate) fn show<R: Report>(options: &WalletOptions, report: &R) -> Result<(), CommandError> {
+    let text = if options.json {
+        report::json(report).map_err(io::Error::from)?
+    } else {
+        report.to_string()
+    };
+    Ok(print_line(&text)?)
+}

@@ -1,0 +1,199 @@
+//! Opening a wallet for a command: the network, the files, the key, and the first look at a miner.
+
+use std::io::{self, IsTerminal};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use client::data_directory::data_home;
+use client::joining::{JoinError, JoinNews, JoinOrder};
+use client::membership::{Joined, join};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use show::streams::note;
+use wallet::keystore::{self, KeyFile, KeystoreError, Stretching};
+use wallet::seed::Seed;
+use wallet::session::{News, Session, SessionOrder};
+use wallet::wallet_directory::WalletDirectory;
+use zeroize::Zeroizing;
+
+use crate::cli::{WalletCommand, WalletOptions};
+use crate::passphrase::PassphraseSource;
+
+use super::CommandError;
+
+/// How long a single command waits for a bootstrap node or a miner.
+const SINGLE_WAIT: Duration = Duration::from_secs(8);
+
+/// How long to wait for others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// Some seconds, then it is an error: for commands that do one thing.
+    Seconds,
+    /// As long as it takes, saying so: for the shell.
+    Endless,
+}
+
+/// The network that the wallet is on, and its directory.
+pub(crate) fn joined(options: &WalletOptions, patience: Patience) -> Result<Joined, CommandError> {
+    // A directory that is named needs no home.
+    let home = match options.data_dir {
+        Some(_) => PathBuf::new(),
+        None => data_home().map_err(JoinError::from)?,
+    };
+    let order = JoinOrder {
+        name: options.name.clone(),
+        bootstraps: options.bootstraps.clone(),
+        home,
+        data_dir: options.data_dir.clone(),
+        genesis: options.genesis,
+    };
+    let until = Instant::now() + SINGLE_WAIT;
+    let mut tell = |news| match news {
+        JoinNews::Waiting { bootstraps } => {
+            note(&format!(
+                "waiting for the bootstrap node at {bootstraps}: start one with `lode bootstrap`, \
+                 or say where it is with --bootstrap"
+            ));
+        }
+        JoinNews::WithoutBootstrap { bootstraps, .. } => {
+            note(&format!("no bootstrap node answers at {bootstraps}: going on without"));
+        }
+    };
+    let mut pause = |pause| {
+        if patience == Patience::Seconds && Instant::now() >= until {
+            return ControlFlow::Break(());
+        }
+        std::thread::sleep(pause);
+        ControlFlow::Continue(())
+    };
+    join(&order, &mut tell, &mut pause).map_err(|error| match error {
+        JoinError::Interrupted => CommandError::Unreachable(format!(
+            "no bootstrap node answers at {}: start one with `lode bootstrap`, or say where it is \
+             with --bootstrap ADDR:PORT",
+            order.bootstraps.join(", ")
+        )),
+        other => other.into(),
+    })
+}
+
+/// The wallet, made when there is none yet. Nobody was talked to about it.
+pub(crate) fn opened(options: &WalletOptions, patience: Patience) -> Result<Session, CommandError> {
+    let joined = joined(options, patience)?;
+    let files = WalletDirectory::open(&joined.directory)?;
+    match KeyFile::load(&files.key_file()) {
+        Ok(key_file) => begin(options, joined, files, key_file, None),
+        Err(KeystoreError::Missing { .. }) if !may_create(options) => Err(missing(options)),
+        Err(KeystoreError::Missing { .. }) => {
+            let seed =
+                Seed::generate().map_err(|error| KeystoreError::Encryption(error.to_string()))?;
+            created(options, joined, files, &seed, true)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether a wallet may be made where there is none: not for a question of a program, which may
+/// have the name wrong and would get a new wallet with coins of the faucet. A passphrase that is
+/// given says that one is wanted.
+fn may_create(options: &WalletOptions) -> bool {
+    let begins_a_wallet =
+        matches!(options.command, None | Some(WalletCommand::Send(_) | WalletCommand::Receive));
+    begins_a_wallet || options.passphrase_file.is_some() || io::stdin().is_terminal()
+}
+
+/// There is no wallet, and none is made.
+pub(super) fn missing(options: &WalletOptions) -> CommandError {
+    let name = &options.name;
+    CommandError::Refused(format!(
+        "there is no wallet {name} yet: check the name, or make it with `lode wallet {name} receive`"
+    ))
+}
+
+/// A new wallet of `seed`. One that is restored may have a history.
+pub(crate) fn created(
+    options: &WalletOptions,
+    joined: Joined,
+    files: WalletDirectory,
+    seed: &Seed,
+    is_fresh: bool,
+) -> Result<Session, CommandError> {
+    let name = &options.name;
+    let source = PassphraseSource::of_flag(options.passphrase_file.as_ref());
+    let passphrase = source.new_one(name)?;
+    if passphrase.is_none() {
+        note(&format!("{name} gets no passphrase: there is no terminal to ask for one"));
+    }
+    let passphrase = passphrase.unwrap_or_default();
+    let network = &joined.network;
+    let key_file = keystore::create(&files, network, seed, &passphrase, Stretching::DEFAULT)?;
+    note(&format!(
+        "new wallet {name} in {}; `lode wallet {name} words` shows the words that restore it",
+        joined.directory.display()
+    ));
+    begin(options, joined, files, key_file, Some((passphrase, is_fresh)))
+}
+
+fn begin(
+    options: &WalletOptions,
+    joined: Joined,
+    files: WalletDirectory,
+    key_file: KeyFile,
+    created: Option<(Zeroizing<String>, bool)>,
+) -> Result<Session, CommandError> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| KeystoreError::Encryption(error.to_string()))?;
+    let is_protected = key_file.is_protected;
+    let order = SessionOrder {
+        name: options.name.clone(),
+        bootstraps: options.bootstraps.clone(),
+        network: joined.network,
+        files,
+        key_file,
+        is_new: created.as_ref().is_some_and(|(_, is_fresh)| *is_fresh),
+        rng: StdRng::from_seed(seed),
+    };
+    let mut session = Session::open(order, Instant::now())?;
+    match created {
+        Some((passphrase, _)) => session.unlock(&passphrase)?,
+        None if !is_protected => session.unlock("")?,
+        None => {}
+    }
+    Ok(session)
+}
+
+/// The wallet, with a miner's history read. What happens meanwhile goes to standard error.
+pub(crate) fn synced(options: &WalletOptions) -> Result<Session, CommandError> {
+    let mut session = opened(options, Patience::Seconds)?;
+    let mut reason = String::new();
+    let until = Instant::now() + SINGLE_WAIT;
+    loop {
+        session.poll(Instant::now());
+        for news in session.take_news() {
+            match news {
+                News::Waiting { reason: told } => reason = told,
+                // A command that does one thing needs not say how it is done.
+                News::Connected { .. } | News::Named { .. } => {}
+                other => note(&other.to_string()),
+            }
+        }
+        if session.is_synced() || session.standing().promised.is_some() {
+            return Ok(session);
+        }
+        if Instant::now() >= until {
+            return Err(CommandError::Unreachable(format!(
+                "no miner answers ({reason}): start one with `lode miner NAME PORT`, or try again"
+            )));
+        }
+        std::thread::sleep(session.next_poll(Instant::now()));
+    }
+}
+
+/// Asks for the passphrase if signing needs it.
+pub(crate) fn unlock(options: &WalletOptions, session: &mut Session) -> Result<(), CommandError> {
+    if session.is_locked() {
+        let source = PassphraseSource::of_flag(options.passphrase_file.as_ref());
+        session.unlock(&source.existing(&options.name)?)?;
+    }
+    Ok(())
+}

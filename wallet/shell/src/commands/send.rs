@@ -1,0 +1,194 @@
+//! `send`: paying somebody.
+
+use std::fmt;
+
+use chain::amount::Amount;
+use serde::Serialize;
+use show::report::Report;
+use show::streams::note;
+use wallet::coin_selection::{Fee, Method, Proposal, Selection};
+use wallet::session::{Handover, Payment, Receiver, Session};
+
+use crate::cli::{FeeChoice, SendOptions, WalletOptions};
+
+use super::{CommandError, opening, show, waiting};
+
+/// A payment that was made.
+#[derive(Debug, Serialize)]
+pub(crate) struct SendReport {
+    txid: String,
+    to: String,
+    address: String,
+    amount: String,
+    fee: String,
+    state: &'static str,
+    miner: Option<String>,
+    first_payment: bool,
+    repeated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    selection: Option<SelectionReport>,
+}
+
+/// How the coins were selected.
+#[derive(Debug, Serialize)]
+struct SelectionReport {
+    chosen: &'static str,
+    candidates: Vec<CandidateLine>,
+    left_alone: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct CandidateLine {
+    method: &'static str,
+    coins: Option<usize>,
+    fee: Option<String>,
+    change: Option<String>,
+    waste: Option<String>,
+}
+
+impl Report for SendReport {
+    const COMMAND: &'static str = "wallet send";
+}
+
+/// What was made of a payment.
+pub(crate) fn report(
+    session: &Session,
+    receiver: &Receiver,
+    made: &Payment,
+    explain: bool,
+) -> SendReport {
+    let Payment { payment, selection, handover } = made;
+    let address = session.network().spec.address(payment.receiver).to_string();
+    let (state, miner) = match handover {
+        Handover::Taken { miner } => ("pending", Some(miner.clone())),
+        Handover::Waiting => ("unsent", None),
+        Handover::Refused { miner, .. } => ("refused", Some(miner.clone())),
+    };
+    SendReport {
+        txid: payment.txid.to_string(),
+        to: receiver.name.clone().unwrap_or_else(|| address.clone()),
+        address,
+        amount: payment.amount.to_string(),
+        fee: payment.fee.to_string(),
+        state,
+        miner,
+        first_payment: receiver.is_first_use,
+        repeated: selection.is_none(),
+        selection: selection.as_ref().filter(|_| explain).map(explained),
+    }
+}
+
+fn explained(selection: &Selection) -> SelectionReport {
+    let candidate = |method: Method, proposal: Option<&Proposal>| CandidateLine {
+        method: name_of(method),
+        coins: proposal.map(|proposal| proposal.coins.len()),
+        fee: proposal.map(|proposal| proposal.fee.to_string()),
+        change: proposal.and_then(|proposal| proposal.change).map(|change| change.to_string()),
+        waste: proposal.map(|proposal| proposal.waste.to_string()),
+    };
+    let attempts = selection.attempts.iter();
+    SelectionReport {
+        chosen: name_of(selection.method),
+        candidates: attempts
+            .map(|attempt| candidate(attempt.method, attempt.proposal.as_ref()))
+            .collect(),
+        left_alone: selection.uneconomic.len(),
+    }
+}
+
+fn name_of(method: Method) -> &'static str {
+    match method {
+        Method::BranchAndBound => "branch_and_bound",
+        Method::RandomDraw => "random_draw",
+        Method::LargestFirst => "largest_first",
+    }
+}
+
+impl fmt::Display for SendReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { amount, to, fee, txid, .. } = self;
+        if self.first_payment {
+            writeln!(f, "{to} is {}: pinned, as this is the first payment to {to}", self.address)?;
+        }
+        if self.repeated {
+            writeln!(
+                f,
+                "an earlier `send` signed this payment and was ended: it is not made twice"
+            )?;
+        }
+        if let Some(selection) = &self.selection {
+            write!(f, "{selection}")?;
+        }
+        write!(f, "sent {amount} to {to}, fee {fee}, ")?;
+        match &self.miner {
+            Some(miner) => write!(f, "to {miner} (pending), tx {txid}"),
+            None => write!(f, "as soon as a miner answers, tx {txid}"),
+        }
+    }
+}
+
+impl fmt::Display for SelectionReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for line in &self.candidates {
+            let mark = if line.method == self.chosen { '*' } else { ' ' };
+            let (Some(coins), Some(fee), Some(waste)) = (line.coins, &line.fee, &line.waste) else {
+                writeln!(f, "{mark} {:<16}  found nothing", line.method)?;
+                continue;
+            };
+            let change = line.change.as_deref().unwrap_or("none");
+            let method = line.method;
+            writeln!(
+                f,
+                "{mark} {method:<16}  coins {coins}, fee {fee}, change {change}, waste {waste}"
+            )?;
+        }
+        match self.left_alone {
+            0 => Ok(()),
+            count => writeln!(f, "  left alone, as spending costs more than they bring: {count}"),
+        }
+    }
+}
+
+/// The fee that is meant.
+pub(crate) fn fee_of(session: &Session, choice: FeeChoice) -> Fee {
+    match choice {
+        FeeChoice::Auto => session.fee_auto(),
+        FeeChoice::Fixed(fee) => Fee::Fixed(fee),
+    }
+}
+
+/// A payment that a miner refused is an error to whoever wanted it made.
+pub(crate) fn check(made: &Payment) -> Result<(), CommandError> {
+    match &made.handover {
+        Handover::Refused { miner, reason } => Err(CommandError::Refused(format!(
+            "{miner} does not take the payment ({reason}); its coins stay reserved and it is \
+             offered again, tx {}",
+            made.payment.txid
+        ))),
+        Handover::Taken { .. } | Handover::Waiting => Ok(()),
+    }
+}
+
+pub(super) fn run(options: &WalletOptions, order: &SendOptions) -> Result<(), CommandError> {
+    let mut session = opening::synced(options)?;
+    let receiver = session.receiver(&order.receiver)?;
+    let made = match session.take_up_unfinished(&receiver, order.amount) {
+        Some(made) => made,
+        None => {
+            opening::unlock(options, &mut session)?;
+            let fee = fee_of(&session, order.fee);
+            session.pay(&receiver, order.amount, fee)?
+        }
+    };
+    if order.explain && order.fee == FeeChoice::Auto {
+        let rate = Amount(session.wallet().fee_rate_min());
+        note(&format!("the fee is the least that is taken now, {rate} for 1000 bytes"));
+    }
+    show(options, &report(&session, &receiver, &made, order.explain))?;
+    check(&made)?;
+    if order.wait {
+        let waited = waiting::wait(&mut session, vec![made.payment.txid], 1)?;
+        show(options, &waited)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,164 @@
+//! The program `lode-wallet` from outside, where no bootstrap node answers: keys, words, codes.
+
+use std::path::Path;
+use std::process::Output;
+
+use assert_cmd::Command;
+use chain::amount::{Amount, COIN};
+use chain::genesis::Network;
+use chain::spec::{ChainSpec, Retarget};
+use client::data_directory::pin;
+use tempfile::TempDir;
+
+/// Nobody listens on the port that is called discard.
+const NOBODY: &str = "127.0.0.1:9";
+
+const WORDS: &str = "legal winner thank year wave sausage worth useful legal winner thank yellow";
+
+fn network(prefix: &str) -> Network {
+    let spec = ChainSpec {
+        coin_name: "Lode".to_owned(),
+        coin_symbol: "LODE".to_owned(),
+        address_prefix: prefix.to_owned(),
+        starting_bits: 8,
+        easiest_bits: 8,
+        spacing_s: 10,
+        retarget: Retarget::Fixed,
+        half_life_s: 1200,
+        subsidy: Amount(50 * COIN),
+        halving_interval: 1000,
+        maturity: 10,
+        block_bytes_max: 100_000,
+        genesis_time: 1_700_000_000,
+        allocations: Vec::new(),
+    };
+    Network::new(spec).expect("the spec is sound")
+}
+
+/// A directory that is pinned to a network, as an earlier run leaves it.
+fn pinned(prefix: &str) -> TempDir {
+    let directory = tempfile::tempdir().expect("there is room");
+    pin(directory.path(), &network(prefix)).expect("the directory is new");
+    directory
+}
+
+fn run(directory: &Path, arguments: &[&str], input: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lode-wallet"));
+    command.arg("Adam").args(arguments).arg("--data-dir").arg(directory);
+    command.args(["--bootstrap", NOBODY]).write_stdin(input).output().expect("the program starts")
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().expect("it ends by itself")
+}
+
+fn told(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("it prints text").trim().to_owned()
+}
+
+fn errors(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("it prints text")
+}
+
+#[test]
+fn a_wallet_is_restored_from_its_words_and_shows_them_again() {
+    let directory = pinned("tlode");
+    let restored = run(directory.path(), &["restore"], &format!("  {WORDS}\n"));
+    assert_eq!(code(&restored), 0, "{}", errors(&restored));
+    assert!(told(&restored).starts_with("tlode1p"));
+    assert!(errors(&restored).contains("no passphrase"), "an empty one is told");
+    assert_eq!(told(&run(directory.path(), &["words"], "")), WORDS);
+    let again = run(directory.path(), &["restore"], WORDS);
+    assert_eq!(code(&again), 3, "{}", errors(&again));
+}
+
+#[test]
+fn wrong_words_are_named_without_repeating_them() {
+    let directory = pinned("tlode");
+    let wrong = WORDS.replace("winner thank yellow", "thank winner yellow");
+    for words in [wrong.as_str(), "legal winner", "", &format!("{WORDS}x")] {
+        let refused = run(directory.path(), &["restore"], words);
+        assert_eq!(code(&refused), 2, "{}", errors(&refused));
+        assert!(!errors(&refused).contains("legal"));
+    }
+    assert!(!directory.path().join("wallet").join("key").exists());
+}
+
+#[test]
+fn a_passphrase_from_a_file_protects_the_words_and_a_wrong_one_ends_with_6() {
+    let directory = pinned("tlode");
+    let file = directory.path().join("passphrase");
+    std::fs::write(&file, "open sesame\n").unwrap();
+    let flag = ["--passphrase-file", file.to_str().unwrap()];
+    let restore = ["restore", flag[0], flag[1]];
+    assert_eq!(code(&run(directory.path(), &restore, WORDS)), 0);
+    let words = ["words", flag[0], flag[1]];
+    assert_eq!(told(&run(directory.path(), &words, "")), WORDS);
+    let piped = run(directory.path(), &["words", flag[0], "-"], "open sesame\nmore\n");
+    assert_eq!(told(&piped), WORDS);
+    let wrong = run(directory.path(), &["words", flag[0], "-"], "open\n");
+    assert_eq!((code(&wrong), told(&wrong).as_str()), (6, ""));
+    let nobody = run(directory.path(), &["words"], "open sesame\n");
+    assert_eq!(code(&nobody), 6, "it never guesses that a pipe is a passphrase");
+}
+
+#[test]
+fn on_the_main_network_no_wallet_is_made_without_a_passphrase() {
+    let directory = pinned("lode");
+    let refused = run(directory.path(), &["receive"], "");
+    assert_eq!(code(&refused), 6, "{}", errors(&refused));
+    assert!(!directory.path().join("wallet").join("key").exists());
+}
+
+#[test]
+fn a_question_about_a_wallet_that_does_not_exist_makes_none() {
+    let directory = pinned("tlode");
+    let key = directory.path().join("wallet").join("key");
+    for question in ["balance", "history", "coins", "contacts", "miners", "wait", "words"] {
+        let refused = run(directory.path(), &[question], "");
+        assert_eq!(code(&refused), 3, "{question}: {}", errors(&refused));
+        let advice =
+            "no wallet Adam yet: check the name, or make it with `lode wallet Adam receive`";
+        assert!(errors(&refused).contains(advice), "{question}: {}", errors(&refused));
+        assert!(errors(&refused).lines().count() <= 2 && !key.exists(), "{question}");
+    }
+    // Whoever names a passphrase wants a wallet.
+    let file = directory.path().join("passphrase");
+    std::fs::write(&file, "open sesame\n").unwrap();
+    let made =
+        run(directory.path(), &["contacts", "--passphrase-file", file.to_str().unwrap()], "");
+    assert!(code(&made) == 0 && key.exists(), "{}", errors(&made));
+}
+
+#[test]
+fn a_bootstrap_node_that_does_not_answer_is_an_error_after_some_seconds_and_not_before() {
+    let directory = tempfile::tempdir().unwrap();
+    let nobody = run(directory.path(), &["balance"], "");
+    assert_eq!(code(&nobody), 4);
+    let errors = errors(&nobody);
+    assert!(errors.starts_with("waiting for the bootstrap node"), "{errors}");
+    assert!(errors.contains("lode bootstrap") && errors.lines().count() <= 3, "{errors}");
+}
+
+#[test]
+fn a_command_line_that_makes_no_sense_is_told_in_two_lines() {
+    let directory = tempfile::tempdir().unwrap();
+    for arguments in [&["fly"][..], &["send", "Bob"], &["send", "Bob", "much"]] {
+        let refused = run(directory.path(), arguments, "");
+        assert_eq!(code(&refused), 2);
+        assert_eq!(errors(&refused).lines().count(), 2, "{}", errors(&refused));
+    }
+}
+
+#[test]
+fn contacts_can_be_kept_while_nobody_answers() {
+    let directory = pinned("tlode");
+    assert_eq!(code(&run(directory.path(), &["restore"], WORDS)), 0);
+    let address = network("tlode").spec.address(chain::key::OutputKey([7; 32])).to_string();
+    let added = run(directory.path(), &["contacts", "add", "Bob", &address], "");
+    assert!(told(&added).contains(&address), "{}", errors(&added));
+    let foreign = network("dlode").spec.address(chain::key::OutputKey([7; 32])).to_string();
+    assert_eq!(code(&run(directory.path(), &["contacts", "add", "Eve", &foreign], "")), 7);
+    assert_eq!(code(&run(directory.path(), &["contacts", "remove", "bob"], "")), 0);
+    assert!(told(&run(directory.path(), &["contacts"], "")).starts_with("no contacts"));
+}

@@ -1,0 +1,10 @@
+//! How programs tell what they found out: text for people, objects for programs, and where both go.
+//!
+//! Every program of the house speaks through here, so that one thing looks the same everywhere. It
+//! knows values, and nobody who has them: no wallet, no node and no connection.
+
+pub mod columns;
+pub mod ids;
+pub mod misread;
+pub mod report;
+pub mod streams;
