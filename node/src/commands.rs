@@ -200,6 +200,7 @@ fn exit_of_pin(error: &PinError) -> Exit {
 fn exit_of_machine(error: &MachineError) -> Exit {
     match error {
         MachineError::Store(error) => exit_of_store(error),
+        MachineError::Write(error) => exit_of_store(error),
     }
 }
 

@@ -73,7 +73,6 @@ fn start(directory: &Path, mines: bool) -> Node {
             threads: NonZeroUsize::MIN,
             kernel: engine::Kernel::portable(),
         }),
-        verify_threads: NonZeroUsize::MIN,
         on_panic: PanicPolicy::Surface,
         directory: None,
         operator: None,

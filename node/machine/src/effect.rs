@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use chain::amount::Amount;
 use chain::hash::{BlockHash, Txid};
+use chain::key::SignatureCheck;
 use wire::Message;
 use wire::frame::Frame;
 
 use super::event::{Direction, PeerId};
 use super::template::Template;
+use super::verifications::VerificationId;
+use crate::store::BlockWrites;
 
 /// Something the body shall do. Effects are carried out in their order and never waited for.
 #[derive(Debug, Clone)]
@@ -51,6 +54,16 @@ pub enum Effect {
     },
     /// Search this template from now on, and no other.
     Mine(Arc<Template>),
+    /// Run these writes, on any thread, and answer with [`super::Event::Written`]. There is at most
+    /// one at a time.
+    Write(BlockWrites),
+    /// Verify these signatures, on any threads, and answer with [`super::Event::Verified`].
+    Verify {
+        /// Repeated in the answer.
+        id: VerificationId,
+        /// The signatures.
+        checks: Arc<[SignatureCheck]>,
+    },
     /// Search nothing from now on.
     Rest {
         /// Where the best chain ends: a search on top of another block was in vain.

@@ -2,11 +2,15 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chain::header::Header;
 use chain::transaction::Transaction;
 use wire::Message;
+
+use crate::store::StoreError;
+use crate::verifications::VerificationId;
 
 /// The two clocks of a call: rules use the wall clock, time-outs the monotonic one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +107,18 @@ pub enum Event {
     OwnTransaction(Box<Transaction>),
     /// Where other nodes are, as another part of the process has heard.
     Addresses(Vec<SocketAddr>),
+    /// Answers [`super::Effect::Write`]: everything is durable, or why not.
+    Written {
+        /// The trouble, after which nothing is known about what the disk holds.
+        outcome: Result<(), Arc<StoreError>>,
+    },
+    /// Answers [`super::Effect::Verify`].
+    Verified {
+        /// Its number.
+        id: VerificationId,
+        /// Position of the first check that does not hold.
+        first_invalid: Option<usize>,
+    },
     /// The time of [`super::Machine::next_wakeup`] has come.
     Wakeup,
 }

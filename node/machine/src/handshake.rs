@@ -278,7 +278,7 @@ impl Machine {
             nonce: self.hello.nonce,
             listen_port: self.config.listen_port,
             wall_s: self.now.wall_s,
-            height: self.ledger.tip().height,
+            height: self.ledger.published().height,
             name: self.config.name.clone(),
         };
         self.send(id, &Message::Hello(Box::new(hello)));

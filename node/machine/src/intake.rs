@@ -7,7 +7,7 @@ mod arrival;
 
 use std::collections::BTreeMap;
 
-use chain::block::commits;
+use chain::block::{CommittedBlock, commits};
 use chain::difficulty::Work;
 use chain::hash::{BlockHash, Txid};
 use chain::header::Header;
@@ -20,14 +20,13 @@ use wire::wallet::RefusalKind;
 use super::conduct::Offense;
 use super::effect::Report;
 use super::header_tree::{HeaderId, HeaderRefusal};
-use super::ledger::Step;
+use super::verifier::first_invalid;
 use super::{Machine, MachineError, PeerId, TemplateId};
 
 /// Blocks that are too far ahead of the clock and wait for their second.
 const HELD_BLOCKS_MAX: usize = 32;
 
-/// Measure of work (a transaction is one, a signature twenty: about 2 microseconds each) after
-/// which a call stops walking the chain and asks to be called again.
+/// Measure of work (a transaction is one: about 2 microseconds) after which a call stops walking the chain and asks to be called again.
 const STEP_BUDGET: usize = 5_000;
 
 /// Outputs that are looked up to see whether a transaction is confirmed already.
@@ -58,44 +57,87 @@ pub(super) enum TransactionOutcome {
     Refused { kind: RefusalKind, reason: String },
 }
 
+/// When the body of a header is of use.
+enum Wanted {
+    /// At once, for this entry.
+    Now(HeaderId),
+    /// From this second of the wall clock on.
+    From(u64),
+}
+
 /// What waits at the door.
 #[derive(Debug, Default)]
 pub(super) struct Intake {
     /// Blocks ahead of the clock, with the second from which on they may be judged.
-    held: BTreeMap<(u64, BlockHash), (Header, Vec<u8>)>,
+    held: BTreeMap<(u64, BlockHash), CommittedBlock>,
     /// Who sent a body that is stored and not connected yet: to blame if it turns out invalid.
     senders: BTreeMap<BlockHash, PeerId>,
 }
 
 impl Machine {
-    /// A block from anywhere: header first, then the body, then the walk to it.
-    pub(super) fn take_block(
+    /// A block from anywhere, as bytes: header first, then the body, then the walk to it.
+    pub(super) fn take_body(
         &mut self,
         source: Source,
         header: &Header,
         body: &[u8],
     ) -> Result<(), MachineError> {
-        if let Err(early) = check_time(header, &self.network.spec, self.now.wall_s) {
-            self.hold(source, early.valid_from_s, header, body);
-            return Ok(());
-        }
-        let work_min = self.work_threshold();
-        let Some(id) = self.take_header(source, header, work_min) else {
+        let Some(wanted) = self.wants_block(source, header) else {
             return Ok(());
         };
-        if self.tree.has_body(id) || !self.is_wanted(id) {
-            return Ok(());
-        }
-        let block = match commits(*header, body) {
-            Ok(block) => block,
+        match commits(*header, body) {
+            Ok(block) => self.take_wanted(source, wanted, block),
             Err(mismatch) => {
                 self.blame(source, Offense::BodyMismatch, &mismatch.to_string());
+                Ok(())
+            }
+        }
+    }
+
+    /// A block from anywhere that is known to be whole.
+    pub(super) fn take_block(
+        &mut self,
+        source: Source,
+        block: CommittedBlock,
+    ) -> Result<(), MachineError> {
+        match self.wants_block(source, &block.block.header) {
+            Some(wanted) => self.take_wanted(source, wanted, block),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the body of this header is of use, by the header alone.
+    fn wants_block(&mut self, source: Source, header: &Header) -> Option<Wanted> {
+        if let Err(early) = check_time(header, &self.network.spec, self.now.wall_s) {
+            let is_worth_it = self.is_worth_waiting_for(source, header);
+            return is_worth_it.then_some(Wanted::From(early.valid_from_s));
+        }
+        let work_min = self.work_threshold();
+        let id = self.take_header(source, header, work_min)?;
+        let is_wanted = !self.tree.has_body(id) && self.is_wanted(id);
+        is_wanted.then_some(Wanted::Now(id))
+    }
+
+    fn take_wanted(
+        &mut self,
+        source: Source,
+        wanted: Wanted,
+        block: CommittedBlock,
+    ) -> Result<(), MachineError> {
+        let id = match wanted {
+            Wanted::Now(id) => id,
+            Wanted::From(valid_from_s) => {
+                self.hold(valid_from_s, block);
                 return Ok(());
             }
         };
         if let Err(invalid) = check_alone(&block, self.tree.entry(id).height, &self.network) {
             self.tree.set_invalid(id, invalid.rule.clone());
             self.refuse_block(block.hash, &invalid, source);
+            return Ok(());
+        }
+        // It is asked for again when the disk has caught up.
+        if !self.has_room_for_blocks() && source != Source::Miner {
             return Ok(());
         }
         if let Source::Peer(peer) = source
@@ -172,7 +214,7 @@ impl Machine {
                 return Ok(TransactionOutcome::Refused { kind, reason });
             }
         };
-        if let Some(failed) = self.verifier.first_invalid(&candidate.checks) {
+        if let Some(failed) = first_invalid(&candidate.checks) {
             let input = candidate.checks.get(failed).map_or(0, |check| check.input);
             let reason = RuleError::Signature { input }.to_string();
             self.report(Report::TxRefused { txid, reason: reason.clone() });
@@ -201,8 +243,8 @@ impl Machine {
         let Some((block, height)) = self.mining.solved(template, header, extra_nonce) else {
             return Ok(());
         };
-        self.report(Report::BlockFound { hash: header.hash(), height });
-        self.take_block(Source::Miner, &header, &block.encode_body())
+        self.take_body(Source::Miner, &header, &block.encode_body())?;
+        self.report_durable(Report::BlockFound { hash: header.hash(), height })
     }
 
     /// Walks the ledger toward the best chain, as far as one call may.
@@ -210,30 +252,20 @@ impl Machine {
         let mut work = 0;
         while work < STEP_BUDGET {
             let mempool = &self.mempool;
-            let step = self
-                .ledger
-                .step(&mut self.tree, &*self.verifier, |wtxid| mempool.was_verified(wtxid))?;
-            match step {
-                Step::Idle => return Ok(()),
-                Step::Moved(effort) => {
-                    work += effort;
-                    if self.ledger.dirty_coins() >= crate::machine::DIRTY_COINS_MAX {
-                        self.ledger.flush()?;
-                    }
-                }
-                Step::Arrived(arrival) => {
-                    self.arrived(&arrival)?;
-                    work += 1;
-                }
-                Step::Condemned { id, invalid } => {
-                    let hash = self.tree.entry(id).hash;
-                    let sender = self.intake.senders.remove(&hash);
-                    self.refuse_block(hash, &invalid, sender.map_or(Source::Held, Source::Peer));
-                    work += 1;
-                }
+            let step = self.ledger.step(&mut self.tree, |wtxid| mempool.was_verified(wtxid))?;
+            match self.after_step(step)? {
+                Some(effort) => work += effort,
+                None => break,
             }
         }
         Ok(())
+    }
+
+    /// A block broke a rule on the way to it.
+    pub(super) fn condemned(&mut self, id: HeaderId, invalid: &InvalidBlock) {
+        let hash = self.tree.entry(id).hash;
+        let sender = self.intake.senders.remove(&hash);
+        self.refuse_block(hash, invalid, sender.map_or(Source::Held, Source::Peer));
     }
 
     /// Blocks whose second has come.
@@ -242,8 +274,8 @@ impl Machine {
             if entry.key().0 > self.now.wall_s {
                 break;
             }
-            let (header, body) = entry.remove();
-            self.take_block(Source::Held, &header, &body)?;
+            let block = entry.remove();
+            self.take_block(Source::Held, block)?;
         }
         Ok(())
     }
@@ -287,17 +319,9 @@ impl Machine {
         self.intake.senders.retain(|_, sender| *sender != id);
     }
 
-    fn hold(&mut self, source: Source, valid_from_s: u64, header: &Header, body: &[u8]) {
-        if !self.is_worth_waiting_for(source, header) {
-            return;
-        }
-        // A wrong body must not take the place of the right one.
-        if let Err(mismatch) = commits(*header, body) {
-            self.blame(source, Offense::BodyMismatch, &mismatch.to_string());
-            return;
-        }
+    fn hold(&mut self, valid_from_s: u64, block: CommittedBlock) {
         let held = &mut self.intake.held;
-        held.insert((valid_from_s, header.hash()), (*header, body.to_vec()));
+        held.insert((valid_from_s, block.hash), block);
         if held.len() > HELD_BLOCKS_MAX {
             held.pop_last();
         }

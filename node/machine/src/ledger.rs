@@ -1,28 +1,32 @@
 //! The ledger: walks the coins along the best chain, block by block; the only writer of the store.
 //!
-//! The *cursor* is the block whose coins the store holds. The *tip* is what everybody sees. A step
-//! moves the cursor by at most one block toward the best chain whose bodies are here; when it
-//! arrives, the tip follows in one move. A block that breaks a rule is condemned on the way, and
-//! the cursor turns to the best chain that is left.
+//! The *cursor* is the block whose coins the store holds. A step moves it by at most one block
+//! toward the best chain whose bodies are here; when it arrives, the *tip* follows in one move, and
+//! the miner and the memory pool go on from there. What everybody else is told, the *published*
+//! tip, follows once every block up to the tip is durable. A block that breaks a rule is condemned
+//! on the way, and the cursor turns to the best chain that is left. A block whose signatures are
+//! being verified elsewhere holds the cursor until the answer comes.
+
+mod recent_blocks;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use chain::amount::Amount;
-use chain::block::{BodyMismatch, CommittedBlock, commits};
+use chain::block::CommittedBlock;
 use chain::difficulty::Work;
 use chain::genesis::Network;
 use chain::hash::{BlockHash, Wtxid};
-use chain::header::{HEADER_BYTES, Header};
-use chain::key::SignatureCheck;
-use chain::rules::block::{ConnectError, connect};
+use chain::header::Header;
+use chain::key::{OutputKey, SignatureCheck};
+use chain::rules::block::{ConnectError, Connection, connect};
 use chain::rules::{InvalidBlock, RuleError};
 use chain::transaction::{OutPoint, TxPosition};
 use chain::utxo::Coin;
 
 use super::header_tree::{HeaderId, HeaderRefusal, HeaderTree};
-use super::verifier::Verifier;
-use crate::store::{Store, StoreError, Totals};
+use crate::store::{BlockWrites, Moment, Reader, Store, StoreError, StoredBlock, decode_block};
+use recent_blocks::RecentBlocks;
 
 /// The end of the best chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,21 +49,30 @@ pub struct ConnectedBlock {
 }
 
 /// The cursor arrived at a better chain: what changed between the old tip and the new.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Arrival {
+    /// The new tip.
+    pub tip: Tip,
+    /// Its place in the tree.
+    pub tip_id: HeaderId,
     /// The old tip.
     pub from: HeaderId,
     /// Blocks that left the best chain, the old tip first.
     pub disconnected: Vec<HeaderId>,
     /// Blocks that joined it, in rising order.
     pub connected: Vec<ConnectedBlock>,
+    /// What readers see once it is published.
+    moment: Moment,
 }
 
 /// What one step did.
-#[derive(Debug)]
 pub enum Step {
     /// The tip is the best chain; there is nothing to do.
     Idle,
+    /// These signatures decide on the next block; [`Ledger::verified`] goes on with the answer.
+    Verify(Arc<[SignatureCheck]>),
+    /// The answer to the last [`Step::Verify`] has not come yet.
+    Waiting,
     /// The cursor moved; there is more to do. The number is a measure of the work it took.
     Moved(usize),
     /// The cursor arrived and the tip followed.
@@ -74,7 +87,6 @@ pub enum Step {
 }
 
 /// The best chain and its coins.
-#[derive(Debug)]
 pub struct Ledger {
     network: Arc<Network>,
     store: Store,
@@ -82,11 +94,22 @@ pub struct Ledger {
     chain: Vec<HeaderId>,
     tip: HeaderId,
     tip_view: Tip,
+    /// What everybody but the miner knows of; every block up to it is durable.
+    published: (HeaderId, Tip),
     /// On the way: what the next arrival will report.
     disconnected: Vec<HeaderId>,
     connected: Vec<ConnectedBlock>,
-    /// The body connected or stored last: the next step most likely wants it.
-    recent: Option<CommittedBlock>,
+    /// The block next to the cursor, as far as it is judged.
+    verifying: Option<Verifying>,
+    recent: RecentBlocks,
+}
+
+/// A block that breaks no rule, if its signatures hold.
+struct Verifying {
+    id: HeaderId,
+    block: Arc<CommittedBlock>,
+    connection: Connection,
+    checks: Arc<[SignatureCheck]>,
 }
 
 impl Ledger {
@@ -109,16 +132,34 @@ impl Ledger {
             chain,
             tip: position,
             tip_view,
+            published: (position, tip_view),
             disconnected: Vec::new(),
             connected: Vec::new(),
-            recent: None,
+            verifying: None,
+            recent: RecentBlocks::default(),
         };
         Ok((ledger, tree))
     }
 
-    /// The end of the best chain.
+    /// The end of the best chain, as the miner and the memory pool go by it.
     pub fn tip(&self) -> Tip {
         self.tip_view
+    }
+
+    /// The end of the best chain, as everybody else is told of it: the same as the tip, or the one
+    /// before until the tip is durable.
+    pub fn published(&self) -> Tip {
+        self.published.1
+    }
+
+    /// The place of the published tip in the tree.
+    pub fn published_id(&self) -> HeaderId {
+        self.published.0
+    }
+
+    /// Where the published chain is read without asking the machine.
+    pub fn reader(&self) -> &Reader {
+        self.store.reader()
     }
 
     /// The tip's place in the tree.
@@ -131,6 +172,11 @@ impl Ledger {
         self.chain.last().copied().unwrap_or(HeaderId::GENESIS)
     }
 
+    /// Height of the block whose coins the store holds.
+    pub fn height(&self) -> u32 {
+        u32::try_from(self.chain.len()).unwrap_or(u32::MAX).saturating_sub(1)
+    }
+
     /// Whether tip and coins belong together (else the cursor is on its way).
     pub fn is_settled(&self) -> bool {
         self.cursor() == self.tip
@@ -141,11 +187,6 @@ impl Ledger {
         self.chain.get(height as usize).copied()
     }
 
-    /// Supply, number and hash of the coins.
-    pub fn totals(&self) -> Totals {
-        self.store.totals()
-    }
-
     /// A coin of the cursor's chain.
     ///
     /// # Errors
@@ -154,22 +195,23 @@ impl Ledger {
         self.store.coin(outpoint)
     }
 
-    /// Places where `key` is paid or spends, rising from `from`, at most `max`.
+    /// Places where `key` is paid or spends on the cursor's chain, rising from `from`, at most
+    /// `max`.
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn history(
         &self,
-        key: &chain::key::OutputKey,
+        key: &OutputKey,
         from: TxPosition,
         max: usize,
     ) -> Result<Vec<TxPosition>, StoreError> {
         self.store.history(key, from, max)
     }
 
-    /// Whether a block's body is stored.
-    pub fn has_block(&self, hash: &BlockHash) -> bool {
-        self.store.contains(hash)
+    /// Whether a block's body is stored, and durable: others may be told of it.
+    pub fn has_durable_block(&self, hash: &BlockHash) -> bool {
+        self.store.is_durable(hash)
     }
 
     /// A stored block in consensus form.
@@ -180,19 +222,23 @@ impl Ledger {
         self.store.read_block(hash)
     }
 
-    /// A stored block.
+    /// A stored block, from memory if it was stored or connected lately.
     ///
     /// # Errors
     /// [`StoreError`], also when it is missing or no longer fits its header.
-    pub fn block(&self, hash: &BlockHash) -> Result<CommittedBlock, StoreError> {
+    pub fn block(&self, hash: &BlockHash) -> Result<Arc<CommittedBlock>, StoreError> {
+        if let Some(recent) = self.recent.get(hash) {
+            return Ok(recent);
+        }
         let missing = || damaged(format!("block {hash} is missing"));
         let bytes = self.store.read_block(hash)?.ok_or_else(missing)?;
-        decode_block(&bytes).map_err(|reason| {
+        let block = decode_block(&bytes).map_err(|reason| {
             damaged(format!("block {hash} was stored with another body: {reason}"))
-        })
+        })?;
+        Ok(Arc::new(block))
     }
 
-    /// Stores the body of an entry; it is durable when this returns.
+    /// Takes in the body of an entry; [`Ledger::take_writes`] makes it durable.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -204,8 +250,48 @@ impl Ledger {
     ) -> Result<(), StoreError> {
         self.store.append_block(&block)?;
         tree.set_body(id);
-        self.recent = Some(block);
+        self.recent.insert(Arc::new(block));
         Ok(())
+    }
+
+    /// Blocks that are not durable yet, and their bytes.
+    pub fn unsynced(&self) -> (usize, u64) {
+        self.store.unsynced()
+    }
+
+    /// Blocks stored so far; as many must be durable before anybody is told what rests on them.
+    pub fn stored_blocks(&self) -> u32 {
+        self.store.len()
+    }
+
+    /// Blocks that are durable, in the order in which they were stored.
+    pub fn durable_blocks(&self) -> u32 {
+        self.store.durable_blocks()
+    }
+
+    /// The writes for every block that waits; `None` when there is nothing to write, or while
+    /// earlier writes are out.
+    pub fn take_writes(&mut self) -> Option<BlockWrites> {
+        self.store.take_writes()
+    }
+
+    /// The writes that were taken are done.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn written(&mut self) -> Result<(), StoreError> {
+        self.store.written()
+    }
+
+    /// The writes that were taken have failed: nothing is written any more.
+    pub fn stop_writing(&mut self) {
+        self.store.stop();
+    }
+
+    /// Everybody may be told of an arrival, all of whose blocks are durable now.
+    pub fn publish(&mut self, arrival: &Arrival) {
+        self.published = (arrival.tip_id, arrival.tip);
+        self.store.publish(arrival.moment.clone());
     }
 
     /// Moves the cursor by at most one block. `is_verified` names transactions whose signatures
@@ -216,9 +302,11 @@ impl Ledger {
     pub fn step(
         &mut self,
         tree: &mut HeaderTree,
-        verifier: &dyn Verifier,
         is_verified: impl Fn(&Wtxid) -> bool,
     ) -> Result<Step, StoreError> {
+        if self.verifying.is_some() {
+            return Ok(Step::Waiting);
+        }
         let (cursor, goal) = (self.cursor(), tree.best_complete());
         if cursor == goal {
             return Ok(if self.is_settled() {
@@ -230,7 +318,7 @@ impl Ledger {
         let next_height = tree.entry(cursor).height + 1;
         match tree.ancestor(goal, next_height) {
             Some(next) if tree.entry(next).parent == Some(cursor) => {
-                self.connect_next(tree, next, verifier, is_verified)
+                self.connect_next(tree, next, is_verified)
             }
             _ => self.disconnect_last(tree, cursor),
         }
@@ -244,6 +332,20 @@ impl Ledger {
         self.store.flush()
     }
 
+    /// Writes everything, blocks that wait among them. Nothing may be taken in afterwards.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn close(&mut self) -> Result<(), StoreError> {
+        self.store.sync()?;
+        self.store.flush()
+    }
+
+    /// Whether the next step waits for signatures.
+    pub fn is_waiting(&self) -> bool {
+        self.verifying.is_some()
+    }
+
     /// Coins that the next flush will write.
     pub fn dirty_coins(&self) -> usize {
         self.store.dirty_coins()
@@ -255,9 +357,12 @@ impl Ledger {
         let entry = tree.entry(self.tip);
         self.tip_view = Tip { hash: entry.hash, height: entry.height };
         Arrival {
+            tip: self.tip_view,
+            tip_id: self.tip,
             from,
             disconnected: std::mem::take(&mut self.disconnected),
             connected: std::mem::take(&mut self.connected),
+            moment: self.store.moment(),
         }
     }
 
@@ -265,35 +370,58 @@ impl Ledger {
         &mut self,
         tree: &mut HeaderTree,
         id: HeaderId,
-        verifier: &dyn Verifier,
         is_verified: impl Fn(&Wtxid) -> bool,
     ) -> Result<Step, StoreError> {
-        let hash = tree.entry(id).hash;
-        let height = tree.entry(id).height;
-        let block = match self.recent.take() {
-            Some(recent) if recent.hash == hash => recent,
-            _ => self.block(&hash)?,
+        let (hash, height) = (tree.entry(id).hash, tree.entry(id).height);
+        let block = self.block(&hash)?;
+        let connected = connect(&block, height, &self.network, |point| self.store.coin(point));
+        let mut connection = match connected {
+            Ok(connection) => connection,
+            Err(ConnectError::Lookup(error)) => return Err(error),
+            Err(ConnectError::Invalid(invalid)) => return Ok(condemn(tree, id, invalid)),
         };
-        let connection =
-            match connect(&block, height, &self.network, |point| self.store.coin(point)) {
-                Ok(connection) => connection,
-                Err(ConnectError::Lookup(error)) => return Err(error),
-                Err(ConnectError::Invalid(invalid)) => return Ok(condemn(tree, id, invalid)),
-            };
-        let open: Vec<SignatureCheck> = connection
-            .checks
-            .iter()
-            .filter(|check| {
-                let wtxid = block.wtxids.get(check.transaction as usize);
-                !wtxid.is_some_and(&is_verified)
-            })
-            .cloned()
-            .collect();
-        if let Some(failed) = verifier.first_invalid(&open).and_then(|at| open.get(at)) {
+        let mut open = std::mem::take(&mut connection.checks);
+        open.retain(|check| {
+            let wtxid = block.wtxids.get(check.transaction as usize);
+            !wtxid.is_some_and(&is_verified)
+        });
+        if open.is_empty() {
+            return self.connect_verified(tree, id, block, &connection);
+        }
+        let checks: Arc<[SignatureCheck]> = open.into();
+        let step = Step::Verify(Arc::clone(&checks));
+        self.verifying = Some(Verifying { id, block, connection, checks });
+        Ok(step)
+    }
+
+    /// Goes on with the block whose signatures were verified: connects it, or condemns it for the
+    /// first that does not hold. Nothing happens when no answer is expected.
+    ///
+    /// # Errors
+    /// [`StoreError`]: our own trouble; it condemns no block.
+    pub fn verified(
+        &mut self,
+        tree: &mut HeaderTree,
+        first_invalid: Option<usize>,
+    ) -> Result<Step, StoreError> {
+        let Some(Verifying { id, block, connection, checks }) = self.verifying.take() else {
+            return Ok(Step::Idle);
+        };
+        if let Some(failed) = first_invalid.and_then(|at| checks.get(at)) {
             let rule = RuleError::Signature { input: failed.input };
             return Ok(condemn(tree, id, InvalidBlock::of_transaction(rule, failed.transaction)));
         }
-        self.store.connect(&block, height, &connection)?;
+        self.connect_verified(tree, id, block, &connection)
+    }
+
+    fn connect_verified(
+        &mut self,
+        tree: &HeaderTree,
+        id: HeaderId,
+        block: Arc<CommittedBlock>,
+        connection: &Connection,
+    ) -> Result<Step, StoreError> {
+        self.store.connect(&block, tree.entry(id).height, connection)?;
         self.chain.push(id);
         let transactions = block.block.transactions.len();
         // Back on the tip's own chain after a branch that failed: nothing has changed there.
@@ -304,8 +432,8 @@ impl Ledger {
                 fees: connection.fees,
             });
         }
-        self.recent = Some(block);
-        Ok(Step::Moved(1 + transactions + 20 * open.len()))
+        self.recent.insert(block);
+        Ok(Step::Moved(1 + transactions))
     }
 
     fn disconnect_last(&mut self, tree: &HeaderTree, id: HeaderId) -> Result<Step, StoreError> {
@@ -325,8 +453,9 @@ impl Ledger {
 /// whose parent never came stays outside until its chain is shown again.
 fn plant(network: Arc<Network>, store: &Store) -> Result<HeaderTree, StoreError> {
     let mut tree = HeaderTree::new(network);
+    let blocks: Vec<StoredBlock> = store.blocks().collect();
     let mut waiting: HashMap<BlockHash, Vec<Header>> = HashMap::new();
-    for stored in store.blocks().skip(1) {
+    for stored in blocks.iter().skip(1) {
         let mut open = vec![stored.header];
         while let Some(header) = open.pop() {
             match tree.insert(&header, Work::ZERO) {
@@ -342,7 +471,7 @@ fn plant(network: Arc<Network>, store: &Store) -> Result<HeaderTree, StoreError>
         }
     }
     // In the order of the files, which decides between chains of equal work.
-    for stored in store.blocks().skip(1) {
+    for stored in blocks.iter().skip(1) {
         if let Some(id) = tree.find(&stored.hash) {
             tree.set_body(id);
         }
@@ -357,9 +486,4 @@ fn damaged(what: String) -> StoreError {
 fn condemn(tree: &mut HeaderTree, id: HeaderId, invalid: InvalidBlock) -> Step {
     tree.set_invalid(id, invalid.rule.clone());
     Step::Condemned { id, invalid }
-}
-
-fn decode_block(bytes: &[u8]) -> Result<CommittedBlock, BodyMismatch> {
-    let header_bytes: &[u8; HEADER_BYTES] = bytes.first_chunk().ok_or(BodyMismatch::Empty)?;
-    commits(Header::from_bytes(header_bytes), &bytes[HEADER_BYTES..])
 }

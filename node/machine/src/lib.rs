@@ -17,6 +17,7 @@ pub mod mempool;
 pub mod mining;
 pub mod network_rate;
 mod peers;
+mod publication;
 mod relay;
 pub mod replay;
 pub mod store;
@@ -25,6 +26,7 @@ mod tally;
 pub mod template;
 #[cfg(test)]
 mod tests;
+mod verifications;
 mod verifier;
 mod wallet_desk;
 
@@ -35,4 +37,5 @@ pub use ledger::{Ledger, Tip};
 pub use machine::{Machine, MachineConfig, MachineError};
 pub use peers::Peer;
 pub use tally::Tally;
-pub use verifier::{SequentialVerifier, Verifier};
+pub use verifications::VerificationId;
+pub use verifier::{SequentialVerifier, Verifier, first_invalid};

@@ -26,11 +26,12 @@ use crate::ledger::{Ledger, Tip};
 use crate::mempool::{Mempool, MempoolLimits};
 use crate::mining::{Mining, MiningPolicy};
 use crate::peers::{Peer, Peers};
+use crate::publication::Publication;
 use crate::relay::Relay;
-use crate::store::{Store, StoreError, Totals};
+use crate::store::{Reader, Store, StoreError, Totals};
 use crate::sync::Sync;
 use crate::tally::Tally;
-use crate::verifier::Verifier;
+use crate::verifications::Verifications;
 
 /// How often the machine looks at its time-outs while nothing else happens.
 pub(crate) const TICK: Duration = Duration::from_millis(500);
@@ -69,6 +70,9 @@ pub enum MachineError {
     /// The store cannot go on.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Blocks cannot be written.
+    #[error(transparent)]
+    Write(Arc<StoreError>),
 }
 
 /// A node.
@@ -76,7 +80,6 @@ pub struct Machine {
     pub(crate) config: MachineConfig,
     pub(crate) network: Arc<Network>,
     pub(crate) rng: ChaCha12Rng,
-    pub(crate) verifier: Box<dyn Verifier>,
     /// The clocks of the call that is going on.
     pub(crate) now: Now,
     pub(crate) hello: OwnHello,
@@ -85,6 +88,8 @@ pub struct Machine {
     pub(crate) mempool: Mempool,
     pub(crate) mining: Mining,
     pub(crate) intake: Intake,
+    pub(crate) publication: Publication,
+    pub(crate) verifications: Verifications,
     pub(crate) peers: Peers,
     pub(crate) conduct: Conduct,
     pub(crate) address_book: AddressBook,
@@ -105,7 +110,6 @@ impl Machine {
         config: MachineConfig,
         network: Arc<Network>,
         store: Store,
-        verifier: Box<dyn Verifier>,
         now: Now,
     ) -> Result<Self, MachineError> {
         let mut rng = ChaCha12Rng::from_seed(config.seed);
@@ -116,6 +120,8 @@ impl Machine {
             address_book: AddressBook::new(&config.peers).with_met(&config.known),
             mempool: Mempool::new(MempoolLimits::default()),
             intake: Intake::default(),
+            publication: Publication::default(),
+            verifications: Verifications::default(),
             peers: Peers::default(),
             conduct: Conduct::default(),
             sync: Sync::default(),
@@ -127,7 +133,6 @@ impl Machine {
             config,
             network,
             rng,
-            verifier,
             now,
             tree,
             ledger,
@@ -159,12 +164,17 @@ impl Machine {
                 self.take_transaction(&transaction)?;
             }
             Event::Addresses(addresses) => self.hear_addresses(&addresses),
+            Event::Written { outcome } => self.on_written(outcome)?,
+            Event::Verified { id, first_invalid } => self.on_verified(id, first_invalid)?,
             Event::Wakeup => {}
         }
         if now.monotonic >= self.next_tick {
             self.tick()?;
         }
         self.advance()?;
+        // The miner first: it alone goes by what is not durable yet.
+        self.refresh_mining();
+        self.write_blocks();
         self.request_bodies();
         self.adopt_orphans()?;
         self.announce_fresh();
@@ -175,19 +185,29 @@ impl Machine {
     /// When [`Machine::handle`] wants to be called with [`Event::Wakeup`], by the monotonic clock.
     /// A time in the past means at once.
     pub fn next_wakeup(&self) -> Option<Duration> {
-        if !self.ledger.is_settled() || self.has_better_chain() {
+        let is_behind = !self.ledger.is_settled() || self.has_better_chain();
+        if is_behind && !self.ledger.is_waiting() {
             return Some(self.now.monotonic);
         }
         let rest = self.mining.rest_until();
         Some(rest.map_or(self.next_tick, |rest| rest.min(self.next_tick)))
     }
 
-    /// Writes everything that is only in memory. Nothing may be handled afterwards.
+    /// Writes everything that is only in memory. Nothing may be handled afterwards. `outcome` is
+    /// that of the last [`Effect::Write`], if no [`Event::Written`] has told it yet.
     ///
     /// # Errors
     /// [`MachineError`].
-    pub fn shutdown(&mut self) -> Result<(), MachineError> {
-        Ok(self.ledger.flush()?)
+    pub fn shutdown(
+        &mut self,
+        outcome: Option<Result<(), Arc<StoreError>>>,
+    ) -> Result<(), MachineError> {
+        match outcome {
+            Some(Err(error)) => return Err(MachineError::Write(error)),
+            Some(Ok(())) => self.ledger.written()?,
+            None => {}
+        }
+        Ok(self.ledger.close()?)
     }
 
     /// The network it is part of.
@@ -195,14 +215,24 @@ impl Machine {
         &self.network
     }
 
-    /// The end of its best chain.
+    /// The end of its best chain, as everybody may know it: it is durable.
     pub fn tip(&self) -> Tip {
-        self.ledger.tip()
+        self.ledger.published()
     }
 
-    /// Supply, number and hash of its coins.
+    /// Supply, number and hash of its coins at [`Machine::tip`].
     pub fn totals(&self) -> Totals {
-        self.ledger.totals()
+        self.ledger.reader().view().totals()
+    }
+
+    /// Where its best chain is read by everybody outside.
+    pub fn reader(&self) -> &Reader {
+        self.ledger.reader()
+    }
+
+    /// Whether it has told everybody of the best chain that it has walked to.
+    pub fn is_settled(&self) -> bool {
+        self.ledger.is_settled() && self.ledger.published() == self.ledger.tip()
     }
 
     /// Its best chain and coins.

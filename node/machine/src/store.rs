@@ -1,55 +1,58 @@
-//! The store: blocks in flat files, everything derived from them in redb under a write-back cache.
+//! The store: blocks in flat files, everything derived from them in redb below changes in memory.
 //!
 //! The block files are the source of truth; the database can be rebuilt from them at any time. The
-//! order of writes keeps it so: a block is appended and synced before anyone hears of it, and a
-//! flush names only synced bytes. `docs/files.md` has the bytes.
+//! order of writes keeps it so: nobody but the miner hears of a block before [`BlockWrites`] has
+//! made it durable, and a flush names only durable blocks. `docs/files.md` has the bytes.
 
 mod block_files;
-mod cache;
 mod change;
+mod database;
 mod error;
-mod history;
+mod flushed;
+mod history_key;
 mod home;
+mod layers;
 mod medium;
+mod moment;
+mod opening;
 mod record;
 mod recovery;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod view;
 
+use std::collections::VecDeque;
 use std::fmt;
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chain::block::CommittedBlock;
-use chain::genesis::Network;
 use chain::hash::BlockHash;
 use chain::key::OutputKey;
 use chain::rules::block::Connection;
 use chain::transaction::{OutPoint, TxPosition};
 use chain::utxo::Coin;
-use redb::StorageBackend;
-use redb::backends::InMemoryBackend;
 
 use block_files::BlockFiles;
-use cache::Cache;
 use change::{Change, Direction, Undo};
-use home::{DATABASE_FILE, DirectoryLock, Home, open_database};
-use recovery::{Purpose, Reading};
-use tables::{Batch, Flushed, Standing, Tables};
+use database::{Batch, StateDatabase};
+use flushed::{Flushed, Standing};
+use home::DirectoryLock;
+use layers::Layers;
 
-pub use block_files::StoredBlock;
-pub use change::Totals;
+pub use block_files::{BlockWrites, StoredBlock};
+pub use change::{Spender, Totals};
 pub use error::StoreError;
 pub use medium::{BlockMedium, DirectoryMedium, MemoryMedium};
+pub use moment::Moment;
 pub use recovery::{Cut, Rebuilt};
+pub use view::{Reader, View};
 
-/// Version of everything on disk; a directory with a higher one is refused.
-pub const SCHEMA_VERSION: u32 = 1;
+pub(crate) use view::decode_block;
 
-/// Dirty coins that make a flush due.
-pub const DIRTY_COINS_MAX: usize = 16_384;
+/// Version of the database; a directory with a higher one is refused, one with a lower one is
+/// brought up to date at its start.
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// A block file that would grow beyond this many bytes is followed by the next one, as the file
 /// systems and tools that people copy with handle files of this size well.
@@ -61,12 +64,16 @@ const PAGE_CACHE_BYTES_IN_MEMORY: usize = 1 << 20;
 /// Blocks, and the coins, undo data, history and totals that follow from them.
 pub struct Store {
     files: BlockFiles,
-    tables: Tables,
-    cache: Cache,
-    /// The block whose coins the store holds, the cache included.
-    standing: Standing,
+    database: StateDatabase,
+    /// The block whose coins the store holds, and all that follows from its chain.
+    live: Moment,
+    /// Changes of `live` that rest on blocks which are not durable yet, oldest first.
+    staged: VecDeque<Staged>,
+    /// Before those: what a flush may write. The same as `live` when nothing is staged.
+    durable: Moment,
     /// What the database knows.
     flushed: Flushed,
+    reader: Reader,
     cut: Option<Cut>,
     /// A write failed: what the disk holds is unknown, so nothing is written any more.
     stopped: bool,
@@ -74,156 +81,109 @@ pub struct Store {
     _lock: Option<DirectoryLock>,
 }
 
+/// One block's change that may not be flushed yet.
+struct Staged {
+    /// Blocks that must be durable first.
+    blocks: u32,
+    block: (BlockHash, u32),
+    change: Arc<Change>,
+    direction: Direction,
+    /// Where it leads.
+    after: Moment,
+}
+
 impl Store {
-    /// Opens the data directory of `network`, or makes it, with genesis connected. After a crash it
-    /// stands at the last flush; blocks appended later are listed by [`Store::blocks`].
-    ///
-    /// # Errors
-    /// [`StoreError::Locked`], `ForeignNetwork`, `NewerSchema`, `Damaged`, or trouble with the
-    /// disk.
-    pub fn open(dir: &Path, network: &Network) -> Result<Self, StoreError> {
-        Self::open_with(dir, network, BLOCK_FILE_BYTES_MAX)
-    }
-
-    /// A store in memory; it ends with the process.
-    ///
-    /// # Errors
-    /// None in practice.
-    pub fn in_memory(network: &Network) -> Result<Self, StoreError> {
-        let medium = Box::new(MemoryMedium::default());
-        Self::open_on(InMemoryBackend::new(), medium, network)
-    }
-
-    /// A store over a database backend and a medium for block files of the caller's own.
-    ///
-    /// # Errors
-    /// As [`Store::open`], but for the lock.
-    pub fn open_on(
-        backend: impl StorageBackend,
-        medium: Box<dyn BlockMedium>,
-        network: &Network,
-    ) -> Result<Self, StoreError> {
-        Self::open_parts(backend, medium, network, BLOCK_FILE_BYTES_MAX)
-    }
-
-    /// Drops the database of a data directory and makes it anew from the block files, which are cut
-    /// at the first bad record. The store then stands at genesis; returns the blocks that were
-    /// read.
-    ///
-    /// # Errors
-    /// As [`Store::open`], but for damage.
-    pub fn rebuild(dir: &Path, network: &Network) -> Result<u64, StoreError> {
-        Self::rebuild_and_report(dir, network).map(|rebuilt| rebuilt.blocks)
-    }
-
-    /// Does what [`Store::rebuild`] does and tells what was cut.
-    ///
-    /// # Errors
-    /// As [`Store::rebuild`].
-    pub fn rebuild_and_report(dir: &Path, network: &Network) -> Result<Rebuilt, StoreError> {
-        fs::metadata(dir).map_err(|error| StoreError::io("read", dir, error))?;
-        let home = Home::open(dir, BLOCK_FILE_BYTES_MAX)?;
-        let path = dir.join(DATABASE_FILE);
-        let open_tables = || {
-            match fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(StoreError::io("remove", &path, error));
-                }
-                _ => {}
-            }
-            open_database(dir, network.genesis_hash())
-        };
-        let store = Self::start(home, network, Purpose::Rebuild, open_tables)?;
-        Ok(Rebuilt { blocks: store.flushed.blocks, cut: store.cut.clone() })
-    }
-
-    fn open_parts(
-        backend: impl StorageBackend,
-        medium: Box<dyn BlockMedium>,
-        network: &Network,
-        file_bytes_max: u64,
-    ) -> Result<Self, StoreError> {
-        let home = Home { medium, dir: PathBuf::new(), file_bytes_max, lock: None };
-        let path = PathBuf::from(DATABASE_FILE);
-        let genesis = network.genesis_hash();
-        let open_tables = || Tables::open(backend, PAGE_CACHE_BYTES_IN_MEMORY, path, genesis);
-        Self::start(home, network, Purpose::GoOn, open_tables)
-    }
-
-    fn open_with(dir: &Path, network: &Network, file_bytes_max: u64) -> Result<Self, StoreError> {
-        let home = Home::open(dir, file_bytes_max)?;
-        Self::start(home, network, Purpose::GoOn, || open_database(dir, network.genesis_hash()))
-    }
-
-    /// Reads the files, then opens the database (so that a directory of another network is refused
-    /// before anything is made or removed), settles the two, and makes sure that genesis is
-    /// connected.
-    fn start(
-        mut home: Home,
-        network: &Network,
-        purpose: Purpose,
-        open_tables: impl FnOnce() -> Result<Tables, StoreError>,
-    ) -> Result<Self, StoreError> {
-        let reading = Reading {
-            medium: home.medium.as_mut(),
-            dir: &home.dir,
-            genesis: &network.genesis,
-            purpose,
-        };
-        let mut found = reading.read_all()?;
-        let tables = open_tables()?;
-        let cut = reading.settle(&mut found, &tables)?;
-        let earlier = tables.flushed()?;
-        let (hash, bytes_max) = (network.genesis_hash(), home.file_bytes_max);
-        let files = BlockFiles::new(home.medium, &home.dir, hash, bytes_max, found);
-        let flushed = earlier.unwrap_or(Flushed::nothing());
-        let mut store = Self {
-            files,
-            tables,
-            cache: Cache::default(),
-            standing: flushed.standing,
-            flushed,
-            cut,
-            stopped: false,
-            _lock: home.lock,
-        };
-        if earlier.is_none() {
-            let genesis = &network.genesis;
-            store.append_block(genesis)?;
-            store.apply(genesis, 0, Undo::NOTHING, Direction::Connect, genesis.hash)?;
-            store.flush()?;
-        }
-        Ok(store)
-    }
-
     /// What was cut off the block files when the store was opened.
     pub fn cut(&self) -> Option<&Cut> {
         self.cut.as_ref()
     }
 
     /// Every stored block in file order, which is the order of arrival; genesis comes first.
-    pub fn blocks(&self) -> impl Iterator<Item = &StoredBlock> {
-        self.files.blocks().iter()
+    pub fn blocks(&self) -> impl Iterator<Item = StoredBlock> {
+        self.files.blocks().into_iter()
     }
 
-    /// Whether a block is stored, connected or not.
+    /// Whether a block is stored, durable or not, connected or not.
     pub fn contains(&self, hash: &BlockHash) -> bool {
         self.files.contains(hash)
     }
 
-    /// Stores a block; it is durable when this returns. A block that is there already is left
-    /// alone.
+    /// Whether a block is stored and durable.
+    pub fn is_durable(&self, hash: &BlockHash) -> bool {
+        self.files.is_durable(hash)
+    }
+
+    /// Takes a block in; it waits in memory until the writes that [`Store::take_writes`] gives out
+    /// are done. A block that is there already is left alone.
     ///
     /// # Errors
-    /// Trouble with the disk, after which the store writes nothing more.
+    /// [`StoreError::BlockTooLarge`], and nothing has changed; `Stopped` after a failed write.
     pub fn append_block(&mut self, block: &CommittedBlock) -> Result<(), StoreError> {
         if self.files.contains(&block.hash) {
             return Ok(());
         }
         self.refuse_if_stopped()?;
-        let appended = self.files.append(block);
-        self.stopped = !matches!(appended, Ok(()) | Err(StoreError::BlockTooLarge { .. }));
-        appended
+        self.files.append(block)
+    }
+
+    /// Blocks that are not durable yet, and their bytes.
+    pub fn unsynced(&self) -> (usize, u64) {
+        self.files.unsynced()
+    }
+
+    /// Blocks stored, durable or not.
+    pub fn len(&self) -> u32 {
+        self.files.len()
+    }
+
+    /// Never: genesis is always there.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Blocks that are durable: the first so many of [`Store::blocks`].
+    pub fn durable_blocks(&self) -> u32 {
+        self.files.synced_blocks()
+    }
+
+    /// The writes for all blocks that wait, to be run on any thread and answered with
+    /// [`Store::written`]; `None` when no block waits, or while earlier writes are out.
+    pub fn take_writes(&mut self) -> Option<BlockWrites> {
+        self.files.take_writes().filter(|_| !self.stopped)
+    }
+
+    /// The writes that were taken are done: their blocks are durable.
+    ///
+    /// # Errors
+    /// [`StoreError::Stopped`] after a failed write.
+    pub fn written(&mut self) -> Result<(), StoreError> {
+        self.refuse_if_stopped()?;
+        self.files.written();
+        let durable = self.files.synced_blocks();
+        while let Some(staged) = self.staged.pop_front_if(|staged| staged.blocks <= durable) {
+            self.durable = staged.after;
+        }
+        Ok(())
+    }
+
+    /// The writes that were taken have failed: nothing is known about the disk, and nothing more is
+    /// written.
+    pub fn stop(&mut self) {
+        self.stopped = true;
+    }
+
+    /// Makes every block durable before it returns.
+    ///
+    /// # Errors
+    /// Trouble with the disk, after which the store writes nothing more.
+    pub fn sync(&mut self) -> Result<(), StoreError> {
+        while let Some(writes) = self.take_writes() {
+            let outcome = writes.run();
+            self.stopped |= outcome.is_err();
+            outcome?;
+            self.written()?;
+        }
+        self.refuse_if_stopped()
     }
 
     /// A block's consensus bytes, header and body; `None` when it is not stored.
@@ -236,7 +196,7 @@ impl Store {
 
     /// The block whose coins the store holds.
     pub fn position(&self) -> BlockHash {
-        self.standing.position
+        self.live.standing.position
     }
 
     /// An unspent coin.
@@ -244,10 +204,7 @@ impl Store {
     /// # Errors
     /// Trouble with the disk.
     pub fn coin(&self, outpoint: &OutPoint) -> Result<Option<Coin>, StoreError> {
-        match self.cache.coin(outpoint) {
-            Some(known) => Ok(known),
-            None => self.tables.coin(outpoint),
-        }
+        self.live.coin(outpoint)
     }
 
     /// Moves the coins from a block's parent to the block. `connection` is what
@@ -262,15 +219,13 @@ impl Store {
         height: u32,
         connection: &Connection,
     ) -> Result<(), StoreError> {
-        let follows = block.block.header.previous == self.standing.position
-            && Some(height) == self.standing.height.checked_add(1);
+        let standing = &self.live.standing;
+        let follows = block.block.header.previous == standing.position
+            && Some(height) == standing.height.checked_add(1);
         if !follows {
             return Err(self.wrong_position(block, height));
         }
-        if !self.contains(&block.hash) {
-            return Err(StoreError::NotStored { hash: block.hash });
-        }
-        let undo = Undo::of(connection);
+        let undo = Arc::new(Undo::of(connection));
         self.apply(block, height, undo, Direction::Connect, block.hash)
     }
 
@@ -280,17 +235,14 @@ impl Store {
     /// [`StoreError::WrongPosition`], and nothing has changed; `Damaged` when there is no undo
     /// data; or trouble with the disk.
     pub fn disconnect(&mut self, block: &CommittedBlock, height: u32) -> Result<(), StoreError> {
-        let is_last = block.hash == self.standing.position && height == self.standing.height;
+        let standing = &self.live.standing;
+        let is_last = block.hash == standing.position && height == standing.height;
         if !is_last || height == 0 {
             return Err(self.wrong_position(block, height));
         }
-        let cached = self.cache.undo(&block.hash).cloned();
-        let undo = match cached {
-            Some(undo) => undo,
-            None => self.tables.undo(&block.hash)?.ok_or_else(|| StoreError::Damaged {
-                what: format!("the undo data of block {} is missing", block.hash),
-            })?,
-        };
+        let undo = self.live.undo(&block.hash)?.ok_or_else(|| StoreError::Damaged {
+            what: format!("the undo data of block {} is missing", block.hash),
+        })?;
         let parent = block.block.header.previous;
         self.apply(block, height, undo, Direction::Disconnect, parent)
     }
@@ -300,29 +252,35 @@ impl Store {
         &mut self,
         block: &CommittedBlock,
         height: u32,
-        undo: Undo,
+        undo: Arc<Undo>,
         direction: Direction,
         position: BlockHash,
     ) -> Result<(), StoreError> {
-        let change = Change::of(block, height, undo);
-        let totals = self.standing.totals.after(&change, direction).ok_or_else(|| {
+        let not_stored = || StoreError::NotStored { hash: block.hash };
+        let number = self.files.reader().number(&block.hash).ok_or_else(not_stored)?;
+        let change = Arc::new(Change::of(block, height, undo));
+        let totals = self.live.standing.totals.after(&change, direction).ok_or_else(|| {
             StoreError::Damaged { what: format!("the totals do not fit block {}", block.hash) }
         })?;
-        self.cache.apply(block.hash, change, direction);
-        self.standing = Standing {
-            position,
-            height: match direction {
-                Direction::Connect => height,
-                Direction::Disconnect => height.saturating_sub(1),
-            },
-            totals,
+        let height = match direction {
+            Direction::Connect => height,
+            Direction::Disconnect => height.saturating_sub(1),
         };
+        let block = (block.hash, number);
+        self.live.change(block, &change, direction, Standing { position, height, totals });
+        let after = self.live.clone();
+        if self.staged.is_empty() && self.files.unsynced().0 == 0 {
+            self.durable = after;
+        } else {
+            let blocks = self.files.len();
+            self.staged.push_back(Staged { blocks, block, change, direction, after });
+        }
         Ok(())
     }
 
     /// Sums over the coins.
     pub fn totals(&self) -> Totals {
-        self.standing.totals
+        self.live.standing.totals
     }
 
     /// Where connected transactions pay to or spend from `key`, rising, `from` included, at most
@@ -336,16 +294,16 @@ impl Store {
         from: TxPosition,
         max: usize,
     ) -> Result<Vec<TxPosition>, StoreError> {
-        let range = history::places_from(key, from);
-        history::places(&self.tables, &self.cache, range, max)
+        self.live.history(key, from, max)
     }
 
-    /// Coins that the next flush moves; at [`DIRTY_COINS_MAX`] it is due.
+    /// Coins that the next flush moves, at most; those of blocks that are not durable yet wait.
     pub fn dirty_coins(&self) -> usize {
-        self.cache.dirty_coins()
+        self.durable.layers.dirty_coins()
     }
 
-    /// Moves everything that changed into the database in one transaction, durable when it returns.
+    /// Moves everything that changed, as far as it rests on durable blocks, into the database in
+    /// one transaction, durable when it returns.
     ///
     /// # Errors
     /// Trouble with the disk, after which the store writes nothing more.
@@ -353,26 +311,54 @@ impl Store {
         self.refuse_if_stopped()?;
         let (synced_file, synced_bytes) = self.files.synced();
         let flushed = Flushed {
-            standing: self.standing,
+            standing: self.durable.standing,
             synced_file,
             synced_bytes,
-            blocks: self.files.blocks().len() as u64,
+            blocks: u64::from(self.files.synced_blocks()),
         };
-        if flushed == self.flushed && self.cache.is_empty() {
+        if flushed == self.flushed && self.durable.layers.is_empty() {
             return Ok(());
         }
         let known = usize::try_from(self.flushed.blocks).unwrap_or(usize::MAX);
-        let committed = self.tables.commit(&Batch {
-            cache: &self.cache,
-            blocks: self.files.blocks().get(known..).unwrap_or_default(),
-            places: self.files.places().get(known..).unwrap_or_default(),
+        let is_published = self.reader.view().tip() == self.durable.standing.position;
+        self.durable.snapshot = None;
+        self.live.snapshot = None;
+        let committed = self.database.commit(&Batch {
+            changes: &self.durable.layers.merged(),
+            blocks: &self.files.places_from(known),
             flushed: &flushed,
         });
         self.stopped = committed.is_err();
         committed?;
         self.flushed = flushed;
-        self.cache.clear();
+        self.durable.layers = Layers::default();
+        self.durable.snapshot = self.database.snapshot().cloned();
+        self.live = self.durable.clone();
+        for staged in &mut self.staged {
+            let Staged { block, change, direction, after, .. } = staged;
+            self.live.change(*block, change, *direction, after.standing);
+            *after = self.live.clone();
+        }
+        if is_published {
+            self.publish(self.durable.clone());
+        }
         Ok(())
+    }
+
+    /// The store as it is now, to be published once its blocks are durable.
+    pub fn moment(&self) -> Moment {
+        self.live.clone()
+    }
+
+    /// Shows readers this moment from now on.
+    pub fn publish(&self, moment: Moment) {
+        let files = self.files.reader().clone();
+        self.reader.publish(View::new(moment, files, self.files.synced_blocks()));
+    }
+
+    /// Where the published moments are read.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
     }
 
     fn refuse_if_stopped(&self) -> Result<(), StoreError> {
@@ -383,14 +369,15 @@ impl Store {
     }
 
     fn wrong_position(&self, block: &CommittedBlock, height: u32) -> StoreError {
-        StoreError::WrongPosition { block: block.hash, height, position: self.standing.position }
+        let position = self.live.standing.position;
+        StoreError::WrongPosition { block: block.hash, height, position }
     }
 }
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Store")
-            .field("standing", &self.standing)
+            .field("standing", &self.live.standing)
             .field("flushed", &self.flushed)
             .finish_non_exhaustive()
     }

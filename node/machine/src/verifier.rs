@@ -1,9 +1,8 @@
-//! `Verifier`: who checks lists of signatures for the machine.
+//! `Verifier`: who checks lists of signatures.
 
 use chain::key::SignatureCheck;
 
-/// Verifies lists of signatures. On many threads in the runtime, on the caller's in the simulation;
-/// the answer is the same.
+/// Verifies lists of signatures, on many threads or on the caller's; the answer is the same.
 pub trait Verifier: Send {
     /// Position of the first check (lowest transaction, lowest input) that does not hold.
     fn first_invalid(&self, checks: &[SignatureCheck]) -> Option<usize>;
@@ -15,6 +14,11 @@ pub struct SequentialVerifier;
 
 impl Verifier for SequentialVerifier {
     fn first_invalid(&self, checks: &[SignatureCheck]) -> Option<usize> {
-        checks.iter().position(|check| !check.is_valid())
+        first_invalid(checks)
     }
+}
+
+/// Position of the first check that does not hold, found on the caller's thread.
+pub fn first_invalid(checks: &[SignatureCheck]) -> Option<usize> {
+    checks.iter().position(|check| !check.is_valid())
 }

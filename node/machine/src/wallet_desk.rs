@@ -1,5 +1,7 @@
 //! The wallet desk: payments in, history with proofs out.
 
+use std::sync::Arc;
+
 use chain::block::CommittedBlock;
 use chain::encoding::{Decode, Encode};
 use chain::merkle;
@@ -31,11 +33,11 @@ impl Machine {
         let answer = match message {
             WalletMessage::Submit(submit) => self.submit(id, &submit)?,
             WalletMessage::GetHistory(ask) => self.wallet_history(&ask)?,
-            WalletMessage::GetPending(ask) => self.wallet_pending(&ask),
+            WalletMessage::GetPending(ask) => self.wallet_pending(&ask)?,
             WalletMessage::GetTip(request) => WalletMessage::Tip(Tip {
                 request,
-                tip: self.ledger.tip().hash,
-                height: self.ledger.tip().height,
+                tip: self.ledger.published().hash,
+                height: self.ledger.published().height,
                 fee_rate_min: self.mempool.fee_rate_min(),
                 pending_changes: self.mempool.changes(),
             }),
@@ -72,12 +74,26 @@ impl Machine {
         Ok(WalletMessage::Submitted(Submitted { request: submit.request, outcome }))
     }
 
-    fn wallet_pending(&self, ask: &GetPending) -> WalletMessage {
+    /// What pends, and what a block confirms that nobody is told of yet: to a wallet it is pending
+    /// until its history shows it.
+    fn wallet_pending(&self, ask: &GetPending) -> Result<WalletMessage, MachineError> {
+        let mut found = Vec::new();
+        let connected = self.publication.arrivals().flat_map(|arrival| &arrival.connected);
+        let lowest = connected.map(|connected| self.tree.entry(connected.id).height).min();
+        if let Some(height) = lowest {
+            let from = TxPosition { height, transaction: 1 };
+            for place in self.ledger.history(&ask.key, from, HISTORY_MAX)? {
+                let block = self.ledger.at_height(place.height).map(|id| self.tree.entry(id).hash);
+                let block = block.map(|hash| self.ledger.block(&hash)).transpose()?;
+                let at = place.transaction as usize;
+                let transfer = block.and_then(|block| block.block.transactions.get(at).cloned());
+                found.extend(transfer.filter(|it| matches!(it, Transaction::Transfer(_))));
+            }
+        }
+        let pending = self.mempool.touching(&ask.key);
+        let found = found.iter().chain(pending.iter().map(|transaction| &**transaction));
         let mut bytes = 0;
-        let transactions = self
-            .mempool
-            .touching(&ask.key)
-            .iter()
+        let transactions = found
             .map(|transaction| transaction.encode())
             .take_while(|encoded| {
                 bytes += encoded.len();
@@ -85,25 +101,24 @@ impl Machine {
             })
             .map(ByteString)
             .collect();
-        WalletMessage::Pending(Pending { request: ask.request, transactions })
+        Ok(WalletMessage::Pending(Pending { request: ask.request, transactions }))
     }
 
     fn wallet_history(&self, ask: &GetHistory) -> Result<WalletMessage, MachineError> {
-        let positions = self.ledger.history(&ask.key, ask.from, HISTORY_MAX + 1)?;
-        // The entries are of the cursor's chain: so is the end that they are said to lead to.
-        let end = self.tree.entry(self.ledger.cursor());
+        let view = self.ledger.reader().view();
+        let positions = view.history(&ask.key, ask.from, HISTORY_MAX + 1)?;
         let mut entries: Vec<HistoryEntry> = Vec::new();
-        let mut current: Option<(u32, CommittedBlock)> = None;
+        let mut current: Option<(u32, Arc<CommittedBlock>)> = None;
         let (mut bytes, mut bytes_read) = (0, 0);
         for position in positions.iter().take(HISTORY_MAX) {
             if current.as_ref().is_none_or(|(height, _)| *height != position.height) {
                 if bytes_read >= ANSWER_BYTES_READ {
                     break;
                 }
-                let Some(id) = self.ledger.at_height(position.height) else {
+                let Some((hash, _)) = view.header_at(position.height) else {
                     break;
                 };
-                let block = self.ledger.block(&self.tree.entry(id).hash)?;
+                let block = self.ledger.block(&hash)?;
                 bytes_read += BLOCK_BYTES_READ_MIN + block.encoded_bytes;
                 current = Some((position.height, block));
             }
@@ -120,8 +135,8 @@ impl Machine {
         let more = entries.len() < positions.len();
         Ok(WalletMessage::History(History {
             request: ask.request,
-            tip: end.hash,
-            tip_height: end.height,
+            tip: view.tip(),
+            tip_height: view.height(),
             entries,
             more,
         }))

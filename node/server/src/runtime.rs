@@ -8,6 +8,7 @@ mod clock;
 mod codec;
 mod connection;
 mod dialer;
+mod disk;
 mod failure;
 mod forwarding;
 mod greeting;
@@ -27,7 +28,6 @@ mod tests;
 
 use std::any::Any;
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -44,6 +44,7 @@ use tokio_util::sync::CancellationToken;
 
 use clock::Clock;
 use connection::Sockets;
+use disk::Disk;
 use forwarding::Forwarding;
 use lanes::{Lanes, Work};
 use listener::{into_tokio, listen};
@@ -109,8 +110,6 @@ pub struct NodeConfig {
     pub listen: SocketAddr,
     /// How to mine; `None` never mines.
     pub mining: Option<MiningConfig>,
-    /// Threads that verify signatures.
-    pub verify_threads: NonZeroUsize,
     /// What happens when the machine panics.
     pub on_panic: PanicPolicy,
     /// Who answers questions to the directory: a channel with [`FORWARDED_MAX`] places.
@@ -193,9 +192,13 @@ impl Node {
         }
         let rates = miner.as_ref().map(|miner| RateMeter::start(&miner.meter, clock, &tokio));
         let (tell, reports) = broadcast::channel(REPORTS_MAX);
+        let verifier = RayonVerifier::shared().map_err(StartError::Threads)?;
+        let disk = Disk::start(Arc::clone(&lanes))
+            .map_err(|error| StartError::Threads(error.to_string()))?;
+        let own = (disk, verifier);
         let slot = miner.as_ref().map(|miner| Arc::clone(&miner.slot));
         let outside =
-            Outside::new(Arc::clone(&sockets), slot, tell, tokio.handle().clone(), forwarding);
+            Outside::new(Arc::clone(&sockets), slot, tell, tokio.handle().clone(), forwarding, own);
         let ended = CancellationToken::new();
         let owner = MachineThread { machine, lanes: Arc::clone(&lanes), outside, clock, on_panic };
         let machine = owner.spawn(ended.clone())?;
@@ -311,10 +314,13 @@ impl MachineThread {
         self.handle(Event::Wakeup)?;
         loop {
             match self.lanes.next(self.machine.next_wakeup(), &self.clock) {
-                Work::Stop => return Ok(self.machine.shutdown()?),
+                Work::Stop => return self.shut_down(),
                 Work::Wakeup => self.handle(Event::Wakeup)?,
                 Work::Own(event) => {
                     let asker = event.answers();
+                    if matches!(event, Event::Written { .. }) {
+                        self.outside.written();
+                    }
                     self.handle(event)?;
                     if let Some(peer) = asker {
                         self.outside.answered(peer);
@@ -331,6 +337,13 @@ impl MachineThread {
                 }
             }
         }
+    }
+
+    /// Waits for the disk, then writes all that is left. What the machine would tell others now is
+    /// told to nobody.
+    fn shut_down(mut self) -> Result<(), NodeFailure> {
+        let outcome = self.outside.finish_writing();
+        Ok(self.machine.shutdown(outcome)?)
     }
 
     fn handle(&mut self, event: Event) -> Result<(), MachineError> {
@@ -350,9 +363,7 @@ fn new_machine(config: NodeConfig, clock: Clock) -> Result<Machine, StartError> 
             store
         }
     };
-    let verifier = RayonVerifier::new(config.verify_threads)
-        .map_err(|error| StartError::Threads(error.to_string()))?;
-    Ok(Machine::new(config.machine, config.network, store, Box::new(verifier), clock.now())?)
+    Ok(Machine::new(config.machine, config.network, store, clock.now())?)
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> String {

@@ -4,7 +4,6 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, Barrier, LazyLock};
 use std::thread;
@@ -70,7 +69,6 @@ fn config(network: &Arc<Network>, store: StorePlace) -> NodeConfig {
         store,
         listen: "127.0.0.1:0".parse().unwrap(),
         mining: None,
-        verify_threads: NonZeroUsize::MIN,
         on_panic: PanicPolicy::Surface,
         directory: None,
         operator: None,

@@ -98,17 +98,15 @@ impl Watch {
 
     /// Checks what costs next to nothing.
     pub(super) fn check(&mut self, node: usize, machine: &Machine) -> Result<(), Violation> {
-        let ledger = machine.ledger();
-        if !ledger.is_settled() {
-            return Ok(());
-        }
         let Tip { hash: tip, height } = machine.tip();
         let last = self.tips.get(&node).copied();
         if last.is_some_and(|(last, _)| last == tip) {
             return Ok(());
         }
         let id = machine.tree().find(&tip).ok_or(Violation::Tip { tip })?;
-        if ledger.at_height(height) != Some(id) || !machine.tree().is_complete(id) {
+        let view = machine.reader().view();
+        let is_shown = view.tip() == tip && view.is_on_chain(&tip, height);
+        if !is_shown || !machine.tree().is_complete(id) {
             return Err(Violation::Tip { tip });
         }
         let work = machine.tree().entry(id).work;
@@ -150,7 +148,7 @@ pub fn agreement<'a>(
 ) -> Result<Agreement, Violation> {
     let mut common: Option<Agreement> = None;
     for machine in machines {
-        if !machine.ledger().is_settled() {
+        if !machine.is_settled() {
             return Err(Violation::Unsettled);
         }
         let Tip { hash: tip, height } = machine.tip();
@@ -197,7 +195,7 @@ pub fn check_deeply(machine: &Machine) -> Result<(), Violation> {
 
 fn replay(machine: &Machine) -> Result<BTreeMap<OutPoint, Coin>, Violation> {
     let ledger = machine.ledger();
-    if !ledger.is_settled() {
+    if !machine.is_settled() {
         return Err(Violation::Unsettled);
     }
     let mut coins = BTreeMap::new();

@@ -47,6 +47,8 @@ impl Trace {
                     template.header.encode_to(&mut self.link);
                     self.link.extend_from_slice(&template.time_max.to_le_bytes());
                 }
+                // What is verified follows from what has come; the number says which of it.
+                Effect::Verify { id, .. } => self.link.extend_from_slice(&id.0.to_le_bytes()),
                 other => self.link.extend_from_slice(format!("{other:?}").as_bytes()),
             }
         }

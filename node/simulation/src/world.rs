@@ -19,12 +19,18 @@ use super::invariants::{Violation, Watch};
 use super::links::{Links, Side};
 use super::scenario::{Fault, Scenario};
 use super::trace::Trace;
-use machine::{Direction, Effect, Event, Machine, MachineError, Now, PeerId, Report};
+use machine::store::BlockWrites;
+use machine::{
+    Direction, Effect, Event, Machine, MachineError, Now, PeerId, Report, first_invalid,
+};
 use place::Place;
 
 /// What a call of a machine takes: one that asks to be called again at once is called this much
 /// later, so that no machine can stop the time.
 const CALL_NS: u64 = 1_000_000;
+
+/// How long a disk takes to make blocks durable.
+const WRITE_NS: u64 = 3_000_000;
 
 /// Why a simulation cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +76,10 @@ pub(super) enum Occurrence {
     Accepted { connection: PeerId, address: SocketAddr },
     /// A miner finds a block (unless it searches something else by now).
     Solved { node: usize, search: u64 },
+    /// A disk begins to write blocks, which are then durable.
+    Write { node: usize, life: u64, writes: BlockWrites },
+    /// Somebody has verified signatures.
+    Verified { node: usize, life: u64, event: Event },
     /// Fate.
     Befalls(Fault),
 }
@@ -236,6 +246,17 @@ impl World {
                 }
             }
             Occurrence::Solved { node, search } => self.solve(node, search)?,
+            Occurrence::Write { node, life, writes } => {
+                if self.places[node].life == life {
+                    let outcome = writes.run().map_err(Arc::new);
+                    self.handle(node, Event::Written { outcome })?;
+                }
+            }
+            Occurrence::Verified { node, life, event } => {
+                if self.places[node].life == life {
+                    self.handle(node, event)?;
+                }
+            }
             Occurrence::Befalls(fault) => self.befall(fault)?,
         }
         Ok(())
@@ -300,6 +321,15 @@ impl World {
             Effect::Forward { .. } => {}
             Effect::Mine(template) => self.search(node, Some(template)),
             Effect::Rest { .. } => self.search(node, None),
+            Effect::Write(writes) => {
+                let life = self.places[node].life;
+                self.enqueue(self.clock_ns + WRITE_NS, Occurrence::Write { node, life, writes });
+            }
+            Effect::Verify { id, checks } => {
+                let life = self.places[node].life;
+                let event = Event::Verified { id, first_invalid: first_invalid(&checks) };
+                self.enqueue(self.clock_ns + CALL_NS, Occurrence::Verified { node, life, event });
+            }
             Effect::Report(report) => self.reports.push((self.clock(), node, report)),
         }
     }

@@ -128,7 +128,6 @@ pub(super) fn run(options: &BootstrapOptions) -> anyhow::Result<Exit> {
         store: StorePlace::Directory(directory.clone()),
         listen: options.listen,
         mining: None,
-        verify_threads: std::num::NonZeroUsize::MIN,
         on_panic: PanicPolicy::ExitProcess,
         directory: Some(forward),
         operator: None,

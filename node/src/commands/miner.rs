@@ -175,7 +175,6 @@ fn node_config(
         store: StorePlace::Directory(directory.to_owned()),
         listen: listen(options),
         mining,
-        verify_threads: NonZeroUsize::MIN,
         on_panic: PanicPolicy::ExitProcess,
         directory: None,
         operator: None,

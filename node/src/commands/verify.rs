@@ -1,6 +1,6 @@
 //! `lode verify`: replays a data directory from genesis and compares with what is stored.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::cli::VerifyOptions;
 use machine::mining::MiningPolicy;
 use machine::replay::{BlockIndex, ReplayError, Sums, replay};
 use machine::store::{Cut, Store};
-use machine::{Event, Machine, MachineConfig, Now};
+use machine::{Effect, Event, Machine, MachineConfig, Now, Verifier};
 use server::runtime::RayonVerifier;
 
 /// What a directory holds, and whether it is what it should be.
@@ -62,16 +62,30 @@ fn reindex(dir: &Path, network: &Arc<Network>, verifier: &RayonVerifier) -> anyh
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let now = Now { wall_s: since_1970.as_secs(), monotonic: Duration::ZERO };
     let store = Store::open(dir, network)?;
-    let verifier = Box::new(verifier.clone());
-    let mut machine = Machine::new(nobody, Arc::clone(network), store, verifier, now)?;
+    let mut machine = Machine::new(nobody, Arc::clone(network), store, now)?;
     let bar = progress(rebuilt.blocks, "connecting");
+    let mut events = VecDeque::new();
     // Time stands still, so that only what can be done at once is done.
-    while machine.next_wakeup().is_some_and(|at| at <= now.monotonic) {
-        machine.handle(now, Event::Wakeup)?;
-        bar.set_position(u64::from(machine.tip().height) + 1);
+    let is_due = |machine: &Machine| machine.next_wakeup().is_some_and(|at| at <= now.monotonic);
+    while let Some(event) = events.pop_front().or_else(|| is_due(&machine).then_some(Event::Wakeup))
+    {
+        for effect in machine.handle(now, event)? {
+            match effect {
+                Effect::Verify { id, checks } => {
+                    let first_invalid = verifier.first_invalid(&checks);
+                    events.push_back(Event::Verified { id, first_invalid });
+                }
+                Effect::Write(writes) => {
+                    let outcome = writes.run().map_err(Arc::new);
+                    events.push_back(Event::Written { outcome });
+                }
+                _ => {}
+            }
+        }
+        bar.set_position(u64::from(machine.ledger().height()) + 1);
     }
     bar.finish_and_clear();
-    machine.shutdown()?;
+    machine.shutdown(None)?;
     note(&format!("rebuilt from {} blocks", rebuilt.blocks));
     Ok(())
 }

@@ -1,7 +1,6 @@
 //! `RunningNetwork`: the bootstrap node and the miners of a devnet, each with its own store.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
@@ -224,7 +223,6 @@ fn start_node(
             None => plan.listen,
         },
         mining: miner.map(|miner| MiningConfig { threads: miner.threads, kernel: plan.kernel }),
-        verify_threads: NonZeroUsize::MIN,
         on_panic: PanicPolicy::Surface,
         directory: forward,
         operator: Some(ask),

@@ -1,5 +1,7 @@
 //! Arrival at a new tip: what the pool loses and gets back, and who is told.
 
+use std::sync::Arc;
+
 use chain::block::CommittedBlock;
 use chain::transaction::Transaction;
 
@@ -9,10 +11,15 @@ use super::super::ledger::Arrival;
 use super::super::{Machine, MachineError};
 
 impl Machine {
-    /// The tip has followed the cursor: first the pool, then observers and peers; the miner comes
-    /// last.
-    pub(super) fn arrived(&mut self, arrival: &Arrival) -> Result<(), MachineError> {
-        self.update_mempool(arrival)?;
+    /// The tip has followed the cursor: the pool goes by it at once, and so does the miner;
+    /// everybody else is told when it is durable.
+    pub(crate) fn arrived(&mut self, arrival: Arrival) -> Result<(), MachineError> {
+        self.update_mempool(&arrival)?;
+        self.publish_arrival(arrival)
+    }
+
+    /// Observers and peers are told of a tip that is durable now.
+    pub(crate) fn tell_arrival(&mut self, arrival: &Arrival) -> Result<(), MachineError> {
         for connected in &arrival.connected {
             let entry = self.tree.entry(connected.id);
             let target = entry.header.bits.expand();
@@ -27,7 +34,7 @@ impl Machine {
             self.report(report);
         }
         if !arrival.disconnected.is_empty() {
-            let (from, tip) = (self.tree.entry(arrival.from).hash, self.ledger.tip());
+            let (from, tip) = (self.tree.entry(arrival.from).hash, arrival.tip);
             let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
             self.report(Report::Reorganized {
                 from,
@@ -85,7 +92,7 @@ impl Machine {
         Ok(())
     }
 
-    fn block_of(&self, id: HeaderId) -> Result<CommittedBlock, MachineError> {
+    fn block_of(&self, id: HeaderId) -> Result<Arc<CommittedBlock>, MachineError> {
         Ok(self.ledger.block(&self.tree.entry(id).hash)?)
     }
 }

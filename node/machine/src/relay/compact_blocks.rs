@@ -49,7 +49,7 @@ impl Machine {
     pub(crate) fn announce_tip(&mut self) -> Result<(), MachineError> {
         self.relay.refused.clear();
         self.relay.orphans.recheck();
-        let tip = self.ledger.tip_id();
+        let tip = self.ledger.published_id();
         let unaware: Vec<PeerId> = self
             .peers
             .iter()
@@ -59,7 +59,7 @@ impl Machine {
         if unaware.is_empty() {
             return Ok(());
         }
-        let block = self.ledger.block(&self.ledger.tip().hash)?;
+        let block = self.ledger.block(&self.ledger.published().hash)?;
         let salt = self.rng.random();
         let short_ids = block.wtxids.iter().skip(1).flat_map(|id| short_id(&block.hash, salt, id));
         let compact = CompactBlock {
@@ -198,14 +198,14 @@ impl Machine {
         for transaction in partial.transactions.iter().flatten() {
             transaction.encode_to(&mut body);
         }
-        if chain::block::commits(partial.header, &body).is_err() {
+        let Ok(block) = chain::block::commits(partial.header, &body) else {
             // Two transactions share a short id, or somebody lied: the whole block settles it.
             if !self.is_requested(&partial.hash) {
                 self.request_blocks(id, vec![partial.hash]);
             }
             return Ok(());
-        }
-        self.take_block(Source::Peer(id), &partial.header, &body)
+        };
+        self.take_block(Source::Peer(id), block)
     }
 
     pub(crate) fn serve_block_transactions(
@@ -218,7 +218,7 @@ impl Machine {
             self.punish(id, Offense::Malformed, "no positions, or positions that do not rise");
             return Ok(());
         }
-        if !self.ledger.has_block(&request.block) {
+        if !self.ledger.has_durable_block(&request.block) {
             let missing = PeerMessage::BlocksNotFound(vec![request.block]);
             self.send(id, &Message::Peer(missing));
             return Ok(());

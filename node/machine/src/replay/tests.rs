@@ -17,6 +17,7 @@ fn sums_after(
 fn append_all(network: &Network, blocks: &[&CommittedBlock]) -> Store {
     let mut store = Store::in_memory(network).unwrap();
     blocks.iter().for_each(|block| store.append_block(block).unwrap());
+    store.sync().unwrap();
     store
 }
 

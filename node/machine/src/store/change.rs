@@ -1,16 +1,17 @@
 //! What a block does to the coins, the totals and the history: computed once, applied either way.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chain::amount::Amount;
 use chain::block::CommittedBlock;
 use chain::encoding::{Decode, DecodeError, Encode, Reader, write_list};
-use chain::hash::UtxoHash;
+use chain::hash::{Txid, UtxoHash};
 use chain::rules::block::Connection;
 use chain::transaction::{Input, OUTPOINT_BYTES, OutPoint, Transaction, TxPosition};
 use chain::utxo::{Coin, UtxoSum};
 
-use super::history::{HistoryKey, history_key};
+use super::history_key::{HistoryKey, history_key};
 
 /// Bytes of a coin in consensus form: amount, key, height, coinbase mark.
 pub(super) const COIN_BYTES: usize = 8 + 32 + 4 + 1;
@@ -71,30 +72,57 @@ impl Undo {
     }
 }
 
+/// A txid in the order of the digits in which it is shown, so that the txids that begin with some
+/// digits are neighbors.
+pub(super) type ShownTxid = [u8; 32];
+
+/// The bytes of `txid` as it is shown.
+pub(super) fn shown(txid: &Txid) -> ShownTxid {
+    let mut bytes = txid.0;
+    bytes.reverse();
+    bytes
+}
+
+/// The input that spends an output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spender {
+    /// The transaction.
+    pub place: TxPosition,
+    /// Position among its inputs.
+    pub input: u32,
+}
+
 /// What one block changes. It follows from the block, its height and its undo data alone, so that
 /// disconnecting undoes exactly what connecting did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Change {
     /// Coins it takes out of the set and what it burns.
-    pub undo: Undo,
+    pub undo: Arc<Undo>,
     /// Coins it adds: its outputs, less those that it spends itself.
     pub created: BTreeMap<OutPoint, Coin>,
     /// Places in the histories of the keys that it pays to or spends from.
     pub touched: BTreeSet<HistoryKey>,
+    /// Its transactions.
+    pub transactions: Vec<(ShownTxid, TxPosition)>,
+    /// Outputs that its inputs spend, those that it makes itself among them.
+    pub spenders: Vec<(OutPoint, Spender)>,
 }
 
 impl Change {
     /// The change that `block` makes at `height`.
-    pub(super) fn of(block: &CommittedBlock, height: u32, undo: Undo) -> Self {
+    pub(super) fn of(block: &CommittedBlock, height: u32, undo: Arc<Undo>) -> Self {
         let mut created = BTreeMap::new();
         let mut touched = BTreeSet::new();
+        let (mut transactions, mut spenders) = (Vec::new(), Vec::new());
         let spent: BTreeMap<OutPoint, Coin> =
             undo.spent.iter().map(|spent| (spent.outpoint, spent.coin)).collect();
         for (position, (txid, transaction)) in
             (0u32..).zip(block.txids.iter().zip(&block.block.transactions))
         {
             let place = TxPosition { height, transaction: position };
-            for input in inputs(transaction) {
+            transactions.push((shown(txid), place));
+            for (position, input) in (0u32..).zip(inputs(transaction)) {
+                spenders.push((input.outpoint, Spender { place, input: position }));
                 let coin =
                     created.remove(&input.outpoint).or_else(|| spent.get(&input.outpoint).copied());
                 touched.extend(coin.map(|coin| history_key(&coin.output.key, place)));
@@ -106,7 +134,7 @@ impl Change {
                 touched.insert(history_key(&output.key, place));
             }
         }
-        Self { undo, created, touched }
+        Self { undo, created, touched, transactions, spenders }
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chain::hash::BlockHash;
 use redb::backends::FileBackend;
 
+use super::database::StateDatabase;
 use super::error::StoreError;
 use super::medium::{self, BlockMedium, DirectoryMedium};
-use super::tables::Tables;
 
 /// Memory for pages of the database on disk.
 const PAGE_CACHE_BYTES: usize = 64 << 20;
@@ -19,7 +20,7 @@ pub(super) const DATABASE_FILE: &str = "state.redb";
 /// Where a store lives.
 pub(super) struct Home {
     /// Its block files.
-    pub medium: Box<dyn BlockMedium>,
+    pub medium: Arc<dyn BlockMedium>,
     /// Names the files in messages.
     pub dir: PathBuf,
     /// A block file that would grow beyond this is followed by the next one.
@@ -51,7 +52,7 @@ impl Home {
         }
         let lock = lock(dir)?;
         let medium = DirectoryMedium::open(dir).map_err(trouble("open"))?;
-        Ok(Self { medium: Box::new(medium), dir: dir.to_owned(), file_bytes_max, lock: Some(lock) })
+        Ok(Self { medium: Arc::new(medium), dir: dir.to_owned(), file_bytes_max, lock: Some(lock) })
     }
 }
 
@@ -71,7 +72,7 @@ fn lock(dir: &Path) -> Result<DirectoryLock, StoreError> {
 }
 
 /// Opens the database of a data directory, or makes it.
-pub(super) fn open_database(dir: &Path, genesis: BlockHash) -> Result<Tables, StoreError> {
+pub(super) fn open_database(dir: &Path, genesis: BlockHash) -> Result<StateDatabase, StoreError> {
     let path = dir.join(DATABASE_FILE);
     let file = OpenOptions::new()
         .create(true)
@@ -83,7 +84,7 @@ pub(super) fn open_database(dir: &Path, genesis: BlockHash) -> Result<Tables, St
     medium::sync_directory(dir).map_err(|error| StoreError::io("sync", dir, error))?;
     let backend =
         FileBackend::new(file).map_err(|error| StoreError::database("open", &path, error))?;
-    Tables::open(backend, PAGE_CACHE_BYTES, path, genesis)
+    StateDatabase::open(backend, PAGE_CACHE_BYTES, path, genesis)
 }
 
 #[cfg(test)]

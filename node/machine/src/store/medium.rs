@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Files known by number. A write is durable once its file is synced, a new or removed file once
 /// the directory is synced too.
-pub trait BlockMedium: Send {
+///
+/// Every access says its place, so that any number of readers and one writer share a medium.
+pub trait BlockMedium: Send + Sync {
     /// Numbers of the files there are, rising.
     fn files(&self) -> Vec<u32>;
 
@@ -27,44 +30,44 @@ pub trait BlockMedium: Send {
     ///
     /// # Errors
     /// Whatever the system says, also that the file is there already.
-    fn create(&mut self, file: u32) -> io::Result<()>;
+    fn create(&self, file: u32) -> io::Result<()>;
 
     /// Writes all of `bytes` from `offset` on.
     ///
     /// # Errors
     /// Whatever the system says.
-    fn write(&mut self, file: u32, offset: u64, bytes: &[u8]) -> io::Result<()>;
+    fn write(&self, file: u32, offset: u64, bytes: &[u8]) -> io::Result<()>;
 
     /// Copies everything from `offset` on, durably, to a place that no node reads, and names it;
     /// `None` where nothing outlives the process.
     ///
     /// # Errors
     /// Whatever the system says; the file is as it was.
-    fn set_aside(&mut self, file: u32, offset: u64) -> io::Result<Option<PathBuf>>;
+    fn set_aside(&self, file: u32, offset: u64) -> io::Result<Option<PathBuf>>;
 
     /// Drops everything from `bytes` on.
     ///
     /// # Errors
     /// Whatever the system says.
-    fn truncate(&mut self, file: u32, bytes: u64) -> io::Result<()>;
+    fn truncate(&self, file: u32, bytes: u64) -> io::Result<()>;
 
     /// Removes a file.
     ///
     /// # Errors
     /// Whatever the system says.
-    fn remove(&mut self, file: u32) -> io::Result<()>;
+    fn remove(&self, file: u32) -> io::Result<()>;
 
     /// Makes the contents of a file durable.
     ///
     /// # Errors
     /// Whatever the system says; what is on the disk is then unknown.
-    fn sync(&mut self, file: u32) -> io::Result<()>;
+    fn sync(&self, file: u32) -> io::Result<()>;
 
     /// Makes the list of files durable.
     ///
     /// # Errors
     /// Whatever the system says; what is on the disk is then unknown.
-    fn sync_directory(&mut self) -> io::Result<()>;
+    fn sync_directory(&self) -> io::Result<()>;
 }
 
 /// Name of the block file with this number.
@@ -83,11 +86,14 @@ pub(super) fn sync_directory(dir: &Path) -> io::Result<()> {
 /// Copies of what was cut at one place, each after another damage there: more than anybody repairs.
 const COPIES_MAX: u32 = 100;
 
+/// Bytes that are copied at a time.
+const COPY_BYTES: usize = 1 << 20;
+
 /// Block files in a directory, all of them held open.
 #[derive(Debug)]
 pub struct DirectoryMedium {
     dir: PathBuf,
-    open: BTreeMap<u32, File>,
+    open: RwLock<BTreeMap<u32, Arc<File>>>,
 }
 
 impl DirectoryMedium {
@@ -101,14 +107,14 @@ impl DirectoryMedium {
             let name = entry?.file_name();
             if let Some(file) = name.to_str().and_then(file_number) {
                 let handle = OpenOptions::new().read(true).write(true).open(dir.join(&name))?;
-                open.insert(file, handle);
+                open.insert(file, Arc::new(handle));
             }
         }
-        Ok(Self { dir: dir.to_owned(), open })
+        Ok(Self { dir: dir.to_owned(), open: RwLock::new(open) })
     }
 
-    fn file(&self, file: u32) -> io::Result<&File> {
-        self.open.get(&file).ok_or_else(|| missing(file))
+    fn file(&self, file: u32) -> io::Result<Arc<File>> {
+        reading(&self.open).get(&file).cloned().ok_or_else(|| missing(file))
     }
 
     /// A new file for what a block file holds from `offset` on. An earlier copy from the same place
@@ -125,6 +131,19 @@ impl DirectoryMedium {
         }
         Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("too many copies {name}")))
     }
+
+    /// Copies everything from `offset` on.
+    fn copy_from(&self, file: u32, mut offset: u64, copy: &mut File) -> io::Result<()> {
+        let end = self.bytes(file)?;
+        let mut part = vec![0; COPY_BYTES];
+        while offset < end {
+            let length = usize::try_from(end - offset).map_or(COPY_BYTES, |it| it.min(COPY_BYTES));
+            self.read(file, offset, &mut part[..length])?;
+            copy.write_all(&part[..length])?;
+            offset += length as u64;
+        }
+        Ok(())
+    }
 }
 
 /// The number in a name that [`file_name`] made; `None` for every other name.
@@ -140,7 +159,7 @@ fn missing(file: u32) -> io::Error {
 
 impl BlockMedium for DirectoryMedium {
     fn files(&self) -> Vec<u32> {
-        self.open.keys().copied().collect()
+        reading(&self.open).keys().copied().collect()
     }
 
     fn bytes(&self, file: u32) -> io::Result<u64> {
@@ -148,32 +167,26 @@ impl BlockMedium for DirectoryMedium {
     }
 
     fn read(&self, file: u32, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
-        let mut handle = self.file(file)?;
-        handle.seek(SeekFrom::Start(offset))?;
-        handle.read_exact(bytes)
+        read_at(&*self.file(file)?, offset, bytes)
     }
 
-    fn create(&mut self, file: u32) -> io::Result<()> {
+    fn create(&self, file: u32) -> io::Result<()> {
         let handle = OpenOptions::new()
             .read(true)
             .write(true)
             .create_new(true)
             .open(self.dir.join(file_name(file)))?;
-        self.open.insert(file, handle);
+        writing(&self.open).insert(file, Arc::new(handle));
         Ok(())
     }
 
-    fn write(&mut self, file: u32, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let mut handle = self.file(file)?;
-        handle.seek(SeekFrom::Start(offset))?;
-        handle.write_all(bytes)
+    fn write(&self, file: u32, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        write_at(&*self.file(file)?, offset, bytes)
     }
 
-    fn set_aside(&mut self, file: u32, offset: u64) -> io::Result<Option<PathBuf>> {
+    fn set_aside(&self, file: u32, offset: u64) -> io::Result<Option<PathBuf>> {
         let (path, mut copy) = self.create_copy(file, offset)?;
-        let mut handle = self.file(file)?;
-        handle.seek(SeekFrom::Start(offset))?;
-        let copied = io::copy(&mut handle, &mut copy).and_then(|_| copy.sync_all());
+        let copied = self.copy_from(file, offset, &mut copy).and_then(|()| copy.sync_all());
         if let Err(error) = copied.and_then(|()| sync_directory(&self.dir)) {
             // Half a copy helps nobody; on a full disk it is in the way.
             let _ = fs::remove_file(path);
@@ -182,70 +195,116 @@ impl BlockMedium for DirectoryMedium {
         Ok(Some(path))
     }
 
-    fn truncate(&mut self, file: u32, bytes: u64) -> io::Result<()> {
+    fn truncate(&self, file: u32, bytes: u64) -> io::Result<()> {
         self.file(file)?.set_len(bytes)
     }
 
-    fn remove(&mut self, file: u32) -> io::Result<()> {
-        self.open.remove(&file);
+    fn remove(&self, file: u32) -> io::Result<()> {
+        writing(&self.open).remove(&file);
         fs::remove_file(self.dir.join(file_name(file)))
     }
 
-    fn sync(&mut self, file: u32) -> io::Result<()> {
+    fn sync(&self, file: u32) -> io::Result<()> {
         self.file(file)?.sync_data()
     }
 
-    fn sync_directory(&mut self) -> io::Result<()> {
+    fn sync_directory(&self) -> io::Result<()> {
         sync_directory(&self.dir)
     }
 }
 
-/// Block files that end with the process.
-#[derive(Debug, Clone, Default)]
-pub struct MemoryMedium {
-    files: BTreeMap<u32, Vec<u8>>,
+#[cfg(unix)]
+fn read_at(file: &File, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset)
 }
 
-impl MemoryMedium {
-    /// The part of a file from `offset` on, at most `length` bytes of it.
-    fn part(&self, file: u32, offset: u64, length: usize) -> io::Result<&[u8]> {
-        let contents = self.files.get(&file).ok_or_else(|| missing(file))?;
-        usize::try_from(offset)
-            .ok()
-            .and_then(|start| contents.get(start..start.checked_add(length)?))
-            .ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
-    }
+#[cfg(unix)]
+fn write_at(file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
+}
 
-    fn file_mut(&mut self, file: u32) -> io::Result<&mut Vec<u8>> {
-        self.files.get_mut(&file).ok_or_else(|| missing(file))
+#[cfg(windows)]
+fn read_at(file: &File, mut offset: u64, mut bytes: &mut [u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match std::os::windows::fs::FileExt::seek_read(file, bytes, offset)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            count => {
+                bytes = &mut bytes[count..];
+                offset += count as u64;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(windows)]
+fn write_at(file: &File, mut offset: u64, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match std::os::windows::fs::FileExt::seek_write(file, bytes, offset)? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            count => {
+                bytes = &bytes[count..];
+                offset += count as u64;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A map of files is whole between any two statements, so a panic elsewhere has not harmed it.
+fn reading<T>(files: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    files.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn writing<T>(files: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    files.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Block files that end with the process.
+#[derive(Debug, Default)]
+pub struct MemoryMedium {
+    files: RwLock<BTreeMap<u32, Vec<u8>>>,
+}
+
+impl Clone for MemoryMedium {
+    fn clone(&self) -> Self {
+        Self { files: RwLock::new(reading(&self.files).clone()) }
     }
 }
 
 impl BlockMedium for MemoryMedium {
     fn files(&self) -> Vec<u32> {
-        self.files.keys().copied().collect()
+        reading(&self.files).keys().copied().collect()
     }
 
     fn bytes(&self, file: u32) -> io::Result<u64> {
-        let contents = self.files.get(&file).ok_or_else(|| missing(file))?;
+        let files = reading(&self.files);
+        let contents = files.get(&file).ok_or_else(|| missing(file))?;
         Ok(contents.len() as u64)
     }
 
     fn read(&self, file: u32, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
-        bytes.copy_from_slice(self.part(file, offset, bytes.len())?);
+        let files = reading(&self.files);
+        let contents = files.get(&file).ok_or_else(|| missing(file))?;
+        let part = usize::try_from(offset)
+            .ok()
+            .and_then(|start| contents.get(start..start.checked_add(bytes.len())?));
+        bytes.copy_from_slice(part.ok_or(io::ErrorKind::UnexpectedEof)?);
         Ok(())
     }
 
-    fn create(&mut self, file: u32) -> io::Result<()> {
-        if self.files.contains_key(&file) {
+    fn create(&self, file: u32) -> io::Result<()> {
+        let mut files = writing(&self.files);
+        if files.contains_key(&file) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        self.files.insert(file, Vec::new());
+        files.insert(file, Vec::new());
         Ok(())
     }
 
-    fn write(&mut self, file: u32, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let contents = self.file_mut(file)?;
+    fn write(&self, file: u32, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut files = writing(&self.files);
+        let contents = files.get_mut(&file).ok_or_else(|| missing(file))?;
         let start = usize::try_from(offset).map_err(|_| io::ErrorKind::FileTooLarge)?;
         let end = start.checked_add(bytes.len()).ok_or(io::ErrorKind::FileTooLarge)?;
         contents.resize(contents.len().max(end), 0);
@@ -253,25 +312,26 @@ impl BlockMedium for MemoryMedium {
         Ok(())
     }
 
-    fn set_aside(&mut self, _file: u32, _offset: u64) -> io::Result<Option<PathBuf>> {
+    fn set_aside(&self, _file: u32, _offset: u64) -> io::Result<Option<PathBuf>> {
         Ok(None)
     }
 
-    fn truncate(&mut self, file: u32, bytes: u64) -> io::Result<()> {
+    fn truncate(&self, file: u32, bytes: u64) -> io::Result<()> {
         let length = usize::try_from(bytes).map_err(|_| io::ErrorKind::FileTooLarge)?;
-        self.file_mut(file)?.truncate(length);
+        let mut files = writing(&self.files);
+        files.get_mut(&file).ok_or_else(|| missing(file))?.truncate(length);
         Ok(())
     }
 
-    fn remove(&mut self, file: u32) -> io::Result<()> {
-        self.files.remove(&file).map(drop).ok_or_else(|| missing(file))
+    fn remove(&self, file: u32) -> io::Result<()> {
+        writing(&self.files).remove(&file).map(drop).ok_or_else(|| missing(file))
     }
 
-    fn sync(&mut self, _file: u32) -> io::Result<()> {
+    fn sync(&self, _file: u32) -> io::Result<()> {
         Ok(())
     }
 
-    fn sync_directory(&mut self) -> io::Result<()> {
+    fn sync_directory(&self) -> io::Result<()> {
         Ok(())
     }
 }

@@ -4,7 +4,8 @@ use chain::encoding::Reader;
 use chain::hash::{BlockHash, tagged_hash};
 use chain::spec::BLOCK_BYTES_MAX;
 
-use super::SCHEMA_VERSION;
+/// Schema of the block files; the database has one of its own.
+pub(super) const BLOCK_FILES_SCHEMA: u32 = 1;
 
 /// Bytes before the first record: magic, schema, number of the file, genesis, checksum.
 pub(super) const FILE_HEADER_BYTES: usize = 8 + 4 + 4 + 32 + CHECKSUM_BYTES;
@@ -35,7 +36,7 @@ pub(super) enum HeaderFault {
 pub(super) fn file_header(genesis: &BlockHash, file: u32) -> [u8; FILE_HEADER_BYTES] {
     let mut bytes = Vec::with_capacity(FILE_HEADER_BYTES);
     bytes.extend_from_slice(MAGIC);
-    bytes.extend_from_slice(&SCHEMA_VERSION.to_le_bytes());
+    bytes.extend_from_slice(&BLOCK_FILES_SCHEMA.to_le_bytes());
     bytes.extend_from_slice(&file.to_le_bytes());
     bytes.extend_from_slice(&genesis.0);
     let checksum = checksum(&[&bytes]);
@@ -64,7 +65,7 @@ pub(super) fn check_file_header(
     if written != checksum(&[content]) || magic != *MAGIC || schema == 0 {
         return Err(HeaderFault::Damaged);
     }
-    if schema > SCHEMA_VERSION {
+    if schema > BLOCK_FILES_SCHEMA {
         return Err(HeaderFault::Newer(schema));
     }
     if network != *genesis {
@@ -140,10 +141,10 @@ mod tests {
         assert_eq!(check_file_header(&header, &other, 3), Err(HeaderFault::Foreign(GENESIS)));
         assert_eq!(check_file_header(&header, &GENESIS, 4), Err(HeaderFault::Damaged));
         let mut newer = header;
-        newer[8..12].copy_from_slice(&(SCHEMA_VERSION + 1).to_le_bytes());
+        newer[8..12].copy_from_slice(&(BLOCK_FILES_SCHEMA + 1).to_le_bytes());
         let checksum = checksum(&[&newer[..FILE_HEADER_BYTES - CHECKSUM_BYTES]]);
         newer[FILE_HEADER_BYTES - CHECKSUM_BYTES..].copy_from_slice(&checksum);
-        let fault = HeaderFault::Newer(SCHEMA_VERSION + 1);
+        let fault = HeaderFault::Newer(BLOCK_FILES_SCHEMA + 1);
         assert_eq!(check_file_header(&newer, &GENESIS, 3), Err(fault));
     }
 

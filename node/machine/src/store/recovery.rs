@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use chain::block::CommittedBlock;
 
-use super::SCHEMA_VERSION;
-use super::block_files::{Place, StoredBlock, block_header};
+use super::block_files::{End, Place, StoredBlock, block_header};
+use super::database::StateDatabase;
 use super::error::StoreError;
+use super::flushed::Flushed;
 use super::medium::{BlockMedium, file_name};
+use super::record::BLOCK_FILES_SCHEMA;
 use super::record::{self, FILE_HEADER_BYTES, HeaderFault, RECORD_HEADER_BYTES};
-use super::tables::{Flushed, Tables};
 
 /// Bytes that were removed from the end of the block files because no whole record began there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,15 +32,6 @@ pub struct Rebuilt {
     pub blocks: u64,
     /// What had to go, if anything.
     pub cut: Option<Cut>,
-}
-
-/// A byte between two records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct End {
-    /// Number of the file.
-    pub file: u32,
-    /// Bytes of it up to there.
-    pub bytes: u64,
 }
 
 /// What the files hold up to the first bad record.
@@ -67,7 +59,7 @@ pub(super) enum Purpose {
 /// The files as they are read.
 pub(super) struct Reading<'a> {
     /// Where they are.
-    pub medium: &'a mut dyn BlockMedium,
+    pub medium: &'a dyn BlockMedium,
     /// Names them in messages.
     pub dir: &'a Path,
     /// Of the network that they must belong to.
@@ -113,7 +105,7 @@ impl Reading<'_> {
                 return Err(StoreError::ForeignNetwork { got, expected: self.genesis.hash });
             }
             Err(HeaderFault::Newer(got)) => {
-                return Err(StoreError::NewerSchema { got, supported: SCHEMA_VERSION });
+                return Err(StoreError::NewerSchema { got, supported: BLOCK_FILES_SCHEMA });
             }
         }
         let mut end = End { file, bytes: FILE_HEADER_BYTES as u64 };
@@ -163,7 +155,7 @@ impl Reading<'_> {
     pub(super) fn settle(
         mut self,
         found: &mut Found,
-        tables: &Tables,
+        tables: &StateDatabase,
     ) -> Result<Option<Cut>, StoreError> {
         match tables.flushed()? {
             Some(flushed) => self.check_flushed(found, &flushed, tables)?,
@@ -200,7 +192,7 @@ impl Reading<'_> {
         &mut self,
         found: &Found,
         flushed: &Flushed,
-        tables: &Tables,
+        tables: &StateDatabase,
     ) -> Result<(), StoreError> {
         let synced = End { file: flushed.synced_file, bytes: flushed.synced_bytes };
         // A bad record ends the reading, so one comparison finds it as well as a file cut short.

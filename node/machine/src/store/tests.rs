@@ -11,6 +11,12 @@ use std::fs;
 
 use super::*;
 
+/// Takes a block in and makes it durable.
+fn append(store: &mut Store, block: &CommittedBlock) -> Result<(), StoreError> {
+    store.append_block(block)?;
+    store.sync()
+}
+
 const FIRST: TxPosition = TxPosition { height: 0, transaction: 0 };
 
 #[test]
@@ -73,7 +79,7 @@ fn a_newer_programs_directory_is_refused() {
     write.commit().unwrap();
     drop(database);
     let refused = Store::open(dir.path(), &network);
-    assert!(matches!(refused, Err(StoreError::NewerSchema { got: 2, supported: 1 })));
+    assert!(matches!(refused, Err(StoreError::NewerSchema { got: 3, supported: 2 })));
 }
 
 #[test]
@@ -85,8 +91,8 @@ fn a_block_that_does_not_fit_is_refused_and_changes_nothing() {
     let before = store.totals();
     let refused = store.connect(&first.block, 1, &first.connection);
     assert!(matches!(refused, Err(StoreError::NotStored { .. })));
-    store.append_block(&first.block).unwrap();
-    store.append_block(&second.block).unwrap();
+    append(&mut store, &first.block).unwrap();
+    append(&mut store, &second.block).unwrap();
     for refused in [
         store.connect(&second.block, 2, &second.connection),
         store.connect(&first.block, 2, &first.connection),
@@ -118,7 +124,7 @@ fn coins_that_come_and_go_between_two_flushes_leave_the_cache_empty() {
     let mut chain = Chain::new(1);
     let mut store = Store::in_memory(chain.network()).unwrap();
     let mined = chain.mine_plain();
-    store.append_block(&mined.block).unwrap();
+    append(&mut store, &mined.block).unwrap();
     assert_eq!(store.dirty_coins(), 0);
     store.connect(&mined.block, 1, &mined.connection).unwrap();
     assert_eq!(store.dirty_coins(), 1);
@@ -134,7 +140,7 @@ fn a_page_of_history_begins_where_the_one_before_ended() {
     for height in 1..=9 {
         let mined = chain.mine_plain();
         key = Some(mined.block.block.transactions[0].outputs()[0].key);
-        store.append_block(&mined.block).unwrap();
+        append(&mut store, &mined.block).unwrap();
         store.connect(&mined.block, height, &mined.connection).unwrap();
         if height % 4 == 0 {
             store.flush().unwrap();

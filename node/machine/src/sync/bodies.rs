@@ -64,7 +64,8 @@ impl Machine {
         let Some(peer) = self.peers.get(id) else {
             return Vec::new();
         };
-        let room = IN_FLIGHT_MAX.saturating_sub(peer.blocks_in_flight.len());
+        let free = self.room_for_blocks().saturating_sub(self.sync.in_flight.len());
+        let room = IN_FLIGHT_MAX.saturating_sub(peer.blocks_in_flight.len()).min(free);
         let best = self.tree.last_valid(peer.best_header);
         let no_better = self.tree.is_complete(best)
             || self.tree.entry(best).work <= self.tree.entry(self.ledger.tip_id()).work;
@@ -95,7 +96,7 @@ impl Machine {
         let header = Header::from_bytes(header_bytes);
         let hash = header.hash();
         self.finish_request(id, &hash);
-        self.take_block(Source::Peer(id), &header, body)?;
+        self.take_body(Source::Peer(id), &header, body)?;
         if let Some(entry) = self.tree.find(&hash) {
             self.note_header(id, entry);
         }

@@ -36,7 +36,7 @@ impl Machine {
             self.punish(id, Offense::TooMany, "a locator of more than 64 hashes");
             return;
         }
-        let tip = self.ledger.tip_id();
+        let tip = self.ledger.published_id();
         let tip_height = self.tree.entry(tip).height;
         let fork = locator
             .iter()
@@ -109,7 +109,8 @@ impl Machine {
         {
             let message = match thing {
                 Served::Block(hash) => {
-                    let bytes = self.ledger.block_bytes(&hash)?;
+                    let is_durable = self.ledger.has_durable_block(&hash);
+                    let bytes = if is_durable { self.ledger.block_bytes(&hash)? } else { None };
                     bytes.map(|bytes| (bytes.len(), PeerMessage::Block(ByteString(bytes))))
                 }
                 Served::Transaction(wtxid) => {

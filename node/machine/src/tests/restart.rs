@@ -30,7 +30,7 @@ proptest! {
             let peer = rig.peer();
             rig.sync(peer, &forge, hash);
             if flush {
-                rig.machine.shutdown().unwrap();
+                rig.machine.shutdown(None).unwrap();
             }
             let before = (rig.machine.tip(), rig.machine.totals());
             drop(rig);
@@ -91,7 +91,7 @@ fn a_machine_dropped_in_the_middle_of_a_long_walk_finishes_it() {
     let mut rig = start(&forge, &directory);
     let (one, two) = (rig.peer(), rig.peer());
     rig.sync(one, &forge, a[59]);
-    rig.machine.shutdown().unwrap();
+    rig.machine.shutdown(None).unwrap();
     rig.show_headers(two, &forge, &b);
     for hash in &b[..60] {
         rig.give(two, forge.bytes(*hash));
@@ -102,12 +102,11 @@ fn a_machine_dropped_in_the_middle_of_a_long_walk_finishes_it() {
     let last = super::forge::committed(forge.block(b[60]));
     let id = machine.tree.find(&b[60]).unwrap();
     machine.ledger.store_body(&mut machine.tree, id, last).unwrap();
-    let verifier = crate::SequentialVerifier;
     for _ in 0..30 {
-        machine.ledger.step(&mut machine.tree, &verifier, |_| false).unwrap();
+        machine.ledger.step(&mut machine.tree, |_| false).unwrap();
     }
     assert!(!machine.ledger.is_settled());
-    machine.ledger.flush().unwrap();
+    machine.ledger.close().unwrap();
     drop(rig);
     let rig = start(&forge, &directory);
     assert_eq!(rig.tip(), b[60]);

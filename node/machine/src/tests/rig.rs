@@ -1,5 +1,6 @@
 //! `Rig`: a machine, its clocks, and peers whose every word is ours.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use super::super::mining::MiningPolicy;
 use super::super::peers::PeerState;
 use super::super::template::Template;
 use super::super::{
-    Direction, Effect, Event, Machine, MachineConfig, Now, PeerId, Report, SequentialVerifier,
+    Direction, Effect, Event, Machine, MachineConfig, Now, PeerId, Report, first_invalid,
 };
 use super::forge::{Forge, grind};
 use crate::store::Store;
@@ -65,8 +66,7 @@ impl Rig {
         let wall_s = u64::from(forge.network.spec.genesis_time) + AGE_S;
         let now = Now { wall_s, monotonic: Duration::ZERO };
         let network = Arc::clone(&forge.network);
-        let verifier = Box::new(SequentialVerifier);
-        let machine = Machine::new(config, Arc::clone(&network), store, verifier, now).unwrap();
+        let machine = Machine::new(config, Arc::clone(&network), store, now).unwrap();
         let mut rig = Self { machine, now, network, next_peer: 1, calls: 0 };
         rig.settle(Event::Wakeup);
         rig
@@ -84,9 +84,27 @@ impl Rig {
         effects
     }
 
+    /// One call. What the machine wants written and verified is done at once.
     pub fn handle(&mut self, event: Event) -> Vec<Effect> {
-        self.calls += 1;
-        self.machine.handle(self.now, event).unwrap()
+        let mut events = VecDeque::from([event]);
+        let mut effects = Vec::new();
+        while let Some(event) = events.pop_front() {
+            self.calls += 1;
+            for effect in self.machine.handle(self.now, event).unwrap() {
+                match effect {
+                    Effect::Write(writes) => {
+                        let outcome = writes.run().map_err(Arc::new);
+                        events.push_back(Event::Written { outcome });
+                    }
+                    Effect::Verify { id, checks } => {
+                        let first_invalid = first_invalid(&checks);
+                        events.push_back(Event::Verified { id, first_invalid });
+                    }
+                    effect => effects.push(effect),
+                }
+            }
+        }
+        effects
     }
 
     /// Lets time pass and wakes the machine whenever it wants to be woken.

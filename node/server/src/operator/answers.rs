@@ -203,7 +203,7 @@ fn block(machine: &Machine, name: BlockName) -> Result<Value, String> {
         }
     };
     let entry = tree.entry(id);
-    if !ledger.has_block(&entry.hash) {
+    if !ledger.has_durable_block(&entry.hash) {
         return Err(format!("only the header of block {} is known", entry.hash));
     }
     let block = ledger.block(&entry.hash).map_err(|error| error.to_string())?;

@@ -7,10 +7,13 @@ use tokio::sync::{broadcast, oneshot};
 
 use super::connection::Sockets;
 use super::dialer::dial;
+use super::disk::Disk;
 use super::forwarding::{Forwarded, Forwarding};
 use super::lanes::PeerWork;
 use super::miner::TemplateSlot;
 use super::outbound::Outbound;
+use super::signatures::RayonVerifier;
+use machine::store::StoreError;
 use machine::{Effect, Event, Now, PeerId, Report};
 
 /// A report of the machine with its place among all reports of the node.
@@ -34,6 +37,8 @@ pub(super) struct Outside {
     tokio: tokio::runtime::Handle,
     connections: BTreeMap<PeerId, Arc<Outbound>>,
     forwarding: Forwarding,
+    disk: Disk,
+    verifier: RayonVerifier,
 }
 
 impl Outside {
@@ -44,9 +49,21 @@ impl Outside {
         reports: broadcast::Sender<NumberedReport>,
         tokio: tokio::runtime::Handle,
         forwarding: Forwarding,
+        (disk, verifier): (Disk, RayonVerifier),
     ) -> Self {
         let connections = BTreeMap::new();
-        Self { sockets, miner, reports, next_report: 0, tokio, connections, forwarding }
+        let next_report = 0;
+        Self {
+            sockets,
+            miner,
+            reports,
+            next_report,
+            tokio,
+            connections,
+            forwarding,
+            disk,
+            verifier,
+        }
     }
 
     /// Keeps the list of connections. False for an event that the machine shall not see: the
@@ -109,6 +126,13 @@ impl Outside {
                         miner.rest(tip);
                     }
                 }
+                Effect::Write(writes) => self.disk.write(writes),
+                Effect::Verify { id, checks } => {
+                    let lanes = Arc::clone(&self.sockets.lanes);
+                    self.verifier.verify_later(checks, move |first_invalid| {
+                        lanes.push_own(Event::Verified { id, first_invalid });
+                    });
+                }
                 Effect::Report(report) => self.tell(now, report),
             }
         }
@@ -123,6 +147,16 @@ impl Outside {
     /// The answer to a forwarded question is on its way: its connection reads on.
     pub fn answered(&mut self, peer: PeerId) {
         self.forwarding.done(peer);
+    }
+
+    /// The machine knows how its last writes ended.
+    pub fn written(&mut self) {
+        self.disk.handled();
+    }
+
+    /// Waits for the disk; how writes ended of which the machine does not know yet.
+    pub fn finish_writing(self) -> Option<Result<(), Arc<StoreError>>> {
+        self.disk.finish()
     }
 
     fn notify_drained(&self, peer: PeerId) {

@@ -1,7 +1,8 @@
 //! `RayonVerifier`: verifies signatures on a pool of its own.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+use std::thread::available_parallelism;
 
 use chain::key::SignatureCheck;
 use rayon::prelude::*;
@@ -12,8 +13,8 @@ use machine::Verifier;
 /// Shorter lists are verified on the caller's thread: waking the pool would cost more.
 const PARALLEL_MIN: usize = 4;
 
-/// Verifies lists of signatures on a small rayon pool, never on the one that mines. The answer does
-/// not depend on the number of its threads.
+/// Verifies lists of signatures on a rayon pool, never on the one that mines, which gives way to
+/// it. The answer does not depend on the number of its threads.
 #[derive(Debug, Clone)]
 pub struct RayonVerifier {
     pool: Arc<ThreadPool>,
@@ -31,6 +32,34 @@ impl RayonVerifier {
             .build()?;
         Ok(Self { pool: Arc::new(pool) })
     }
+
+    /// The verifier that all nodes of the process share: a thread for each core that the process
+    /// may use.
+    ///
+    /// # Errors
+    /// When the operating system refuses the threads.
+    pub fn shared() -> Result<Self, String> {
+        static SHARED: LazyLock<Result<RayonVerifier, String>> = LazyLock::new(|| {
+            let threads = available_parallelism().unwrap_or(NonZeroUsize::MIN);
+            RayonVerifier::new(threads).map_err(|error| error.to_string())
+        });
+        SHARED.clone()
+    }
+
+    /// Verifies `checks` on the pool and hands the position of the first that does not hold to
+    /// `answer`, there.
+    pub(super) fn verify_later(
+        &self,
+        checks: Arc<[SignatureCheck]>,
+        answer: impl FnOnce(Option<usize>) + Send + 'static,
+    ) {
+        self.pool.spawn(move || answer(first_invalid(&checks)));
+    }
+}
+
+/// On the pool of the caller's thread.
+fn first_invalid(checks: &[SignatureCheck]) -> Option<usize> {
+    checks.par_iter().position_first(|check| !check.is_valid())
 }
 
 impl Verifier for RayonVerifier {
@@ -38,7 +67,7 @@ impl Verifier for RayonVerifier {
         if checks.len() < PARALLEL_MIN {
             return checks.iter().position(|check| !check.is_valid());
         }
-        self.pool.install(|| checks.par_iter().position_first(|check| !check.is_valid()))
+        self.pool.install(|| first_invalid(checks))
     }
 }
 

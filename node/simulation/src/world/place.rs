@@ -13,7 +13,7 @@ use crate::scenario::{Fault, NodePlan};
 use machine::mining::MiningPolicy;
 use machine::store::Store;
 use machine::template::Template;
-use machine::{Event, Machine, MachineConfig, MachineError, SequentialVerifier};
+use machine::{Event, Machine, MachineConfig, MachineError};
 
 /// Where nodes accept connections.
 const LISTEN_PORT: u16 = 9333;
@@ -141,9 +141,7 @@ impl World {
             directory: false,
         };
         let network = Arc::clone(&self.network);
-        let machine =
-            Machine::new(config, network, store, Box::new(SequentialVerifier), self.now())
-                .map_err(failed)?;
+        let machine = Machine::new(config, network, store, self.now()).map_err(failed)?;
         self.places[node].machine = Some(machine);
         self.places[node].life += 1;
         self.handle(node, Event::Wakeup)

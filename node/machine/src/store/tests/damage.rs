@@ -11,6 +11,7 @@ use chain::genesis::Network;
 use chain::hash::BlockHash;
 use proptest::prelude::*;
 
+use super::append;
 use super::chains::{Chain, network};
 use super::disk::Disk;
 use crate::store::block_files::Place;
@@ -49,14 +50,14 @@ fn made() -> &'static Made {
         let mut store = Store::open_with(dir.path(), &network, FILE_BYTES_MAX).unwrap();
         for height in 1..=7 {
             let mined = chain.mine_plain();
-            store.append_block(&mined.block).unwrap();
+            append(&mut store, &mined.block).unwrap();
             if height < FLUSHED as u32 {
                 store.connect(&mined.block, height, &mined.connection).unwrap();
                 store.flush().unwrap();
             }
         }
         let blocks = store.blocks().map(|block| block.hash).collect();
-        let places = store.files.places().to_vec();
+        let places = store.files.places_from(0).into_iter().map(|(_, place)| place).collect();
         let (position, totals) = (store.position(), store.totals());
         drop(store);
         let files = fs::read_dir(dir.path())
@@ -270,7 +271,7 @@ fn appends_again(directory: &Directory, kept: usize) {
     let blocks: Vec<_> = (0..7).map(|_| chain.mine_plain().block).collect();
     let mut store = directory.open().unwrap();
     for block in &blocks[kept - 1..] {
-        store.append_block(block).unwrap();
+        append(&mut store, block).unwrap();
     }
     drop(store);
     let store = directory.open().unwrap();
@@ -397,7 +398,7 @@ fn a_rebuild_keeps_a_copy_of_all_that_it_cuts() {
         assert_eq!(name, format!("{file}.cut-at-{start}{suffix}"));
         let mut store = directory.open().unwrap();
         for block in &blocks[1..] {
-            store.append_block(block).unwrap();
+            append(&mut store, block).unwrap();
         }
     }
 }
@@ -427,15 +428,15 @@ fn after_a_failed_write_nothing_is_written_and_the_last_flush_is_there_at_the_ne
     for fails_in_flush in [false, true] {
         let disk = Disk::default();
         let mut store = disk.open(&network, FILE_BYTES_MAX).unwrap();
-        store.append_block(&first.block).unwrap();
+        append(&mut store, &first.block).unwrap();
         store.connect(&first.block, 1, &first.connection).unwrap();
         disk.fail(true, true);
-        let failed = if fails_in_flush { store.flush() } else { store.append_block(&second.block) };
+        let failed = if fails_in_flush { store.flush() } else { append(&mut store, &second.block) };
         assert!(matches!(failed, Err(StoreError::DiskFull { .. })), "{failed:?}");
         let image = disk.after_a_crash();
         disk.fail(false, false);
-        assert!(!store.contains(&second.block.hash));
-        assert!(matches!(store.append_block(&second.block), Err(StoreError::Stopped)));
+        assert!(!store.is_durable(&second.block.hash));
+        assert!(matches!(append(&mut store, &second.block), Err(StoreError::Stopped)));
         assert!(matches!(store.flush(), Err(StoreError::Stopped)));
         let mut store = image.open(&network, FILE_BYTES_MAX).unwrap();
         assert_eq!(store.position(), network.genesis_hash());
@@ -452,9 +453,9 @@ fn what_a_failed_sync_left_behind_is_made_durable_before_a_flush_names_it() {
     let disk = Disk::default();
     let mut store = disk.open(&network, FILE_BYTES_MAX).unwrap();
     let mined = [chain.mine_plain(), chain.mine_plain(), chain.mine_plain()];
-    store.append_block(&mined[0].block).unwrap();
+    append(&mut store, &mined[0].block).unwrap();
     disk.fail(false, true);
-    assert!(store.append_block(&mined[1].block).is_err());
+    assert!(append(&mut store, &mined[1].block).is_err());
     // Written, never synced: the next start finds it whole.
     let disk = disk.after_a_crash();
     let mut store = disk.open(&network, FILE_BYTES_MAX).unwrap();

@@ -35,7 +35,7 @@ struct Synced {
 
 impl Disk {
     pub fn open(&self, network: &Network, file_bytes_max: u64) -> Result<Store, StoreError> {
-        Store::open_parts(self.clone(), Box::new(self.clone()), network, file_bytes_max)
+        Store::open_parts(self.clone(), Arc::new(self.clone()), network, file_bytes_max)
     }
 
     /// Every write, or every sync, fails from now on.
@@ -54,7 +54,7 @@ impl Disk {
     /// What a start after a power cut finds at the worst: only what was synced.
     pub fn after_a_power_cut(&self) -> Self {
         let synced = self.contents().synced.clone();
-        let mut blocks = MemoryMedium::default();
+        let blocks = MemoryMedium::default();
         for file in &synced.listed {
             blocks.create(*file).unwrap();
             if let Some(bytes) = synced.blocks.get(file) {
@@ -100,27 +100,27 @@ impl BlockMedium for Disk {
         self.contents().blocks.read(file, offset, bytes)
     }
 
-    fn create(&mut self, file: u32) -> io::Result<()> {
+    fn create(&self, file: u32) -> io::Result<()> {
         self.writable()?.blocks.create(file)
     }
 
-    fn write(&mut self, file: u32, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    fn write(&self, file: u32, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.writable()?.blocks.write(file, offset, bytes)
     }
 
-    fn set_aside(&mut self, file: u32, offset: u64) -> io::Result<Option<PathBuf>> {
+    fn set_aside(&self, file: u32, offset: u64) -> io::Result<Option<PathBuf>> {
         self.writable()?.blocks.set_aside(file, offset)
     }
 
-    fn truncate(&mut self, file: u32, bytes: u64) -> io::Result<()> {
+    fn truncate(&self, file: u32, bytes: u64) -> io::Result<()> {
         self.writable()?.blocks.truncate(file, bytes)
     }
 
-    fn remove(&mut self, file: u32) -> io::Result<()> {
+    fn remove(&self, file: u32) -> io::Result<()> {
         self.writable()?.blocks.remove(file)
     }
 
-    fn sync(&mut self, file: u32) -> io::Result<()> {
+    fn sync(&self, file: u32) -> io::Result<()> {
         let mut contents = self.syncable()?;
         let mut bytes = vec![0; usize::try_from(contents.blocks.bytes(file)?).unwrap()];
         contents.blocks.read(file, 0, &mut bytes)?;
@@ -128,7 +128,7 @@ impl BlockMedium for Disk {
         Ok(())
     }
 
-    fn sync_directory(&mut self) -> io::Result<()> {
+    fn sync_directory(&self) -> io::Result<()> {
         let mut contents = self.syncable()?;
         contents.synced.listed = contents.blocks.files().into_iter().collect();
         Ok(())

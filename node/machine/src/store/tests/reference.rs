@@ -1,6 +1,7 @@
 //! Whatever is done to the store, it equals a replay of its chain from genesis.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chain::amount::Amount;
 use chain::block::CommittedBlock;
@@ -11,9 +12,9 @@ use chain::transaction::{OutPoint, Transaction, TxPosition};
 use chain::utxo::UtxoSum;
 use proptest::prelude::*;
 
-use super::FIRST;
 use super::chains::{Chain, Mined, Recipe, keys, recipe};
 use super::disk::Disk;
+use super::{FIRST, append};
 use crate::store::change::{Change, Undo};
 use crate::store::{Store, Totals};
 
@@ -70,7 +71,7 @@ impl Model {
     }
 
     fn append(&mut self, store: &mut Store, block: &CommittedBlock) {
-        store.append_block(block).unwrap();
+        append(store, block).unwrap();
         if self.stored.iter().all(|stored| stored.hash != block.hash) {
             self.stored.push(block.clone());
         }
@@ -240,7 +241,7 @@ proptest! {
         let mut chain = Chain::new(1);
         for recipe in &recipes {
             let mined = chain.mine(recipe);
-            let change = Change::of(&mined.block, mined.height, Undo::of(&mined.connection));
+            let change = Change::of(&mined.block, mined.height, Arc::new(Undo::of(&mined.connection)));
             prop_assert_eq!(Vec::from_iter(change.created), mined.connection.created);
         }
     }

@@ -32,6 +32,7 @@ impl Rig {
             tell,
             tokio.handle().clone(),
             Forwarding::to(None, None),
+            (Disk::start(Arc::clone(&lanes)).unwrap(), RayonVerifier::shared().unwrap()),
         );
         sockets.tasks.spawn_on(listener::accept(Arc::clone(&sockets), listener), tokio.handle());
         let (seen, events) = mpsc::channel();

@@ -1,5 +1,7 @@
 //! Whole nodes: start, questions, end.
 
+use std::num::NonZeroUsize;
+
 use wire::directory::{DirectoryMessage, GetName, Named};
 use wire::hello::NetworkIdentity;
 
@@ -21,7 +23,6 @@ fn config() -> NodeConfig {
         store: StorePlace::Memory,
         listen: "127.0.0.1:0".parse().unwrap(),
         mining: None,
-        verify_threads: NonZeroUsize::MIN,
         on_panic: PanicPolicy::Surface,
         directory: None,
         operator: None,

@@ -206,7 +206,6 @@ fn start(
         store: StorePlace::Memory,
         listen: ([127, 0, 0, 1], 0).into(),
         mining: Some(MiningConfig { threads, kernel }),
-        verify_threads: NonZeroUsize::MIN,
         on_panic: PanicPolicy::Surface,
         directory: None,
         operator: None,
