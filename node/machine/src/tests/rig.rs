@@ -21,7 +21,7 @@ use super::super::{
     Direction, Effect, Event, Machine, MachineConfig, Now, PeerId, Report, first_invalid,
 };
 use super::forge::{Forge, grind};
-use crate::store::Store;
+use crate::store::{BlockWrites, Store};
 
 /// How far the wall clock is ahead of genesis at the start.
 pub(crate) const AGE_S: u64 = 100_000;
@@ -33,6 +33,9 @@ pub(crate) struct Rig {
     next_peer: u64,
     /// Calls of the machine so far.
     pub calls: u64,
+    /// What is to be written waits for [`Rig::finish_writing`].
+    pub disk_is_slow: bool,
+    pub writes: Option<BlockWrites>,
 }
 
 pub(crate) fn config(forge: &Forge) -> MachineConfig {
@@ -67,7 +70,15 @@ impl Rig {
         let now = Now { wall_s, monotonic: Duration::ZERO };
         let network = Arc::clone(&forge.network);
         let machine = Machine::new(config, Arc::clone(&network), store, now).unwrap();
-        let mut rig = Self { machine, now, network, next_peer: 1, calls: 0 };
+        let mut rig = Self {
+            machine,
+            now,
+            network,
+            next_peer: 1,
+            calls: 0,
+            disk_is_slow: false,
+            writes: None,
+        };
         rig.settle(Event::Wakeup);
         rig
     }
@@ -92,6 +103,9 @@ impl Rig {
             self.calls += 1;
             for effect in self.machine.handle(self.now, event).unwrap() {
                 match effect {
+                    Effect::Write(writes) if self.disk_is_slow => {
+                        assert!(self.writes.replace(writes).is_none(), "one at a time");
+                    }
                     Effect::Write(writes) => {
                         let outcome = writes.run().map_err(Arc::new);
                         events.push_back(Event::Written { outcome });
@@ -206,6 +220,17 @@ impl Rig {
     ) -> Vec<Effect> {
         let bytes = hashes.iter().flat_map(|hash| forge.header(*hash).to_bytes()).collect();
         self.say(peer, PeerMessage::Headers(ByteString(bytes)))
+    }
+
+    /// Makes durable what the machine wants written by now, and tells it.
+    pub fn finish_writing(&mut self) -> Vec<Effect> {
+        match self.writes.take() {
+            Some(writes) => {
+                let outcome = writes.run().map_err(Arc::new);
+                self.settle(Event::Written { outcome })
+            }
+            None => Vec::new(),
+        }
     }
 
     /// An honest node whose chain ends in `tip`: shows it and answers whatever it is asked.

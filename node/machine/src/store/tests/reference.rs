@@ -12,11 +12,11 @@ use chain::transaction::{OutPoint, Transaction, TxPosition};
 use chain::utxo::UtxoSum;
 use proptest::prelude::*;
 
+use super::FIRST;
 use super::chains::{Chain, Mined, Recipe, keys, recipe};
 use super::disk::Disk;
-use super::{FIRST, append};
 use crate::store::change::{Change, Undo};
-use crate::store::{Store, Totals};
+use crate::store::{Spender, Store, Totals, View};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -27,7 +27,11 @@ enum Step {
     Disconnect,
     /// Connect the block again that was disconnected last.
     ConnectAgain,
+    /// Make durable what was appended.
+    Sync,
     Flush,
+    /// Show readers the chain of now, if it is durable.
+    Publish,
     /// End without a flush, start again.
     Restart,
     /// The same without closing anything.
@@ -42,7 +46,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => recipe().prop_map(Step::Append),
         3 => Just(Step::Disconnect),
         2 => Just(Step::ConnectAgain),
+        3 => Just(Step::Sync),
         2 => Just(Step::Flush),
+        3 => Just(Step::Publish),
         1 => Just(Step::Restart),
         1 => Just(Step::Crash),
         1 => Just(Step::PowerCut),
@@ -54,8 +60,16 @@ struct Model {
     chain: Chain,
     /// The chain at the last flush: where a crash leads back to.
     flushed: Chain,
+    /// The last chain that rests on durable blocks alone: what a flush may write.
+    durable: Chain,
+    /// Chains since then, each with the number of blocks that must be durable first.
+    staged: Vec<(usize, Chain)>,
     /// Every block appended, in order.
     stored: Vec<CommittedBlock>,
+    /// Of those, how many are durable.
+    synced: usize,
+    /// Views that were taken, each with the chain that it must show for ever.
+    views: Vec<(Arc<View>, Chain)>,
     /// Blocks disconnected since the tip last grew otherwise, last one last.
     left: Vec<Mined>,
     /// Every outpoint that ever was.
@@ -67,11 +81,35 @@ impl Model {
         let chain = Chain::new(1);
         let stored = vec![chain.network().genesis.clone()];
         let outpoints = chain.coins().into_keys().collect();
-        Self { flushed: chain.clone(), chain, stored, left: Vec::new(), outpoints }
+        Self {
+            flushed: chain.clone(),
+            durable: chain.clone(),
+            staged: Vec::new(),
+            chain,
+            stored,
+            synced: 1,
+            views: Vec::new(),
+            left: Vec::new(),
+            outpoints,
+        }
+    }
+
+    /// The chain has moved.
+    fn moved(&mut self) {
+        self.staged.push((self.stored.len(), self.chain.clone()));
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        let synced = self.synced;
+        let ready = self.staged.iter().take_while(|(blocks, _)| *blocks <= synced).count();
+        if let Some((_, chain)) = self.staged.drain(..ready).next_back() {
+            self.durable = chain;
+        }
     }
 
     fn append(&mut self, store: &mut Store, block: &CommittedBlock) {
-        append(store, block).unwrap();
+        store.append_block(block).unwrap();
         if self.stored.iter().all(|stored| stored.hash != block.hash) {
             self.stored.push(block.clone());
         }
@@ -88,6 +126,7 @@ impl Model {
                 self.append(store, &mined.block);
                 store.connect(&mined.block, mined.height, &mined.connection).unwrap();
                 self.left.clear();
+                self.moved();
             }
             Step::Append(recipe) => {
                 let mined = self.chain.clone().mine(recipe);
@@ -97,21 +136,38 @@ impl Model {
                 if let Some(last) = self.chain.mined.pop() {
                     store.disconnect(&last.block, last.height).unwrap();
                     self.left.push(last);
+                    self.moved();
                 }
             }
             Step::ConnectAgain => {
                 if let Some(again) = self.left.pop() {
                     store.connect(&again.block, again.height, &again.connection).unwrap();
                     self.chain.mined.push(again);
+                    self.moved();
                 }
+            }
+            Step::Sync => {
+                store.sync().unwrap();
+                self.synced = self.stored.len();
+                self.settle();
             }
             Step::Flush => {
                 store.flush().unwrap();
                 assert_eq!(store.dirty_coins(), 0);
-                self.flushed = self.chain.clone();
+                self.flushed = self.durable.clone();
+            }
+            Step::Publish => {
+                if self.staged.is_empty() {
+                    store.publish(store.moment());
+                    self.views.push((store.reader().view(), self.chain.clone()));
+                }
             }
             Step::Restart | Step::Crash | Step::PowerCut => {
                 self.chain = self.flushed.clone();
+                self.durable = self.flushed.clone();
+                self.staged.clear();
+                self.stored.truncate(self.synced);
+                self.views.clear();
                 self.left.clear();
             }
         }
@@ -138,6 +194,59 @@ impl Model {
             assert!(store.contains(&block.hash));
             assert_eq!(store.read_block(&block.hash).unwrap(), Some(block.block.encode()));
         }
+        for (number, block) in self.stored.iter().enumerate() {
+            assert_eq!(store.is_durable(&block.hash), number < self.synced);
+        }
+        let last = store.reader().view();
+        if let Some((_, chain)) = self.views.last() {
+            assert_eq!(last.tip(), chain.tip());
+        }
+        for (view, chain) in self.views.iter().rev().take(3) {
+            self.check_view(view, chain);
+        }
+    }
+
+    /// A view shows its own chain, whatever has become of the store since.
+    fn check_view(&self, view: &View, chain: &Chain) {
+        assert_eq!((view.tip(), view.totals()), (chain.tip(), totals(chain)));
+        let coins = chain.coins();
+        for outpoint in &self.outpoints {
+            assert_eq!(view.coin(outpoint).unwrap(), coins.get(outpoint).copied());
+        }
+        let histories = histories(chain);
+        for key in keys() {
+            let expected = histories.get(&key).cloned().unwrap_or_default();
+            let all = view.history(&key, FIRST, usize::MAX).unwrap();
+            assert_eq!(all, Vec::from_iter(expected.iter().copied()));
+            let owned: BTreeMap<_, _> =
+                coins.iter().filter(|(_, coin)| coin.output.key == key).collect();
+            let found = view.coins_of(&key, usize::MAX).unwrap();
+            assert!(found.iter().map(|(at, coin)| (at, coin)).eq(owned));
+        }
+        let mut spenders = BTreeMap::new();
+        for (height, block) in chain.blocks() {
+            assert_eq!(view.header_at(height), Some((block.hash, block.block.header)));
+            assert_eq!(view.block(&block.hash).unwrap().as_ref(), Some(block));
+            for (position, transaction) in (0..).zip(&block.block.transactions) {
+                let txid = block.txids[position as usize];
+                let place = TxPosition { height, transaction: position };
+                assert_eq!(view.transaction(&txid).unwrap(), Some(place));
+                let digits = txid.to_string();
+                let found = view.transactions_with_prefix(&digits[..12], 2).unwrap();
+                assert_eq!(found, [(txid, place)]);
+                if let Transaction::Transfer(transfer) = transaction {
+                    let inputs = (0..).zip(&transfer.inputs);
+                    spenders
+                        .extend(inputs.map(|(input, it)| (it.outpoint, Spender { place, input })));
+                }
+            }
+        }
+        assert_eq!(view.header_at(view.height() + 1), None);
+        for outpoint in &self.outpoints {
+            assert_eq!(view.spender(outpoint).unwrap(), spenders.get(outpoint).copied());
+        }
+        let transactions = chain.blocks().map(|(_, block)| block.txids.len()).sum::<usize>();
+        assert_eq!(view.transactions_with_prefix("", usize::MAX).unwrap().len(), transactions);
     }
 }
 
