@@ -242,6 +242,39 @@ mod tests {
 
     use super::*;
 
+    /// What a node answered once (a mempool and the odd peers are made up), and what was shown.
+    macro_rules! samples {
+        ($($name:literal by $table:path;)*) => {
+            [$((
+                $name,
+                $table as fn(&Value) -> String,
+                include_str!(concat!("tables/samples/", $name, ".json")),
+                include_str!(concat!("tables/samples/", $name, ".txt")),
+            )),*]
+        };
+    }
+
+    #[test]
+    fn answers_look_as_they_always_did() {
+        let samples = samples! {
+            "status" by status;
+            "status_of_bootstrap" by status;
+            "peers" by super::peers;
+            "mempool" by mempool;
+            "chain" by chain;
+            "block" by block;
+            "block_of_genesis" by block;
+            "tx" by tx;
+            "tx_coinbase" by tx;
+            "tx_pending" by tx;
+            "miners" by miners;
+            "stop" by stop;
+        };
+        for (name, table, answer, shown) in samples {
+            assert_eq!(table(&serde_json::from_str(answer).unwrap()), shown, "{name}");
+        }
+    }
+
     #[test]
     fn columns_stand_below_each_other_and_numbers_to_the_right() {
         let peers = json!({ "peers": [
