@@ -26,6 +26,7 @@ pub mod template;
 #[cfg(test)]
 mod tests;
 mod verifier;
+pub mod views;
 mod wallet_desk;
 
 pub use effect::{Effect, Report};
