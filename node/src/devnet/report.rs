@@ -4,10 +4,11 @@ mod ready;
 mod summary;
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use machine::Report;
 use machine::views::{Direction, VERSION};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use server::runtime::NumberedReport;
 
 pub(crate) use ready::{NodeReady, Ready, ReadyWallet};
@@ -135,5 +136,38 @@ impl<'a> Line<'a> {
     pub(crate) fn to_json(&self) -> String {
         let versioned = Versioned { v: VERSION, line: self };
         serde_json::to_string(&versioned).expect("names, numbers and texts always serialize")
+    }
+}
+
+/// For paths: JSON is UTF-8, and not every path is.
+fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(unix)]
+    #[test]
+    fn a_directory_of_any_name_is_told() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt;
+
+        let ready = super::NodeReady {
+            name: "Miner1".to_owned(),
+            role: "miner",
+            address: "127.0.0.1:9001".parse().unwrap(),
+            genesis: String::new(),
+            coin: String::new(),
+            symbol: String::new(),
+            difficulty: 8,
+            spacing_s: 5,
+            height: 0,
+            directory: OsStr::from_bytes(b"/tmp/\xff").into(),
+            threads: 1,
+            kernel: None,
+            payout: None,
+        };
+        let json = super::Line::NodeReady(&ready).to_json();
+        assert!(json.contains("\"directory\":\"/tmp/\u{fffd}\""), "{json}");
     }
 }

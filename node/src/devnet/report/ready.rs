@@ -34,6 +34,7 @@ pub(crate) struct Ready {
     /// How the miners hash.
     pub kernel: &'static str,
     /// Where everything is kept.
+    #[serde(serialize_with = "super::lossy")]
     pub directory: PathBuf,
     /// Whether the directory stays when devnet ends.
     pub kept: bool,
@@ -65,6 +66,7 @@ pub(crate) struct NodeReady {
     /// Height of its best chain.
     pub height: u32,
     /// Where it keeps its chain.
+    #[serde(serialize_with = "super::lossy")]
     pub directory: PathBuf,
     /// Threads that mine; zero when none do.
     pub threads: usize,
@@ -82,6 +84,7 @@ pub(crate) struct ReadyNode {
     /// Where it accepts connections.
     pub address: SocketAddr,
     /// Where it keeps its chain.
+    #[serde(serialize_with = "super::lossy")]
     pub directory: PathBuf,
     /// Threads that mine; zero for the bootstrap node.
     pub threads: usize,

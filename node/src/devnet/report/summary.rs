@@ -100,6 +100,7 @@ pub(crate) struct SummaryNode {
     /// Sum of its coins.
     pub supply: String,
     /// Where it keeps its chain.
+    #[serde(serialize_with = "super::lossy")]
     pub directory: PathBuf,
     /// How it mined; `null` for one that does not.
     pub mining: Option<MiningView>,
