@@ -23,11 +23,11 @@ use crate::cli::DevnetOptions;
 use crate::interrupt::{Ask, Interrupt};
 use agreement::{Agreement, Progress};
 use audit::Audit;
-use luck::{MiningOutcome, SummaryMining};
+use chain::genesis::Network;
 use machine::store::StoreError;
 use network::{BOOTSTRAP, RunningNetwork};
 use plan::Plan;
-use report::{Invariants, Line, Ready, ReadyNode, Reason, Summary, SummaryNode};
+use report::{Audited, Line, Ready, Reason, Summary};
 use server::directory::DirectoryError;
 use server::operator::pass;
 use show::Show;
@@ -127,7 +127,8 @@ pub fn run(options: &DevnetOptions) -> Result<Ending, DevnetError> {
     }
     let mut network = RunningNetwork::start(&plan, home.path())?;
     let payers = Payers::connect(&plan, network.bootstrap(), &network.miner_addresses())?;
-    let ready = ready(&plan, &network, &payers, &home);
+    let kept = matches!(home, Home::Kept(_));
+    let ready = Ready::of(&plan, &network, payers.accounts(), (home.path(), kept));
     let style = Style::of_stdout(options.json);
     let mut show = Show::of(&mut network, style).map_err(system("start a thread"))?;
     show.line(&Line::Ready(&ready));
@@ -260,7 +261,11 @@ impl Devnet {
             payers.join();
         }
         self.show.rest();
-        let summary = summary(&self.plan, &stopped, reason, (&mining, elapsed))?;
+        let network = &self.plan.network;
+        let nodes = stopped.into_iter().map(|node| audited(node, network));
+        let nodes = nodes.collect::<Result<Vec<Audited>, DevnetError>>()?;
+        let (first, others) = nodes.split_first().expect("a network has a bootstrap node");
+        let summary = Summary::of(reason, (first, others), (&mining, elapsed));
         self.show.line(&Line::Summary(&summary));
         Ok(if reason == Reason::Interrupted {
             Ending::Interrupted
@@ -294,83 +299,15 @@ impl Home {
     }
 }
 
-fn ready(plan: &Plan, network: &RunningNetwork, payers: &Payers, home: &Home) -> Ready {
-    let spec = &plan.network.spec;
-    let heights = network.standings().unwrap_or_default();
-    Ready {
-        bootstrap: network.bootstrap(),
-        genesis: plan.network.genesis_hash().to_string(),
-        coin: spec.coin_name.clone(),
-        symbol: spec.coin_symbol.clone(),
-        difficulty: spec.starting_bits,
-        retarget: plan::retarget_name(spec.retarget),
-        spacing_s: spec.spacing_s,
-        min_txs: plan.min_txs,
-        height: heights.iter().map(|standing| standing.tip.height).max().unwrap_or(0),
-        seed: plan.seed,
-        kernel: plan.kernel.name(),
-        directory: home.path().to_owned(),
-        kept: matches!(home, Home::Kept(_)),
-        nodes: network
-            .nodes
-            .iter()
-            .map(|node| ReadyNode {
-                name: node.name.clone(),
-                address: node.node.address,
-                directory: node.directory.clone(),
-                threads: node.threads,
-            })
-            .collect(),
-        wallets: payers.accounts(),
+/// What a node that has stopped left in its directory.
+fn audited(
+    (name, directory): (String, PathBuf),
+    network: &Network,
+) -> Result<Audited, DevnetError> {
+    match Audit::of(&directory, network) {
+        Ok(audit) => Ok(Audited { name, directory, audit }),
+        Err(source) => Err(DevnetError::Audit { name, source }),
     }
-}
-
-fn summary(
-    plan: &Plan,
-    stopped: &[(String, PathBuf)],
-    reason: Reason,
-    (mining, elapsed): (&MiningOutcome, Duration),
-) -> Result<Summary, DevnetError> {
-    let mut audits = Vec::new();
-    for (name, directory) in stopped {
-        let audit = Audit::of(directory, &plan.network);
-        audits.push(audit.map_err(|source| DevnetError::Audit { name: name.clone(), source })?);
-    }
-    let first = audits[0].clone();
-    let invariants = Invariants {
-        same_tip: audits.iter().all(|audit| audit.tip == first.tip),
-        same_coins: audits.iter().all(|audit| audit.totals == first.totals),
-        supply_adds_up: audits.iter().all(|audit| audit.supply_adds_up),
-    };
-    let hashes = mining.together().hashes;
-    let mined = mining.nodes.iter().map(Option::as_ref).chain(std::iter::repeat(None));
-    let found = stopped.iter().zip(&audits).zip(mined);
-    let nodes = found.map(|(((name, directory), audit), mined)| SummaryNode {
-        name: name.clone(),
-        height: audit.height,
-        tip: audit.tip.to_string(),
-        utxo_hash: audit.totals.utxo_hash.to_string(),
-        supply: audit.totals.supply.to_string(),
-        directory: directory.clone(),
-        mining: mined.map(SummaryMining::of),
-    });
-    Ok(Summary {
-        reason,
-        height: first.height,
-        tip: first.tip.to_string(),
-        supply: first.totals.supply.to_string(),
-        burned: first.totals.burned.to_string(),
-        transactions: first.transfers,
-        blocks: first.height,
-        agreed: invariants.same_tip && invariants.same_coins,
-        invariants,
-        hashes,
-        hash_rate: u64::try_from(u128::from(hashes) * 1000 / elapsed.as_millis().max(1))
-            .unwrap_or(u64::MAX),
-        seconds: elapsed.as_secs(),
-        luck: mining.summary(),
-        nodes: nodes.collect(),
-    })
 }
 
 fn system(action: &'static str) -> impl Fn(io::Error) -> DevnetError {

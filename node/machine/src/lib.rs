@@ -28,6 +28,7 @@ pub mod template;
 mod tests;
 mod verifications;
 mod verifier;
+pub mod views;
 mod wallet_desk;
 
 pub use effect::{Effect, Report};

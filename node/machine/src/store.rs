@@ -48,6 +48,8 @@ pub use moment::Moment;
 pub use recovery::{Cut, Rebuilt};
 pub use view::{Reader, View};
 
+#[cfg(test)]
+pub(crate) use tests::disk::Disk;
 pub(crate) use view::decode_block;
 
 /// Version of the database; a directory with a higher one is refused, one with a lower one is

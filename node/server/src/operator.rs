@@ -5,6 +5,7 @@
 //! each answer.
 
 mod answers;
+mod mining;
 pub mod pass;
 mod transaction_search;
 
@@ -16,37 +17,19 @@ use std::sync::mpsc::Receiver;
 use std::thread::{self, Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use machine::Machine;
+use machine::views::{NodeView, ProcessView, Status};
 use wire::operator::{Answer, AnswerOutcome, Ask, OperatorMessage, Question, Token};
 use wire::{ByteString, Message};
 
 use crate::runtime::{AskError, Forwarded, Handle, Mining, Node};
 use pass::Pass;
 
+pub use machine::views::Role;
+pub use mining::mining_view;
+
 /// Pause before a wrong token is told: guessing is hopeless anyway, and stays cheap for the node.
 const WRONG_TOKEN_PAUSE: Duration = Duration::from_millis(250);
-
-/// What a node is in its network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Hands out the spec and keeps the directory.
-    Bootstrap,
-    /// Mines.
-    Miner,
-    /// Relays and never mines.
-    Relay,
-}
-
-impl Role {
-    /// The word for it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Bootstrap => "bootstrap",
-            Self::Miner => "miner",
-            Self::Relay => "relay",
-        }
-    }
-}
 
 /// What a node cannot be asked because it does not know.
 #[derive(Debug, Clone)]
@@ -123,7 +106,7 @@ impl Desk {
                 continue;
             };
             let outcome = match self.answer(&ask) {
-                Ok(value) => AnswerOutcome::Json(ByteString(value.to_string().into_bytes())),
+                Ok(json) => AnswerOutcome::Json(ByteString(json.into_bytes())),
                 Err(reason) => AnswerOutcome::Refused { reason },
             };
             let stops = ask.question == Question::Stop && matches!(outcome, AnswerOutcome::Json(_));
@@ -135,44 +118,37 @@ impl Desk {
         }
     }
 
-    fn answer(&self, ask: &Ask) -> Result<Value, String> {
+    fn answer(&self, ask: &Ask) -> Result<String, String> {
         if !pass::is_same(&ask.token, &self.pass.token) {
             thread::sleep(WRONG_TOKEN_PAUSE);
             return Err("the token is not this node's: was it started anew meanwhile?".to_owned());
         }
-        let Question::Tx(txid) = ask.question else {
-            let question = ask.question.clone();
-            let answered =
-                self.handle.ask_blocking(move |machine| answers::answer(machine, &question));
-            let mut answer = answered.map_err(|error| error.to_string())??;
-            self.complete(&ask.question, &mut answer);
-            return Ok(answer);
-        };
-        transaction_search::find(&self.handle, txid)
+        answers::answer(self, &ask.question)
     }
 
-    /// Adds what the machine does not know.
-    fn complete(&self, question: &Question, answer: &mut Value) {
-        if *question != Question::Status {
-            return;
-        }
-        let mining = (self.mining)();
-        answer["name"] = json!(self.about.name);
-        answer["role"] = json!(self.about.role.name());
-        answer["address"] = json!(self.pass.address);
-        answer["directory"] = json!(self.about.directory);
-        answer["pid"] = json!(self.pass.pid);
-        answer["uptime_s"] = json!(self.started.elapsed().as_secs());
-        answer["hash_rate"] = json!(mining.as_ref().map(answers::hash_rate));
-        answer["luck"] = json!(mining.as_ref().map(answers::luck));
-        answer["lode"] = json!(env!("CARGO_PKG_VERSION"));
+    /// How the node is: what the machine knows, and what it does not.
+    fn status(&self) -> Result<Status, String> {
+        let look = |machine: &Machine| (NodeView::of(machine), machine.mining_state());
+        let (node, state) = ask(&self.handle, look)?;
+        let mining = (self.mining)().as_ref().map(mining_view);
+        let process = ProcessView {
+            name: self.about.name.clone(),
+            role: self.about.role,
+            lode: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: self.pass.pid,
+            address: self.pass.address,
+            directory: self.about.directory.to_string_lossy().into_owned(),
+            uptime_s: self.started.elapsed().as_secs(),
+        };
+        let (hash_rate, luck) = mining.map(|mining| (mining.hash_rate, mining.luck)).unzip();
+        Ok(Status { process, node, mining_reason: state.to_string(), hash_rate, luck })
     }
 }
 
 /// Asks the machine, with its refusals as sentences.
 fn ask<T: Send + 'static>(
     handle: &Handle,
-    question: impl FnOnce(&machine::Machine) -> T + Send + 'static,
+    question: impl FnOnce(&Machine) -> T + Send + 'static,
 ) -> Result<T, String> {
     handle.ask_blocking(question).map_err(|error: AskError| error.to_string())
 }

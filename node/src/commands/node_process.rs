@@ -153,7 +153,7 @@ fn ready(
     let payout = |key: OutputKey| spec.address(key).to_string();
     NodeReady {
         name: config.machine.name.clone(),
-        role: role.name(),
+        role: role.word(),
         address: config.listen,
         genesis: network.genesis_hash().to_string(),
         coin: spec.coin_name.clone(),

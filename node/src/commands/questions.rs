@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use client::node_client::{ClientError, Timeouts};
 use client::operator_client::OperatorClient;
-use serde_json::{Value, json};
+use machine::views::{Answer, ChainView, MempoolView};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use wire::operator::Question;
 
 use super::{Exit, print};
@@ -41,8 +44,8 @@ pub(super) enum QuestionError {
     #[error("{0}")]
     Refused(String),
     /// Its answer is none.
-    #[error("the node's answer is not JSON ({0}): is it of another version?")]
-    NotJson(serde_json::Error),
+    #[error("the node's answer makes no sense ({0}): is it of another version?")]
+    Unreadable(serde_json::Error),
 }
 
 /// How the program ends by it.
@@ -51,7 +54,7 @@ pub(super) fn exit_of(error: &QuestionError) -> Exit {
         QuestionError::Find(error) => running::exit_of(error),
         QuestionError::Unreachable { .. } => Exit::Unreachable,
         QuestionError::Refused(_) => Exit::Refused,
-        QuestionError::NotJson(_) => Exit::Other,
+        QuestionError::Unreadable(_) => Exit::Other,
     }
 }
 
@@ -72,12 +75,20 @@ impl Asked {
         }
     }
 
-    fn ask(&mut self, question: Question) -> Result<Value, QuestionError> {
+    /// What it answers, as it came.
+    fn ask_text(&mut self, question: Question) -> Result<String, QuestionError> {
         let answer = self.client.ask(question);
         let answer = answer.map_err(|source| unreachable(&self.running, source))?;
-        let text = answer.map_err(QuestionError::Refused)?;
-        serde_json::from_str(&text).map_err(QuestionError::NotJson)
+        answer.map_err(QuestionError::Refused)
     }
+
+    fn ask<T: DeserializeOwned>(&mut self, question: Question) -> Result<Answer<T>, QuestionError> {
+        read(&self.ask_text(question)?)
+    }
+}
+
+fn read<T: DeserializeOwned>(text: &str) -> Result<T, QuestionError> {
+    serde_json::from_str(text).map_err(QuestionError::Unreadable)
 }
 
 fn unreachable(running: &Running, source: ClientError) -> QuestionError {
@@ -85,22 +96,29 @@ fn unreachable(running: &Running, source: ClientError) -> QuestionError {
     QuestionError::Unreachable { name, address, source }
 }
 
-/// Asks one question and shows the answer.
-fn show(
+/// Asks one question and shows the answer; to programs all of it, also what this one does not know.
+fn show<T: DeserializeOwned>(
     options: &AskOptions,
     question: Question,
-    table: fn(&Value) -> String,
+    table: fn(&T) -> String,
 ) -> anyhow::Result<Exit> {
-    let answer = Asked::find(options)?.ask(question)?;
-    print_answer(options, &answer, table)
+    let text = Asked::find(options)?.ask_text(question)?;
+    let shown = if options.json {
+        format!("{}\n", read::<Value>(&text)?)
+    } else {
+        table(&read::<Answer<T>>(&text)?.view)
+    };
+    print(&shown)?;
+    Ok(Exit::Ok)
 }
 
-fn print_answer(
+/// Shows an answer that was put together from several.
+fn show_whole<T: Serialize>(
     options: &AskOptions,
-    answer: &Value,
-    table: fn(&Value) -> String,
+    answer: &Answer<T>,
+    table: fn(&T) -> String,
 ) -> anyhow::Result<Exit> {
-    print(&if options.json { format!("{answer}\n") } else { table(answer) })?;
+    print(&if options.json { answer.to_json() + "\n" } else { table(&answer.view) })?;
     Ok(Exit::Ok)
 }
 
@@ -137,47 +155,37 @@ pub(super) fn stop(options: &AskOptions) -> anyhow::Result<Exit> {
 /// `lode mempool`: all pages as one answer.
 pub(super) fn mempool(options: &AskOptions) -> anyhow::Result<Exit> {
     let mut asked = Asked::find(options)?;
-    let mut answer = asked.ask(Question::Mempool { skip: 0 })?;
-    let mut pending = take_list(&mut answer, "pending");
-    while answer["more"] == true && pending.len() < PENDING_MAX {
-        let skip = u32::try_from(pending.len()).unwrap_or(u32::MAX);
-        let mut page = asked.ask(Question::Mempool { skip })?;
-        let entries = take_list(&mut page, "pending");
-        if entries.is_empty() {
+    let mut answer: Answer<MempoolView> = asked.ask(Question::Mempool { skip: 0 })?;
+    let whole = &mut answer.view;
+    while whole.more && whole.pending.len() < PENDING_MAX {
+        let skip = u32::try_from(whole.pending.len()).unwrap_or(u32::MAX);
+        let page: MempoolView = asked.ask(Question::Mempool { skip })?.view;
+        if page.pending.is_empty() {
             break;
         }
-        pending.extend(entries);
-        answer["more"] = page["more"].take();
+        whole.pending.extend(page.pending);
+        whole.more = page.more;
     }
-    answer["pending"] = json!(pending);
-    print_answer(options, &answer, tables::mempool)
+    show_whole(options, &answer, tables::mempool)
 }
 
 /// `lode chain`: as many blocks as are wanted, newest first.
 pub(super) fn chain(options: &ChainOptions) -> anyhow::Result<Exit> {
     let mut asked = Asked::find(&options.ask)?;
     let wanted = options.count as usize;
-    let mut answer = asked.ask(Question::Chain { from: u32::MAX, count: options.count })?;
-    let mut blocks = take_list(&mut answer, "blocks");
-    while blocks.len() < wanted
-        && let Some(from) = answer["next"].as_u64().and_then(|next| u32::try_from(next).ok())
+    let first = Question::Chain { from: u32::MAX, count: options.count };
+    let mut answer: Answer<ChainView> = asked.ask(first)?;
+    let whole = &mut answer.view;
+    while whole.blocks.len() < wanted
+        && let Some(from) = whole.next
     {
-        let count = u32::try_from(wanted - blocks.len()).unwrap_or(u32::MAX);
-        let mut page = asked.ask(Question::Chain { from, count })?;
-        let entries = take_list(&mut page, "blocks");
-        if entries.is_empty() {
+        let count = u32::try_from(wanted - whole.blocks.len()).unwrap_or(u32::MAX);
+        let page: ChainView = asked.ask(Question::Chain { from, count })?.view;
+        if page.blocks.is_empty() {
             break;
         }
-        blocks.extend(entries);
-        answer["next"] = page["next"].take();
+        whole.blocks.extend(page.blocks);
+        whole.next = page.next;
     }
-    answer["blocks"] = json!(blocks);
-    print_answer(&options.ask, &answer, tables::chain)
-}
-
-fn take_list(answer: &mut Value, field: &str) -> Vec<Value> {
-    match answer[field].take() {
-        Value::Array(list) => list,
-        _ => Vec::new(),
-    }
+    show_whole(&options.ask, &answer, tables::chain)
 }

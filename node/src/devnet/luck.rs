@@ -1,10 +1,9 @@
 //! Blocks of a devnet against its hashes: who found how many, and whether that is luck.
 
+use machine::views;
 use serde::Serialize;
-
 use server::runtime::{Luck, Mining};
-use statistics::Interval;
-use statistics::arrivals::{NetworkRate, found_interval};
+use statistics::arrivals::NetworkRate;
 use statistics::shares::luck_p;
 
 /// What the miners of a devnet and its chain tell, read before the nodes stop.
@@ -19,65 +18,14 @@ pub(super) struct MiningOutcome {
 /// Blocks against hashes of all miners together.
 #[derive(Debug, Serialize)]
 pub(crate) struct SummaryLuck {
-    /// Blocks found, those of lost branches among them.
-    pub found: u64,
-    /// Blocks expected of the hashes.
-    pub expected: f64,
-    /// Where `found` lies with a chance of 95 %: the lower end.
-    pub expected_low: f64,
-    /// The upper end.
-    pub expected_high: f64,
+    /// Up to the end.
+    #[serde(flatten)]
+    pub luck: views::Luck,
     /// How probable it is that blocks fall on the miners as unevenly as they did.
     pub miners_p: Option<f64>,
-    /// Hashes made after another node's block had arrived.
-    pub wasted: u64,
-    /// Hashes per second of the network as its blocks tell it, without bias.
-    pub network_rate: Option<f64>,
-    /// Its 95 % interval: the lower end.
-    pub network_rate_low: Option<f64>,
-    /// The upper end.
-    pub network_rate_high: Option<f64>,
-    /// Gaps between blocks that it is taken from.
-    pub network_gaps: u64,
-}
-
-/// Blocks against hashes of one miner.
-#[derive(Debug, Serialize)]
-pub(crate) struct SummaryMining {
-    /// Header attempts.
-    pub hashes: u64,
-    /// Those made after another node's block had arrived.
-    pub wasted: u64,
-    /// Blocks found.
-    pub found: u64,
-    /// Blocks expected of the hashes.
-    pub expected: f64,
-    /// Where `found` lies with a chance of 95 %: the lower end.
-    pub expected_low: f64,
-    /// The upper end.
-    pub expected_high: f64,
-    /// Seconds to a block on average at the rate of the last ten; `null` while it searched nothing.
-    pub expected_time_s: Option<f64>,
-    /// The chance that a block would have been found by now, counted from its last one.
-    pub chance_by_now: f64,
-    /// Rates of all threads together.
+    /// How fast the network is as its blocks tell it.
     #[serde(flatten)]
-    pub rates: SummaryRates,
-    /// Rates of each thread.
-    pub threads: Vec<SummaryRates>,
-}
-
-/// Hashes per second over windows that end with the devnet; `null` where it was too short.
-#[derive(Debug, Serialize)]
-pub(crate) struct SummaryRates {
-    /// Over the last 10 seconds.
-    pub rate_10s: Option<u64>,
-    /// Over the last 60 seconds.
-    pub rate_60s: Option<u64>,
-    /// Over the last 15 minutes.
-    pub rate_15min: Option<u64>,
-    /// The highest over any 10 seconds.
-    pub rate_max: Option<u64>,
+    pub network: views::NetworkRate,
 }
 
 impl MiningOutcome {
@@ -96,51 +44,12 @@ impl MiningOutcome {
     /// For the summary.
     pub(super) fn summary(&self) -> SummaryLuck {
         let luck = self.together();
-        let Interval { low, high } = found_interval(luck.expected);
         let miners: Vec<(u64, f64)> =
             self.nodes.iter().flatten().map(|one| (one.luck.found, one.luck.expected)).collect();
         SummaryLuck {
-            found: luck.found,
-            expected: luck.expected,
-            expected_low: low,
-            expected_high: high,
+            luck: views::Luck::of(luck.found, luck.expected, luck.wasted),
             miners_p: luck_p(&miners),
-            wasted: luck.wasted,
-            network_rate: self.network.map(|network| network.rate),
-            network_rate_low: self.network.map(|network| network.interval.low),
-            network_rate_high: self.network.map(|network| network.interval.high),
-            network_gaps: self.network.map_or(0, |network| network.gaps),
-        }
-    }
-}
-
-impl SummaryMining {
-    /// What a node's mining came to.
-    pub(super) fn of(mining: &Mining) -> Self {
-        let luck = mining.luck;
-        let Interval { low, high } = luck.found_range();
-        Self {
-            hashes: luck.hashes,
-            wasted: luck.wasted,
-            found: luck.found,
-            expected: luck.expected,
-            expected_low: low,
-            expected_high: high,
-            expected_time_s: mining.expected_time_s(),
-            chance_by_now: luck.chance_by_now(),
-            rates: SummaryRates::of(mining.rates),
-            threads: mining.threads.iter().copied().map(SummaryRates::of).collect(),
-        }
-    }
-}
-
-impl SummaryRates {
-    fn of(rates: engine::Rates) -> Self {
-        Self {
-            rate_10s: rates.ten_s,
-            rate_60s: rates.sixty_s,
-            rate_15min: rates.fifteen_min,
-            rate_max: rates.max,
+            network: self.network.into(),
         }
     }
 }
@@ -148,9 +57,10 @@ impl SummaryRates {
 impl SummaryLuck {
     /// The same for people: one line on blocks, one on the network's rate where it is known.
     pub(super) fn text(&self) -> String {
+        let (luck, network) = (&self.luck, &self.network);
         let mut text = format!(
             "found {} blocks, {:.1} expected ({} to {} with 95 %)",
-            self.found, self.expected, self.expected_low, self.expected_high
+            luck.found, luck.expected, luck.expected_low, luck.expected_high
         );
         text += &match self.miners_p {
             Some(p) if p < 0.01 => format!("; unevenly among the miners, hardly luck (p {p:.1e})"),
@@ -158,12 +68,12 @@ impl SummaryLuck {
             None => String::new(),
         };
         if let (Some(rate), Some(low), Some(high)) =
-            (self.network_rate, self.network_rate_low, self.network_rate_high)
+            (network.network_rate, network.network_rate_low, network.network_rate_high)
         {
             text += &format!(
                 "\n  {:.2} MH/s by the last {} gaps between blocks ({:.2} to {:.2} with 95 %)",
                 rate / 1e6,
-                self.network_gaps,
+                network.network_gaps,
                 low / 1e6,
                 high / 1e6
             );
@@ -185,8 +95,8 @@ mod tests {
     fn miners_add_up_and_a_node_that_does_not_mine_counts_nothing() {
         let nodes = vec![None, miner(10, 11.0), miner(12, 11.0)];
         let summary = MiningOutcome { nodes, network: None }.summary();
-        assert_eq!((summary.found, summary.expected, summary.wasted), (22, 22.0, 6));
-        assert!(summary.expected_low < 22.0 && 22.0 < summary.expected_high);
+        assert_eq!((summary.luck.found, summary.luck.expected, summary.luck.wasted), (22, 22.0, 6));
+        assert!(summary.luck.expected_low < 22.0 && 22.0 < summary.luck.expected_high);
         assert!(summary.miners_p.unwrap() > 0.5);
         assert!(summary.text().contains("as luck has it"), "{}", summary.text());
     }

@@ -1,16 +1,19 @@
 //! What devnet and single nodes tell, as JSON objects: `docs/json.md` explains every field.
 
+mod ready;
+mod summary;
+
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 
-use serde::Serialize;
-
-use super::luck::{SummaryLuck, SummaryMining};
-use machine::{Direction, Report};
+use machine::Report;
+use machine::views::{Direction, VERSION};
+use serde::{Serialize, Serializer};
 use server::runtime::NumberedReport;
 
-/// Version of the JSON objects; it rises when a field changes its meaning.
-const JSON_VERSION: u32 = 1;
+pub(crate) use ready::{NodeReady, Ready, ReadyWallet};
+pub(crate) use summary::Summary;
+pub(super) use summary::{Audited, Reason};
 
 /// One line of a devnet's or a node's output.
 #[derive(Debug, Serialize)]
@@ -63,182 +66,6 @@ pub(crate) enum Line<'a> {
     Missed { node: &'a str, count: u64 },
     /// The last one: what came of it all.
     Summary(&'a Summary),
-}
-
-/// The network as it stands when it is ready.
-#[derive(Debug, Serialize)]
-pub(crate) struct Ready {
-    /// Where the bootstrap node accepts connections.
-    pub bootstrap: SocketAddr,
-    /// Hash of the first block.
-    pub genesis: String,
-    /// Name of the coin.
-    pub coin: String,
-    /// Its symbol.
-    pub symbol: String,
-    /// Leading zero bits of the starting target, which is also the easiest.
-    pub difficulty: u32,
-    /// `asert` or `fixed`.
-    pub retarget: &'static str,
-    /// Seconds between blocks.
-    pub spacing_s: u32,
-    /// Pending transactions that make a block worth mining.
-    pub min_txs: usize,
-    /// Height of the best chain; above zero when a kept network goes on.
-    pub height: u32,
-    /// The seed of all accounts.
-    pub seed: u64,
-    /// How the miners hash.
-    pub kernel: &'static str,
-    /// Where everything is kept.
-    pub directory: PathBuf,
-    /// Whether the directory stays when devnet ends.
-    pub kept: bool,
-    /// The bootstrap node and the miners.
-    pub nodes: Vec<ReadyNode>,
-    /// The funded wallets.
-    pub wallets: Vec<ReadyWallet>,
-}
-
-/// A node that is its own process, as it stands when it is ready.
-#[derive(Debug, Serialize)]
-pub(crate) struct NodeReady {
-    /// Its name.
-    pub name: String,
-    /// `bootstrap`, `miner` or `relay`.
-    pub role: &'static str,
-    /// Where it accepts connections.
-    pub address: SocketAddr,
-    /// Hash of the first block.
-    pub genesis: String,
-    /// Name of the coin.
-    pub coin: String,
-    /// Its symbol.
-    pub symbol: String,
-    /// Leading zero bits of the starting target.
-    pub difficulty: u32,
-    /// Seconds between blocks.
-    pub spacing_s: u32,
-    /// Height of its best chain.
-    pub height: u32,
-    /// Where it keeps its chain.
-    pub directory: PathBuf,
-    /// Threads that mine; zero when none do.
-    pub threads: usize,
-    /// How they hash.
-    pub kernel: Option<&'static str>,
-    /// The address that is paid for its blocks.
-    pub payout: Option<String>,
-}
-
-/// A node that runs.
-#[derive(Debug, Serialize)]
-pub(crate) struct ReadyNode {
-    /// Its name.
-    pub name: String,
-    /// Where it accepts connections.
-    pub address: SocketAddr,
-    /// Where it keeps its chain.
-    pub directory: PathBuf,
-    /// Threads that mine; zero for the bootstrap node.
-    pub threads: usize,
-}
-
-/// A funded wallet.
-#[derive(Debug, Serialize)]
-pub(crate) struct ReadyWallet {
-    /// Its name.
-    pub name: String,
-    /// Its first address.
-    pub address: String,
-    /// What a node says it has, in coins.
-    pub balance: String,
-    /// The twelve words it is restored from.
-    pub words: String,
-}
-
-/// Why devnet ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Reason {
-    /// Every node reached the height that was asked for.
-    UntilHeight,
-    /// Ctrl-C.
-    Interrupted,
-    /// The system asked for it.
-    Terminated,
-    /// Nobody reads the output any more.
-    OutputClosed,
-}
-
-/// What came of it all, read back from the nodes' directories.
-#[derive(Debug, Serialize)]
-pub(crate) struct Summary {
-    /// Why devnet ended.
-    pub reason: Reason,
-    /// Height of the first node's best chain.
-    pub height: u32,
-    /// Its last block.
-    pub tip: String,
-    /// Sum of all coins.
-    pub supply: String,
-    /// What coinbases left unclaimed.
-    pub burned: String,
-    /// Confirmed transfers.
-    pub transactions: u64,
-    /// Blocks on the best chain, genesis not counted.
-    pub blocks: u32,
-    /// Whether all nodes have the same tip and the same coins.
-    pub agreed: bool,
-    /// What must always hold.
-    pub invariants: Invariants,
-    /// Header attempts of all miners.
-    pub hashes: u64,
-    /// Attempts per second from start to end, rests included.
-    pub hash_rate: u64,
-    /// Seconds from ready to the end.
-    pub seconds: u64,
-    /// Blocks against hashes.
-    pub luck: SummaryLuck,
-    /// Every node.
-    pub nodes: Vec<SummaryNode>,
-}
-
-/// What must always hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(crate) struct Invariants {
-    /// Every node ends on the same block.
-    pub same_tip: bool,
-    /// Every node has the same coins.
-    pub same_coins: bool,
-    /// Every node's supply is genesis plus subsidies less what was burned.
-    pub supply_adds_up: bool,
-}
-
-impl Invariants {
-    /// Whether all of them hold.
-    pub(crate) fn hold(self) -> bool {
-        self.same_tip && self.same_coins && self.supply_adds_up
-    }
-}
-
-/// Where a node ended.
-#[derive(Debug, Serialize)]
-pub(crate) struct SummaryNode {
-    /// Its name.
-    pub name: String,
-    /// Height of its best chain.
-    pub height: u32,
-    /// Its last block.
-    pub tip: String,
-    /// Hash over its coins.
-    pub utxo_hash: String,
-    /// Sum of its coins.
-    pub supply: String,
-    /// Where it keeps its chain.
-    pub directory: PathBuf,
-    /// How it mined; `null` for one that does not.
-    pub mining: Option<SummaryMining>,
 }
 
 #[derive(Serialize)]
@@ -297,10 +124,7 @@ impl<'a> Line<'a> {
                 number,
                 address: *address,
                 name,
-                direction: match direction {
-                    Direction::Inbound => "inbound",
-                    Direction::Outbound => "outbound",
-                },
+                direction: Direction::from(*direction).word(),
             },
             Report::PeerLost { address, reason, .. } => {
                 Self::PeerLost { node, number, address: *address, reason }
@@ -310,7 +134,40 @@ impl<'a> Line<'a> {
 
     /// The line as a JSON object, without a line end.
     pub(crate) fn to_json(&self) -> String {
-        let versioned = Versioned { v: JSON_VERSION, line: self };
+        let versioned = Versioned { v: VERSION, line: self };
         serde_json::to_string(&versioned).expect("names, numbers and texts always serialize")
+    }
+}
+
+/// For paths: JSON is UTF-8, and not every path is.
+fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(unix)]
+    #[test]
+    fn a_directory_of_any_name_is_told() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt;
+
+        let ready = super::NodeReady {
+            name: "Miner1".to_owned(),
+            role: "miner",
+            address: "127.0.0.1:9001".parse().unwrap(),
+            genesis: String::new(),
+            coin: String::new(),
+            symbol: String::new(),
+            difficulty: 8,
+            spacing_s: 5,
+            height: 0,
+            directory: OsStr::from_bytes(b"/tmp/\xff").into(),
+            threads: 1,
+            kernel: None,
+            payout: None,
+        };
+        let json = super::Line::NodeReady(&ready).to_json();
+        assert!(json.contains("\"directory\":\"/tmp/\u{fffd}\""), "{json}");
     }
 }

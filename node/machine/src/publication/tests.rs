@@ -1,6 +1,9 @@
 //! The miner goes by what is valid, everybody else by what is durable.
 
+use std::time::Duration;
+
 use chain::hash::BlockHash;
+use chain::transaction::TxPosition;
 use proptest::prelude::*;
 use wire::Message;
 use wire::hello::Role;
@@ -9,10 +12,9 @@ use wire::wallet::{GetHistory, GetPending, WalletMessage};
 
 use super::*;
 use crate::Event;
-use crate::store::Store;
+use crate::store::{Disk, Store};
 use crate::tests::forge::Forge;
 use crate::tests::rig::{Rig, config, mine, reports, said, sent};
-use chain::transaction::TxPosition;
 
 fn miner(forge: &Forge) -> Rig {
     let mut config = config(forge);
@@ -31,9 +33,9 @@ fn wallets_tip(rig: &mut Rig, wallet: crate::PeerId) -> BlockHash {
 }
 
 fn is_news(effects: &[Effect]) -> bool {
-    reports(effects).iter().any(|report| {
-        matches!(report, Report::BlockConnected { .. } | Report::BlockFound { .. })
-    })
+    reports(effects)
+        .iter()
+        .any(|report| matches!(report, Report::BlockConnected { .. } | Report::BlockFound { .. }))
 }
 
 #[test]
@@ -87,15 +89,16 @@ fn the_miner_is_told_before_the_disk_and_everybody_else_after_it() {
 fn a_block_that_our_miner_found_is_reported_when_it_is_durable() {
     let forge = Forge::new();
     let mut rig = miner(&forge);
-    let template = match &rig.settle(Event::Wakeup)[..] {
-        [] => rig.machine.mining_template().expect("it mines always"),
-        other => panic!("{other:?}"),
-    };
+    let effects = rig.pass(Duration::from_secs(20));
+    let template = mine(&effects).flatten().expect("it mines always");
     let effects = rig.solve(&template);
     assert!(!is_news(&effects), "{effects:?}");
     let effects = rig.finish_writing();
     let news = reports(&effects);
-    assert!(matches!(news[..], [Report::BlockConnected { .. }, Report::BlockFound { .. }]), "{news:?}");
+    assert!(
+        matches!(news[..], [Report::BlockConnected { .. }, Report::BlockFound { .. }]),
+        "{news:?}"
+    );
 }
 
 #[test]
@@ -167,15 +170,14 @@ proptest! {
     #[test]
     fn nothing_that_was_told_is_lost(happenings in prop::collection::vec(happening(), 1..24)) {
         let mut forge = Forge::new();
-        let disk = crate::store::test_disk();
-        let open = || disk.open(&forge.network, 4_000).unwrap();
+        let mut disk = Disk::default();
         let start = |forge: &Forge, store: Store| {
             let mut rig = Rig::on(forge, config(forge), store);
             rig.disk_is_slow = true;
             let peer = rig.peer();
             (rig, peer)
         };
-        let store = open();
+        let store = disk.open(&forge.network, 4_000).unwrap();
         let (mut rig, mut peer) = start(&forge, store);
         let (mut known, mut told) = (vec![forge.genesis()], forge.genesis());
         for happening in happenings {
@@ -190,7 +192,8 @@ proptest! {
                 }
                 Happening::Crash => {
                     drop(rig);
-                    let store = disk.after_a_power_cut().open(&forge.network, 4_000).unwrap();
+                    disk = disk.after_a_power_cut();
+                    let store = disk.open(&forge.network, 4_000).unwrap();
                     (rig, peer) = start(&forge, store);
                     let id = |hash: &BlockHash| forge.tree.find(hash).unwrap();
                     let work = |hash: &BlockHash| forge.tree.entry(id(hash)).work;

@@ -2,7 +2,7 @@
 
 mod chains;
 mod damage;
-mod disk;
+pub(crate) mod disk;
 mod reference;
 
 use chain::transaction::TxPosition;

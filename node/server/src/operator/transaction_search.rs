@@ -5,12 +5,11 @@
 
 use chain::hash::{BlockHash, Txid};
 use chain::transaction::OutPoint;
-use serde_json::{Value, json};
+use machine::Machine;
+use machine::views::TxView;
 
-use super::answers::{age_s, transaction};
 use super::ask;
 use crate::runtime::Handle;
-use machine::Machine;
 
 /// Outputs that are looked up among the unspent coins: most transactions have two.
 const OUTPUTS_TRIED: u32 = 8;
@@ -25,7 +24,7 @@ const BLOCKS_MAX: u32 = 20_000;
 ///
 /// # Errors
 /// A sentence: it is unknown, or the node has no time.
-pub(super) fn find(handle: &Handle, txid: Txid) -> Result<Value, String> {
+pub(super) fn find(handle: &Handle, txid: Txid) -> Result<TxView, String> {
     let at_once =
         ask(handle, move |machine| pending(machine, txid).or_else(|| unspent(machine, txid)))?;
     if let Some(found) = at_once {
@@ -53,34 +52,23 @@ pub(super) fn find(handle: &Handle, txid: Txid) -> Result<Value, String> {
     ))
 }
 
-fn pending(machine: &Machine, txid: Txid) -> Option<Value> {
+fn pending(machine: &Machine, txid: Txid) -> Option<TxView> {
     let pending = machine.mempool().get_by_txid(&txid)?;
-    let mut object = transaction(machine.network(), &pending.transaction);
-    object["status"] = json!("pending");
-    object["fee"] = json!(pending.fee.to_string());
-    object["bytes"] = json!(pending.bytes);
-    object["age_s"] = json!(age_s(machine.now().monotonic, pending.arrived));
-    object["confirmations"] = json!(0);
-    Some(object)
+    Some(TxView::pending(&machine.network().spec, pending, machine.now().monotonic))
 }
 
 /// By an output that is not spent yet, which tells its block's height.
-fn unspent(machine: &Machine, txid: Txid) -> Option<Value> {
+fn unspent(machine: &Machine, txid: Txid) -> Option<TxView> {
     (0..OUTPUTS_TRIED).find_map(|index| {
         let coin = machine.ledger().coin(&OutPoint { txid, index }).ok()??;
         in_block(machine, coin.height, txid)
     })
 }
 
-fn in_block(machine: &Machine, height: u32, txid: Txid) -> Option<Value> {
+fn in_block(machine: &Machine, height: u32, txid: Txid) -> Option<TxView> {
     let ledger = machine.ledger();
     let hash: BlockHash = machine.tree().entry(ledger.at_height(height)?).hash;
     let block = ledger.block(&hash).ok()?;
-    let at = block.txids.iter().position(|other| *other == txid)?;
-    let mut object = transaction(machine.network(), block.block.transactions.get(at)?);
-    object["status"] = json!("confirmed");
-    object["block"] = json!(hash.to_string());
-    object["height"] = json!(height);
-    object["confirmations"] = json!((machine.tip().height + 1).saturating_sub(height));
-    Some(object)
+    let heights = (height, machine.tip().height);
+    TxView::confirmed(&machine.network().spec, &block, txid, heights)
 }
