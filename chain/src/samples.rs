@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use crate::amount::{Amount, COIN};
-use crate::block::{Block, CommittedBlock, commits};
+use crate::block::{Block, CommittedBlock};
 use crate::difficulty::CompactTarget;
 use crate::genesis::Network;
 use crate::hash::{BlockHash, MerkleRoot, Txid};
@@ -108,7 +108,7 @@ pub fn committed(network: &Network, transactions: Vec<Transaction>) -> Committed
         transactions,
     };
     block.header.merkle_root = block.merkle_root().expect("there are transactions");
-    commits(block.header, &block.encode_body()).expect("it commits to its own body")
+    CommittedBlock::decode(block.header, &block.encode_body()).expect("it commits to its own body")
 }
 
 /// A block of a coinbase that claims the plain subsidy of `height`, and `transfers`.

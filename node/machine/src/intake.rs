@@ -7,7 +7,7 @@ mod arrival;
 
 use std::collections::BTreeMap;
 
-use chain::block::commits;
+use chain::block::CommittedBlock;
 use chain::difficulty::Work;
 use chain::hash::{BlockHash, Txid};
 use chain::header::Header;
@@ -86,7 +86,7 @@ impl Machine {
         if self.tree.has_body(id) || !self.is_wanted(id) {
             return Ok(());
         }
-        let block = match commits(*header, body) {
+        let block = match CommittedBlock::decode(*header, body) {
             Ok(block) => block,
             Err(mismatch) => {
                 self.blame(source, Offense::BodyMismatch, &mismatch.to_string());
@@ -292,7 +292,7 @@ impl Machine {
             return;
         }
         // A wrong body must not take the place of the right one.
-        if let Err(mismatch) = commits(*header, body) {
+        if let Err(mismatch) = CommittedBlock::decode(*header, body) {
             self.blame(source, Offense::BodyMismatch, &mismatch.to_string());
             return;
         }

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use chain::amount::Amount;
-use chain::block::{BodyMismatch, CommittedBlock, commits};
+use chain::block::{BodyMismatch, CommittedBlock};
 use chain::difficulty::Work;
 use chain::genesis::Network;
 use chain::hash::{BlockHash, Wtxid};
@@ -361,5 +361,5 @@ fn condemn(tree: &mut HeaderTree, id: HeaderId, invalid: InvalidBlock) -> Step {
 
 fn decode_block(bytes: &[u8]) -> Result<CommittedBlock, BodyMismatch> {
     let header_bytes: &[u8; HEADER_BYTES] = bytes.first_chunk().ok_or(BodyMismatch::Empty)?;
-    commits(Header::from_bytes(header_bytes), &bytes[HEADER_BYTES..])
+    CommittedBlock::decode(Header::from_bytes(header_bytes), &bytes[HEADER_BYTES..])
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
 
 use chain::amount::Amount;
-use chain::block::{BodyMismatch, CommittedBlock, commits};
+use chain::block::{BodyMismatch, CommittedBlock};
 use chain::difficulty::{Anchor, Work, next_bits};
 use chain::genesis::Network;
 use chain::hash::{BlockHash, UtxoHash};
@@ -156,7 +156,11 @@ fn read(store: &Store, hash: BlockHash, height: u32) -> Result<CommittedBlock, R
     if header.hash() != hash {
         return Err(gone().into());
     }
-    commits(header, body).map_err(|reason| ReplayError::Body { hash, height, reason })
+    CommittedBlock::decode(header, body).map_err(|reason| ReplayError::Body {
+        hash,
+        height,
+        reason,
+    })
 }
 
 /// The chain as far as it has been replayed.

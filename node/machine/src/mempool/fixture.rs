@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use chain::amount::Amount;
-use chain::block::{Block, CommittedBlock, commits};
+use chain::block::{Block, CommittedBlock};
 use chain::difficulty::CompactTarget;
 use chain::encoding::Encode;
 use chain::genesis::Network;
@@ -157,7 +157,7 @@ impl World {
             transactions: std::iter::once(coinbase).chain(transfers).collect(),
         };
         block.header.merkle_root = block.merkle_root().unwrap();
-        commits(block.header, &block.encode_body()).unwrap()
+        CommittedBlock::decode(block.header, &block.encode_body()).unwrap()
     }
 
     /// Connects a block by all the rules of blocks, signatures too, and moves the coins.

@@ -198,7 +198,7 @@ impl Machine {
         for transaction in partial.transactions.iter().flatten() {
             transaction.encode_to(&mut body);
         }
-        if chain::block::commits(partial.header, &body).is_err() {
+        if chain::block::CommittedBlock::decode(partial.header, &body).is_err() {
             // Two transactions share a short id, or somebody lied: the whole block settles it.
             if !self.is_requested(&partial.hash) {
                 self.request_blocks(id, vec![partial.hash]);

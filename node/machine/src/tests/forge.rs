@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use chain::block::{Block, CommittedBlock, commits};
+use chain::block::{Block, CommittedBlock};
 use chain::difficulty::Work;
 use chain::encoding::Encode;
 use chain::genesis::Network;
@@ -159,7 +159,7 @@ impl Forge {
 }
 
 pub(crate) fn committed(block: &Block) -> CommittedBlock {
-    commits(block.header, &block.encode_body()).unwrap()
+    CommittedBlock::decode(block.header, &block.encode_body()).unwrap()
 }
 
 pub(crate) fn grind(header: &mut Header) {

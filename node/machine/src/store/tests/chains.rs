@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chain::amount::{Amount, COIN};
-use chain::block::{Block, CommittedBlock, commits};
+use chain::block::{Block, CommittedBlock};
 use chain::difficulty::CompactTarget;
 use chain::genesis::Network;
 use chain::hash::{BlockHash, MerkleRoot, Txid};
@@ -205,5 +205,5 @@ fn committed(
     let header = Header { version: VERSION_BASE, previous, merkle_root, time, bits, nonce };
     let mut block = Block { header, transactions };
     block.header.merkle_root = block.merkle_root().unwrap();
-    commits(block.header, &block.encode_body()).unwrap()
+    CommittedBlock::decode(block.header, &block.encode_body()).unwrap()
 }
