@@ -1,8 +1,8 @@
 //! Block headers: 80 bytes of Bitcoin's layout.
 
-use crate::difficulty::CompactTarget;
 use crate::encoding::{Decode, DecodeError, Encode, Reader};
 use crate::hash::{BlockHash, MerkleRoot, sha256d};
+use crate::target::CompactTarget;
 
 /// Bytes of a header.
 pub const HEADER_BYTES: usize = 80;

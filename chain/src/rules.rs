@@ -7,9 +7,9 @@ mod tests;
 pub mod transaction;
 
 use crate::amount::Amount;
-use crate::difficulty::{CompactError, CompactTarget};
 use crate::hash::BlockHash;
 use crate::key::SignatureCheck;
+use crate::target::{CompactError, CompactTarget};
 use crate::transaction::OutPoint;
 
 /// A rule that is broken, with what was found and what was expected. It condemns what broke it, for

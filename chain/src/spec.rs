@@ -8,11 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
 use crate::amount::Amount;
-use crate::difficulty::{CompactTarget, Pace, Target};
 use crate::encoding::{Encode, write_compact_size, write_list};
 use crate::hash::{SpecHash, sha256d};
 use crate::key::OutputKey;
-use crate::subsidy;
+use crate::target::{CompactTarget, Target};
 use crate::transaction::Output;
 
 /// Version of the rules that the spec's numbers are meant for; the first word of its consensus
@@ -113,18 +112,20 @@ impl ChainSpec {
         compact_target(self.easiest_bits)
     }
 
-    /// The pace that ASERT keeps.
-    pub fn pace(&self) -> Pace {
-        Pace {
-            spacing_s: self.spacing_s,
-            half_life_s: self.half_life_s,
-            limit: self.easiest_target(),
-        }
-    }
-
     /// Seconds that a header's time may be ahead of the wall clock.
     pub fn future_limit_s(&self) -> u32 {
         (self.half_life_s / 24).max(15)
+    }
+
+    /// Everything that subsidies can ever pay; `None` when it exceeds 64 bits.
+    pub fn subsidies_total(&self) -> Option<Amount> {
+        let interval = u64::from(self.halving_interval);
+        let first = self.subsidy.0.checked_mul(interval.saturating_sub(1))?;
+        (1..u64::BITS)
+            .try_fold(first, |total, halvings| {
+                total.checked_add((self.subsidy.0 >> halvings).checked_mul(interval)?)
+            })
+            .map(Amount)
     }
 
     /// SHA-256d of the spec's consensus bytes.
@@ -211,7 +212,7 @@ impl ChainSpec {
         }
         let allocated = Amount::checked_sum(self.allocations.iter().map(|entry| entry.amount));
         let supply = allocated
-            .zip(subsidy::subsidies_total(self))
+            .zip(self.subsidies_total())
             .and_then(|(allocated, subsidies)| allocated.checked_add(subsidies));
         if supply.is_none() {
             return Err(SpecError::Field {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use chain::difficulty::{CompactTarget, Target};
+use chain::target::{CompactTarget, Target};
 use engine::{Cancel, Miner};
 use ruint::aliases::U256;
 

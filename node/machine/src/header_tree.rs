@@ -6,12 +6,13 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use chain::difficulty::{Anchor, Work};
 use chain::genesis::Network;
 use chain::hash::BlockHash;
 use chain::header::Header;
+use chain::retarget::Anchor;
 use chain::rules::RuleError;
 use chain::rules::header::{MEDIAN_TIME_HEADERS, check_alone};
+use chain::target::Work;
 
 pub use chain_end::ChainEnd;
 

@@ -8,12 +8,12 @@ mod arrival;
 use std::collections::BTreeMap;
 
 use chain::block::CommittedBlock;
-use chain::difficulty::Work;
 use chain::hash::{BlockHash, Txid};
 use chain::header::Header;
 use chain::rules::block::check_alone;
 use chain::rules::header::check_time;
 use chain::rules::{InvalidBlock, RuleError};
+use chain::target::Work;
 use chain::transaction::{OutPoint, Transaction, Transfer};
 use wire::wallet::RefusalKind;
 

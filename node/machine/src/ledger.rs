@@ -10,13 +10,13 @@ use std::sync::Arc;
 
 use chain::amount::Amount;
 use chain::block::{BodyMismatch, CommittedBlock};
-use chain::difficulty::Work;
 use chain::genesis::Network;
 use chain::hash::{BlockHash, Wtxid};
 use chain::header::{HEADER_BYTES, Header};
 use chain::key::SignatureCheck;
 use chain::rules::block::{ConnectError, connect};
 use chain::rules::{InvalidBlock, RuleError};
+use chain::target::Work;
 use chain::transaction::{OutPoint, TxPosition};
 use chain::utxo::Coin;
 

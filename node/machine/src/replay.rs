@@ -8,13 +8,14 @@ use std::convert::Infallible;
 
 use chain::amount::Amount;
 use chain::block::{BodyMismatch, CommittedBlock};
-use chain::difficulty::{Anchor, Work, next_bits};
 use chain::genesis::Network;
 use chain::hash::{BlockHash, UtxoHash};
 use chain::header::{HEADER_BYTES, Header};
+use chain::retarget::{Anchor, next_bits};
 use chain::rules::block::{ConnectError, Connection};
 use chain::rules::header::{HeaderContext, MEDIAN_TIME_HEADERS, median_time};
 use chain::rules::{self, InvalidBlock, RuleError};
+use chain::target::Work;
 use chain::transaction::OutPoint;
 use chain::utxo::{Coin, UtxoSum};
 

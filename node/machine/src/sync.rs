@@ -7,10 +7,10 @@ mod serving;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use chain::difficulty::Work;
 use chain::hash::BlockHash;
 use chain::header::{HEADER_BYTES, Header};
 use chain::rules::header::check_time;
+use chain::target::Work;
 use wire::Message;
 use wire::peer::{HEADERS_MAX, PeerMessage};
 

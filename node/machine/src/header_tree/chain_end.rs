@@ -1,13 +1,14 @@
 //! `ChainEnd`: the last header of a chain, in the tree or not, and what the next is judged by.
 
-use chain::difficulty::{Anchor, Work, next_bits};
 use chain::genesis::Network;
 use chain::hash::BlockHash;
 use chain::header::Header;
+use chain::retarget::{Anchor, next_bits};
 use chain::rules::RuleError;
 use chain::rules::header::{
     HeaderContext, MEDIAN_TIME_HEADERS, check_alone, check_in_context, median_time,
 };
+use chain::target::Work;
 
 /// The end of a chain of headers: all that the next one is judged by.
 #[derive(Debug, Clone)]

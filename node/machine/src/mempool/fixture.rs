@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use chain::amount::Amount;
 use chain::block::{Block, CommittedBlock};
-use chain::difficulty::CompactTarget;
 use chain::encoding::Encode;
 use chain::genesis::Network;
 use chain::hash::{BlockHash, MerkleRoot};
@@ -14,6 +13,7 @@ use chain::header::{Header, VERSION_BASE};
 use chain::key::{OutputKey, SecretKey, Signature};
 use chain::rules::block::{Connection, check_alone, connect};
 use chain::spec::{Allocation, ChainSpec, Retarget};
+use chain::target::CompactTarget;
 use chain::transaction::{
     Coinbase, Input, OutPoint, Output, SighashContext, Transaction, Transfer,
 };

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use chain::block::CommittedBlock;
-use chain::difficulty::CompactTarget;
 use chain::hash::{BlockHash, Txid};
 use chain::rules::header;
+use chain::target::CompactTarget;
 use chain::transaction::Transfer;
 use proptest::prelude::*;
 use proptest::sample::Index;

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use chain::block::{Block, CommittedBlock};
-use chain::difficulty::Work;
 use chain::encoding::Encode;
 use chain::genesis::Network;
 use chain::hash::{BlockHash, MerkleRoot};
@@ -12,6 +11,7 @@ use chain::header::{Header, VERSION_BASE};
 use chain::rules::block::connect;
 use chain::spec::ChainSpec;
 use chain::subsidy::subsidy;
+use chain::target::Work;
 use chain::transaction::{Coinbase, Output, Transaction, Transfer};
 
 use super::super::header_tree::HeaderTree;

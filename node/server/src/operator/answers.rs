@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use chain::amount::Amount;
 use chain::block::CommittedBlock;
-use chain::difficulty::CompactTarget;
 use chain::genesis::Network;
 use chain::hash::Txid;
 use chain::header::Header;
+use chain::target::CompactTarget;
 use chain::transaction::{Output, Transaction};
 use engine::Rates;
 use serde_json::{Value, json};

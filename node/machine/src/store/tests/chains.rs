@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use chain::amount::{Amount, COIN};
 use chain::block::{Block, CommittedBlock};
-use chain::difficulty::CompactTarget;
 use chain::genesis::Network;
 use chain::hash::{BlockHash, MerkleRoot, Txid};
 use chain::header::{Header, VERSION_BASE};
@@ -12,6 +11,7 @@ use chain::key::{OutputKey, Signature};
 use chain::rules::block::{Connection, connect};
 use chain::spec::{Allocation, ChainSpec, Retarget};
 use chain::subsidy::subsidy;
+use chain::target::CompactTarget;
 use chain::transaction::{Coinbase, Input, OutPoint, Output, Transaction, Transfer};
 use chain::utxo::Coin;
 use proptest::prelude::*;
