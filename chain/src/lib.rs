@@ -7,6 +7,7 @@
 pub mod address;
 pub mod amount;
 pub mod block;
+pub mod chain_end;
 pub mod encoding;
 pub mod genesis;
 pub mod hash;
