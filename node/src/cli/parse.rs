@@ -8,6 +8,7 @@ use chain::spec::{
     is_coin_name, is_coin_symbol,
 };
 use engine::Kernel;
+use wallet::joining::DEFAULT_BOOTSTRAP;
 use wire::directory::{NAME_BYTES_MAX, is_name};
 use wire::operator::BlockName;
 
@@ -158,7 +159,11 @@ pub(super) fn bootstrap(text: &str) -> Result<String, String> {
     let sound = parts.is_some_and(|(host, port)| {
         !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port != 0)
     });
-    if sound { Ok(text.to_owned()) } else { Err("write HOST:PORT like 127.0.0.1:9000".to_owned()) }
+    if sound {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("write HOST:PORT like {DEFAULT_BOOTSTRAP}"))
+    }
 }
 
 pub(super) fn mining_threads(text: &str) -> Result<usize, String> {
