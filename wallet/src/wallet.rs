@@ -10,10 +10,11 @@ use chain::hash::Txid;
 use chain::key::OutputKey;
 use chain::transaction::Transfer;
 use rand::Rng;
+use wire::fee::fee_at_rate;
 use wire::wallet::SubmitOutcome;
 
 use crate::accounts::{Account, AccountKey, InvalidAccountKey, OtherSeed};
-use crate::coin_selection::{Fee, FeePolicy, Selection, SelectionError, fee_of};
+use crate::coin_selection::{Fee, FeePolicy, Selection, SelectionError};
 use crate::history::proof::ConfirmedTransaction;
 use crate::history::{Balance, ChainTip, History, PaymentState};
 use crate::node_client::{ClientError, NodeClient};
@@ -200,7 +201,7 @@ impl Wallet {
             built = build(&coins);
         }
         let (payment, selection) = built?;
-        let least = fee_of(self.fee_rate_min, payment.transfer.encoded_bytes());
+        let least = fee_at_rate(self.fee_rate_min, payment.transfer.encoded_bytes() as u64);
         if payment.fee < least {
             return Err(PaymentError::FeeTooLow { fee: payment.fee, least });
         }

@@ -5,6 +5,7 @@
 //! transactions, blocks) travels inside as byte strings in [`chain::encoding`] form.
 
 pub mod directory;
+pub mod fee;
 pub mod frame;
 pub mod hello;
 pub mod operator;
