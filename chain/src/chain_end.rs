@@ -17,11 +17,11 @@ use crate::target::Work;
 pub struct ChainEnd {
     /// Hash of the last header.
     pub hash: BlockHash,
-    /// Its height.
+    /// Height of the last header; genesis has 0.
     pub height: u32,
     /// Work of the chain up to it.
     pub work: Work,
-    /// Its anchor.
+    /// The block from which ASERT measures for the next header.
     pub anchor: Anchor,
     /// Times of the last [`MEDIAN_TIME_HEADERS`] headers, or of all of a shorter chain: its own
     /// time last. Never empty.

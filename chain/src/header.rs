@@ -22,11 +22,11 @@ pub struct Header {
     pub previous: BlockHash,
     /// Root over the transactions' wtxids.
     pub merkle_root: MerkleRoot,
-    /// Seconds since 1970.
+    /// When the miner says that it was made: seconds since 1970.
     pub time: u32,
     /// The target the hash must meet, in compact form.
     pub bits: CompactTarget,
-    /// What miners search.
+    /// Free for miners to choose until the hash meets the target.
     pub nonce: u32,
 }
 

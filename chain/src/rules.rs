@@ -67,7 +67,7 @@ pub enum RuleError {
     /// The parent is invalid.
     #[error("its parent {parent} is invalid")]
     InvalidParent {
-        /// The parent.
+        /// Hash of that parent.
         parent: BlockHash,
     },
     // Transactions alone.
@@ -108,7 +108,7 @@ pub enum RuleError {
     MissingCoin {
         /// Position of the input.
         input: u32,
-        /// What it names.
+        /// The output that it names.
         outpoint: OutPoint,
     },
     /// A coinbase is spent before it matured.

@@ -72,9 +72,9 @@ pub enum Retarget {
 /// An output of genesis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allocation {
-    /// Who is paid.
+    /// The key that holds it.
     pub key: OutputKey,
-    /// How much.
+    /// How much it holds from genesis on; more than zero.
     pub amount: Amount,
 }
 
@@ -125,7 +125,7 @@ pub enum SpecError {
     Field {
         /// Name of the field as in the file.
         field: &'static str,
-        /// What it is.
+        /// Its value.
         got: String,
         /// What it may be.
         expected: String,

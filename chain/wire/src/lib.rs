@@ -42,7 +42,7 @@ pub enum WireError {
     Malformed {
         /// The frame's command.
         command: u16,
-        /// What postcard says.
+        /// The decoder's reason.
         reason: String,
     },
     /// A hello of another version of the protocol: nobody's fault.
@@ -56,7 +56,7 @@ pub enum WireError {
     TrailingBytes {
         /// The frame's command.
         command: u16,
-        /// How many.
+        /// How many bytes follow it.
         left: usize,
     },
 }
