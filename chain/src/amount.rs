@@ -21,7 +21,7 @@ pub const MAX_MONEY: Amount = Amount(1_000_000_000 * COIN);
 pub struct Amount(pub u64);
 
 impl Amount {
-    /// Nothing.
+    /// No money.
     pub const ZERO: Self = Self(0);
 
     /// Whole coins; `None` above 64 bits.
@@ -29,7 +29,7 @@ impl Amount {
         coins.checked_mul(COIN).map(Self)
     }
 
-    /// At most [`MAX_MONEY`].
+    /// Whether so much can exist: at most [`MAX_MONEY`].
     pub fn is_possible(self) -> bool {
         self <= MAX_MONEY
     }

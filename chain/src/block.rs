@@ -50,26 +50,28 @@ pub struct CommittedBlock {
     pub encoded_bytes: usize,
 }
 
-/// Decodes `body` (count and transactions) and binds it to `header`.
-///
-/// # Errors
-/// [`BodyMismatch`]: undecodable bytes, bytes left over, an empty list or another root.
-pub fn commits(header: Header, body: &[u8]) -> Result<CommittedBlock, BodyMismatch> {
-    let mut reader = Reader::new(body);
-    let transactions: Vec<Transaction> = reader.list(TRANSACTION_BYTES_MIN)?;
-    reader.finish()?;
-    let wtxids: Vec<Wtxid> = transactions.iter().map(Transaction::wtxid).collect();
-    let got = merkle::root(&wtxids).ok_or(BodyMismatch::Empty)?;
-    if got != header.merkle_root {
-        return Err(BodyMismatch::WrongRoot { got, expected: header.merkle_root });
+impl CommittedBlock {
+    /// Decodes `body` (count and transactions) and binds it to `header`.
+    ///
+    /// # Errors
+    /// [`BodyMismatch`]: undecodable bytes, bytes left over, an empty list or another root.
+    pub fn decode(header: Header, body: &[u8]) -> Result<Self, BodyMismatch> {
+        let mut reader = Reader::new(body);
+        let transactions: Vec<Transaction> = reader.list(TRANSACTION_BYTES_MIN)?;
+        reader.finish()?;
+        let wtxids: Vec<Wtxid> = transactions.iter().map(Transaction::wtxid).collect();
+        let got = merkle::root(&wtxids).ok_or(BodyMismatch::Empty)?;
+        if got != header.merkle_root {
+            return Err(BodyMismatch::WrongRoot { got, expected: header.merkle_root });
+        }
+        Ok(Self {
+            hash: header.hash(),
+            txids: transactions.iter().map(Transaction::txid).collect(),
+            wtxids,
+            encoded_bytes: HEADER_BYTES + body.len(),
+            block: Block { header, transactions },
+        })
     }
-    Ok(CommittedBlock {
-        hash: header.hash(),
-        txids: transactions.iter().map(Transaction::txid).collect(),
-        wtxids,
-        encoded_bytes: HEADER_BYTES + body.len(),
-        block: Block { header, transactions },
-    })
 }
 
 impl Block {
@@ -79,7 +81,7 @@ impl Block {
         merkle::root(&wtxids)
     }
 
-    /// Count and transactions in consensus form: what [`commits`] reads.
+    /// Count and transactions in consensus form: what [`CommittedBlock::decode`] reads.
     pub fn encode_body(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         write_list(&self.transactions, &mut bytes);

@@ -1,6 +1,6 @@
 //! Genesis: the first block, made from the spec alone, and the network that it names.
 
-use crate::block::{Block, CommittedBlock, commits};
+use crate::block::{Block, CommittedBlock};
 use crate::hash::{BlockHash, MerkleRoot, SpecHash};
 use crate::header::{Header, VERSION_BASE};
 use crate::spec::{ChainSpec, SpecError};
@@ -27,7 +27,8 @@ impl Network {
         let spec_hash = spec.hash();
         let genesis = genesis_block(&spec, spec_hash);
         let body = genesis.encode_body();
-        let genesis = commits(genesis.header, &body).expect("genesis is made with its own root");
+        let genesis = CommittedBlock::decode(genesis.header, &body)
+            .expect("genesis is made with its own root");
         Ok(Self { spec, spec_hash, genesis })
     }
 

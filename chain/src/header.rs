@@ -1,8 +1,8 @@
 //! Block headers: 80 bytes of Bitcoin's layout.
 
-use crate::difficulty::CompactTarget;
 use crate::encoding::{Decode, DecodeError, Encode, Reader};
 use crate::hash::{BlockHash, MerkleRoot, sha256d};
+use crate::target::CompactTarget;
 
 /// Bytes of a header.
 pub const HEADER_BYTES: usize = 80;
@@ -22,11 +22,11 @@ pub struct Header {
     pub previous: BlockHash,
     /// Root over the transactions' wtxids.
     pub merkle_root: MerkleRoot,
-    /// Seconds since 1970.
+    /// When the miner says that it was made: seconds since 1970.
     pub time: u32,
     /// The target the hash must meet, in compact form.
     pub bits: CompactTarget,
-    /// What miners search.
+    /// Free for miners to choose until the hash meets the target.
     pub nonce: u32,
 }
 

@@ -7,17 +7,19 @@
 pub mod address;
 pub mod amount;
 pub mod block;
-pub mod difficulty;
+pub mod chain_end;
 pub mod encoding;
 pub mod genesis;
 pub mod hash;
 pub mod header;
 pub mod key;
 pub mod merkle;
+pub mod retarget;
 pub mod rules;
 #[cfg(any(test, feature = "samples"))]
 pub mod samples;
 pub mod spec;
 pub mod subsidy;
+pub mod target;
 pub mod transaction;
 pub mod utxo;

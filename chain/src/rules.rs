@@ -7,9 +7,9 @@ mod tests;
 pub mod transaction;
 
 use crate::amount::Amount;
-use crate::difficulty::{CompactError, CompactTarget};
 use crate::hash::BlockHash;
 use crate::key::SignatureCheck;
+use crate::target::{CompactError, CompactTarget};
 use crate::transaction::OutPoint;
 
 /// A rule that is broken, with what was found and what was expected. It condemns what broke it, for
@@ -67,7 +67,7 @@ pub enum RuleError {
     /// The parent is invalid.
     #[error("its parent {parent} is invalid")]
     InvalidParent {
-        /// The parent.
+        /// Hash of that parent.
         parent: BlockHash,
     },
     // Transactions alone.
@@ -108,7 +108,7 @@ pub enum RuleError {
     MissingCoin {
         /// Position of the input.
         input: u32,
-        /// What it names.
+        /// The output that it names.
         outpoint: OutPoint,
     },
     /// A coinbase is spent before it matured.

@@ -2,16 +2,17 @@
 //! and of the messages that carry them.
 
 use proptest::prelude::*;
+use ruint::aliases::U256;
 
 use crate::amount::{Amount, COIN};
-use crate::block::{Block, CommittedBlock, commits};
-use crate::difficulty::CompactTarget;
+use crate::block::{Block, CommittedBlock};
 use crate::genesis::Network;
 use crate::hash::{BlockHash, MerkleRoot, Txid};
 use crate::header::{Header, VERSION_BASE};
 use crate::key::{OutputKey, SecretKey, Signature};
 use crate::spec::{Allocation, ChainSpec, Retarget};
 use crate::subsidy::subsidy;
+use crate::target::{CompactTarget, Target};
 use crate::transaction::{
     Coinbase, Input, OutPoint, Output, SighashContext, Transaction, Transfer,
 };
@@ -108,7 +109,7 @@ pub fn committed(network: &Network, transactions: Vec<Transaction>) -> Committed
         transactions,
     };
     block.header.merkle_root = block.merkle_root().expect("there are transactions");
-    commits(block.header, &block.encode_body()).expect("it commits to its own body")
+    CommittedBlock::decode(block.header, &block.encode_body()).expect("it commits to its own body")
 }
 
 /// A block of a coinbase that claims the plain subsidy of `height`, and `transfers`.
@@ -116,6 +117,14 @@ pub fn block(network: &Network, height: u32, transfers: &[Transfer]) -> Committe
     let claim = subsidy(&network.spec, height).0;
     let transfers = transfers.iter().cloned().map(Transaction::Transfer);
     committed(network, [coinbase(height, claim)].into_iter().chain(transfers).collect())
+}
+
+/// Any target above zero, of any size.
+pub fn any_target() -> impl Strategy<Value = Target> {
+    (any::<[u8; 32]>(), 0usize..256).prop_map(|(bytes, shift)| {
+        let number = U256::from_le_bytes(bytes) >> shift;
+        Target(number.max(U256::ONE))
+    })
 }
 
 /// Any header that the encoding can hold.

@@ -13,17 +13,6 @@ pub fn subsidy(spec: &ChainSpec, height: u32) -> Amount {
     Amount(spec.subsidy.0.checked_shr(halvings).unwrap_or(0))
 }
 
-/// Everything that subsidies can ever pay; `None` when it exceeds 64 bits.
-pub fn subsidies_total(spec: &ChainSpec) -> Option<Amount> {
-    let interval = u64::from(spec.halving_interval);
-    let first = spec.subsidy.0.checked_mul(interval.saturating_sub(1))?;
-    (1..u64::BITS)
-        .try_fold(first, |total, halvings| {
-            total.checked_add((spec.subsidy.0 >> halvings).checked_mul(interval)?)
-        })
-        .map(Amount)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,14 +48,14 @@ mod tests {
         fn the_total_is_the_sum_over_all_heights(units in 0u64..1 << 20, interval in 1u32..50) {
             let spec = spec(units, interval);
             let sum: u64 = (0..21 * interval).map(|height| subsidy(&spec, height).0).sum();
-            prop_assert_eq!(subsidies_total(&spec), Some(Amount(sum)));
+            prop_assert_eq!(spec.subsidies_total(), Some(Amount(sum)));
         }
 
         #[test]
         fn no_number_overflows(units: u64, interval in 1u32.., height: u32) {
             let spec = spec(units, interval);
             prop_assert!(subsidy(&spec, height).0 <= units);
-            let _ = subsidies_total(&spec);
+            let _ = spec.subsidies_total();
         }
     }
 }

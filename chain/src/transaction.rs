@@ -25,19 +25,19 @@ pub struct TxPosition {
     pub transaction: u32,
 }
 
-/// Money for a key.
+/// Money that the holder of one key may spend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Output {
-    /// How much.
+    /// How much money; the rules refuse zero.
     pub amount: Amount,
-    /// For whom.
+    /// The key whose signature spends it.
     pub key: OutputKey,
 }
 
 /// An output spent, and the signature that allows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Input {
-    /// What is spent.
+    /// The output that it spends.
     pub outpoint: OutPoint,
     /// By whose leave: signs [`SighashContext::message`] with the key of the output spent.
     pub signature: Signature,
@@ -50,16 +50,16 @@ pub struct Coinbase {
     pub height: u32,
     /// The miner's own: template randomness and extra nonce; genesis holds the spec hash here.
     pub extra: [u8; 32],
-    /// Who is paid.
+    /// Where the subsidy and the fees go; what they leave unclaimed is burned.
     pub outputs: Vec<Output>,
 }
 
 /// Moves money from outputs to outputs; what is left over is the fee.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Transfer {
-    /// What is spent.
+    /// The outputs that it spends; the rules demand one at least, and none twice.
     pub inputs: Vec<Input>,
-    /// Who is paid.
+    /// The outputs that it makes; the rules demand one at least.
     pub outputs: Vec<Output>,
     /// Not valid in a block below this height.
     pub lock_height: u32,
@@ -68,9 +68,9 @@ pub struct Transfer {
 /// A transaction of either kind.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Transaction {
-    /// Kind 0.
+    /// Kind 0 in the bytes: makes new money, first in its block.
     Coinbase(Coinbase),
-    /// Kind 1.
+    /// Kind 1 in the bytes: a payment.
     Transfer(Transfer),
 }
 

@@ -51,12 +51,12 @@ impl UtxoSum {
         Self(U256::from_le_bytes(hash.0))
     }
 
-    /// A coin joins the set.
+    /// Counts a coin in that joins the set.
     pub fn add(&mut self, outpoint: &OutPoint, coin: &Coin) {
         self.0 = self.0.wrapping_add(coin_number(outpoint, coin));
     }
 
-    /// A coin leaves the set.
+    /// Takes a coin out that leaves the set.
     pub fn remove(&mut self, outpoint: &OutPoint, coin: &Coin) {
         self.0 = self.0.wrapping_sub(coin_number(outpoint, coin));
     }

@@ -57,7 +57,7 @@ pub enum JobError {
     /// A version that is listed twice would be searched twice.
     #[error("version {version:#010x} is listed twice")]
     VersionTwice {
-        /// The repeated version.
+        /// The version that stands there twice.
         version: u32,
     },
 }

@@ -28,7 +28,7 @@ struct Counter(AtomicU64);
 pub struct MeterSnapshot {
     /// Hashes of each worker since the meter was made.
     pub per_thread: Vec<u64>,
-    /// Their sum.
+    /// Hashes of all workers together.
     pub total: u64,
 }
 

@@ -44,7 +44,7 @@ pub enum EngineError {
     Threads {
         /// How many were asked for.
         threads: usize,
-        /// What rayon says.
+        /// The thread pool's reason.
         reason: ThreadPoolBuildError,
     },
     /// The kernel failed its self-test.
@@ -80,8 +80,8 @@ impl Miner {
         Miner::with_thread_start(threads, kernel, |_| ())
     }
 
-    /// The same; each worker calls `start` with its index before it does anything else, to lower
-    /// its own priority for example.
+    /// [`Miner::new`], where each worker calls `start` with its index before it does anything else,
+    /// to lower its own priority for example.
     ///
     /// # Errors
     ///
@@ -107,7 +107,7 @@ impl Miner {
         self.search_timed(job, cancel).0
     }
 
-    /// The same; tells besides when each worker began and ended.
+    /// [`Miner::search`], which tells besides when each worker began and ended, by its index.
     pub fn search_timed(&self, job: &Job, cancel: &Cancel) -> (Outcome, Vec<Shift>) {
         let search = Search::new(self.kernel, job, cancel);
         let shifts = self

@@ -9,6 +9,7 @@ use std::time::Duration;
 use chain::hash::{BlockHash, Txid};
 use chain::spec::Retarget;
 use clap::{Args, Parser, Subcommand};
+use client::joining::DEFAULT_BOOTSTRAP;
 use engine::Kernel;
 use wire::operator::BlockName;
 
@@ -23,6 +24,10 @@ use parse::{
     block_name, bootstrap, coin, difficulty, difficulty_or_auto, kernel, max_wait, mining_threads,
     node_name, pause, retarget, spacing_s,
 };
+
+/// Pending transactions that make a block worth mining, where nobody says another number and
+/// wallets make some.
+pub const MIN_TXS_DEFAULT: usize = 4;
 
 /// A small proof-of-work network that you can hold in your hand.
 #[derive(Debug, Parser)]
@@ -114,7 +119,9 @@ pub struct DevnetOptions {
     /// Time between blocks that difficulty aims at, in whole seconds [default: 5s]
     #[arg(long = "spacing", value_name = "TIME", value_parser = spacing_s)]
     pub spacing_s: Option<u32>,
-    /// Mine once this many transactions are pending; 0 mines always [default: 4]
+    /// Mine once this many transactions are pending; 0 mines always
+    #[arg(help = format!("Mine once this many transactions are pending; 0 mines always \
+                          [default: {MIN_TXS_DEFAULT}]"))]
     #[arg(long, value_name = "COUNT")]
     pub min_txs: Option<usize>,
     /// Mine earlier when a transaction has waited this long; off waits for ever
@@ -160,7 +167,7 @@ pub struct DevnetOptions {
 #[derive(Debug, Clone, Args)]
 pub struct BootstrapOptions {
     /// Where it listens
-    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:9000")]
+    #[arg(long, value_name = "ADDR:PORT", default_value = DEFAULT_BOOTSTRAP)]
     pub listen: SocketAddr,
     /// Leading zero bits of a block's hash, or hex zeros as in 5x [default: 22]
     #[arg(long, value_name = "BITS|HEXx", value_parser = difficulty)]
@@ -199,7 +206,8 @@ pub struct MinerOptions {
     /// Where it listens instead, also for other computers
     #[arg(long, value_name = "ADDR:PORT")]
     pub listen: Option<SocketAddr>,
-    /// The bootstrap node, also several times [default: 127.0.0.1:9000]
+    /// The bootstrap node, also several times
+    #[arg(help = format!("The bootstrap node, also several times [default: {DEFAULT_BOOTSTRAP}]"))]
     #[arg(long, value_name = "HOST:PORT", env = "LODE_BOOTSTRAP", value_delimiter = ',')]
     #[arg(value_parser = bootstrap)]
     pub bootstrap: Vec<String>,
@@ -210,7 +218,7 @@ pub struct MinerOptions {
     #[arg(long, value_name = "COUNT", value_parser = mining_threads)]
     pub threads: Option<usize>,
     /// Mine once this many transactions are pending; 0 mines always
-    #[arg(long, value_name = "COUNT", default_value_t = 4)]
+    #[arg(long, value_name = "COUNT", default_value_t = MIN_TXS_DEFAULT)]
     pub min_txs: usize,
     /// Mine earlier when a transaction has waited this long; off waits for ever
     #[arg(long, value_name = "TIME|off", default_value = "30s", value_parser = max_wait)]

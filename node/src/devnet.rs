@@ -1,8 +1,8 @@
 //! A whole network in one process: a bootstrap node, miners and wallets over real sockets.
 //!
-//! [`run`] works out the [`plan`], starts the [`network`], lets the wallets make [`traffic`],
-//! prints what happens ([`show`], [`report`], [`terminal`]), and when it is time brings all nodes
-//! to one tip ([`agreement`]) and tells what they left on disk ([`audit`]).
+//! [`run`] works out the `plan`, starts the `network`, lets the wallets make `traffic`,
+//! prints what happens (`show`, `report`, `terminal`), and when it is time brings all nodes
+//! to one tip (`agreement`) and tells what they left on disk (`audit`).
 
 mod agreement;
 mod audit;

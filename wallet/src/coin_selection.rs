@@ -11,6 +11,7 @@ use chain::transaction::{
     OUTPOINT_BYTES, OUTPUT_BYTES, OutPoint, SIGNATURE_BYTES, TRANSFER_BYTES_MIN,
 };
 use rand::{Rng, seq::SliceRandom};
+use wire::fee::fee_at_rate;
 
 use branch_and_bound::branch_and_bound;
 
@@ -168,12 +169,6 @@ fn transfer_bytes(inputs: usize, outputs: usize) -> usize {
     (TRANSFER_BYTES_MIN + count_bytes).saturating_add(further).saturating_add(outputs)
 }
 
-/// `bytes` at `rate` units per 1000 bytes, rounded up; all ones when that exceeds 64 bits.
-pub(crate) fn fee_of(rate: u64, bytes: usize) -> Amount {
-    let units = (u128::from(rate) * bytes as u128).div_ceil(1000);
-    Amount(u64::try_from(units).unwrap_or(u64::MAX))
-}
-
 /// What has to be paid, and what paying costs.
 struct Terms {
     target: Amount,
@@ -184,7 +179,7 @@ impl Terms {
     fn fee(&self, inputs: usize, outputs: usize) -> Amount {
         match self.policy.fee {
             Fee::Fixed(fee) => fee,
-            Fee::Rate(rate) => fee_of(rate, transfer_bytes(inputs, outputs)),
+            Fee::Rate(rate) => fee_at_rate(rate, transfer_bytes(inputs, outputs) as u64),
         }
     }
 
@@ -192,7 +187,7 @@ impl Terms {
     fn spending_cost(&self) -> Amount {
         match self.policy.fee {
             Fee::Fixed(_) => Amount::ZERO,
-            Fee::Rate(rate) => fee_of(rate, INPUT_BYTES),
+            Fee::Rate(rate) => fee_at_rate(rate, INPUT_BYTES as u64),
         }
     }
 

@@ -11,10 +11,11 @@ use chain::key::OutputKey;
 use chain::transaction::Transfer;
 use client::node_client::{ClientError, NodeClient};
 use rand::Rng;
+use wire::fee::fee_at_rate;
 use wire::wallet::{ChainTip, SubmitOutcome};
 
 use crate::accounts::{Account, AccountKey, InvalidAccountKey, OtherSeed};
-use crate::coin_selection::{Fee, FeePolicy, Selection, SelectionError, fee_of};
+use crate::coin_selection::{Fee, FeePolicy, Selection, SelectionError};
 use crate::history::proof::ConfirmedTransaction;
 use crate::history::{Balance, History, PaymentState};
 use crate::payment::{self, PaymentError, PaymentOrder, SignedPayment, SpendableCoin};
@@ -200,7 +201,7 @@ impl Wallet {
             built = build(&coins);
         }
         let (payment, selection) = built?;
-        let least = fee_of(self.fee_rate_min, payment.transfer.encoded_bytes());
+        let least = fee_at_rate(self.fee_rate_min, payment.transfer.encoded_bytes() as u64);
         if payment.fee < least {
             return Err(PaymentError::FeeTooLow { fee: payment.fee, least });
         }

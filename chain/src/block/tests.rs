@@ -23,7 +23,7 @@ fn body(transactions: &[Transaction]) -> Vec<u8> {
 fn the_right_body_is_bound_with_its_hashes_and_size() {
     let block = sample();
     let bytes = block.encode_body();
-    let committed = commits(block.header, &bytes).unwrap();
+    let committed = CommittedBlock::decode(block.header, &bytes).unwrap();
     assert_eq!(committed.hash, block.header.hash());
     assert_eq!(committed.encoded_bytes, block.encode().len());
     let wtxids: Vec<_> = block.transactions.iter().map(Transaction::wtxid).collect();
@@ -43,13 +43,13 @@ fn every_wrong_body_is_a_mismatch() {
         body(&[&all[..], &[all[2].clone()]].concat()),
     ];
     for bytes in wrong {
-        let mismatch = commits(block.header, &bytes).unwrap_err();
+        let mismatch = CommittedBlock::decode(block.header, &bytes).unwrap_err();
         assert!(matches!(mismatch, BodyMismatch::WrongRoot { .. }), "{mismatch}");
     }
-    assert_eq!(commits(block.header, &body(&[])), Err(BodyMismatch::Empty));
+    assert_eq!(CommittedBlock::decode(block.header, &body(&[])), Err(BodyMismatch::Empty));
     let longer = [&block.encode_body()[..], &[0]].concat();
     let trailing = BodyMismatch::Undecodable(DecodeError::TrailingBytes(1));
-    assert_eq!(commits(block.header, &longer), Err(trailing));
+    assert_eq!(CommittedBlock::decode(block.header, &longer), Err(trailing));
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn other_signatures_are_another_body() {
         transfer.inputs[0].signature.0[63] ^= 1;
     }
     assert_eq!(other.transactions[1].txid(), block.transactions[1].txid());
-    assert!(commits(block.header, &other.encode_body()).is_err());
+    assert!(CommittedBlock::decode(block.header, &other.encode_body()).is_err());
 }
 
 /// The root of two leaves is the hash of 64 bytes, which must not pass for one transaction.
@@ -73,7 +73,7 @@ fn two_merkle_children_are_no_transaction() {
     let header = committed.block.header;
     assert_eq!(header.merkle_root, MerkleRoot(sha256d(&children)));
     let bytes = [&[1][..], &children].concat();
-    let mismatch = commits(header, &bytes).unwrap_err();
+    let mismatch = CommittedBlock::decode(header, &bytes).unwrap_err();
     assert!(matches!(mismatch, BodyMismatch::Undecodable(_)), "{mismatch}");
 }
 
@@ -82,7 +82,7 @@ fn a_count_that_cannot_be_true_is_refused() {
     let block = sample();
     let bytes = [&[0xff; 9][..], &block.encode_body()].concat();
     assert!(matches!(
-        commits(block.header, &bytes),
+        CommittedBlock::decode(block.header, &bytes),
         Err(BodyMismatch::Undecodable(DecodeError::ImpossibleCount { claimed: u64::MAX, .. }))
     ));
 }
@@ -104,12 +104,12 @@ proptest! {
     }
 
     #[test]
-    fn no_changed_bit_of_a_body_commits(flip in any::<prop::sample::Index>()) {
+    fn no_body_with_a_changed_bit_is_its_headers_own(flip in any::<prop::sample::Index>()) {
         let block = sample();
         let mut bytes = block.encode_body();
         let flip = flip.index(bytes.len() * 8);
         bytes[flip / 8] ^= 1 << (flip % 8);
-        prop_assert!(commits(block.header, &bytes).is_err());
+        prop_assert!(CommittedBlock::decode(block.header, &bytes).is_err());
     }
 
     #[test]
@@ -118,6 +118,6 @@ proptest! {
         bytes in prop::collection::vec(prop_oneof![0u8..3, any::<u8>()], 0..300),
     ) {
         let _ = Block::decode(&bytes);
-        let _ = commits(header, &bytes);
+        let _ = CommittedBlock::decode(header, &bytes);
     }
 }

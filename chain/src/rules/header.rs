@@ -1,9 +1,9 @@
 //! Rules of headers: alone, then in the context of their chain, then against the clock.
 
-use crate::difficulty::CompactTarget;
 use crate::header::{Header, VERSION_BASE, VERSION_ROLLING_MASK};
 use crate::rules::RuleError;
 use crate::spec::ChainSpec;
+use crate::target::CompactTarget;
 
 /// Headers whose median time bounds the next one from below.
 pub const MEDIAN_TIME_HEADERS: usize = 11;

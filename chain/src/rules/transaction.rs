@@ -8,7 +8,7 @@ use crate::rules::RuleError;
 use crate::transaction::{Output, Transfer};
 use crate::utxo::Coin;
 
-/// A transfer alone.
+/// A transfer without any context: its shape, and the sum of its outputs.
 ///
 /// # Errors
 /// The rule that it breaks.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
-use crate::amount::Amount;
+use crate::amount::{Amount, COIN, MAX_MONEY};
 use crate::spec::{Allocation, ChainSpec, Retarget, SpecError};
 
 #[derive(Serialize, Deserialize)]
@@ -103,7 +103,7 @@ impl AllocationFile {
         let address = Address::parse(&self.address, prefix).map_err(|error| SpecError::Field {
             field: "allocations.address",
             got: format!("{:?} ({error})", cut(&self.address)),
-            expected: "an address of this network",
+            expected: "an address of this network".to_owned(),
         })?;
         Ok(Allocation {
             key: address.key,
@@ -116,7 +116,10 @@ fn parse_amount(field: &'static str, text: &str) -> Result<Amount, SpecError> {
     text.parse().map_err(|_| SpecError::Field {
         field,
         got: format!("{:?}", cut(text)),
-        expected: "an amount in coins such as \"50\" or \"0.25\", at most 1000000000",
+        expected: format!(
+            "an amount in coins such as \"50\" or \"0.25\", at most {}",
+            MAX_MONEY.0 / COIN
+        ),
     })
 }
 

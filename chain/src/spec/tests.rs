@@ -72,7 +72,7 @@ proptest! {
         let _ = spec.check();
         let _ = spec.to_toml();
         let _ = (spec.hash(), spec.allocations_hash(), spec.future_limit_s());
-        let _ = (spec.starting_target(), spec.easiest_target(), spec.pace());
+        let _ = (spec.starting_target(), spec.easiest_target(), spec.subsidies_total());
     }
 
     #[test]

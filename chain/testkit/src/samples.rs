@@ -1,7 +1,7 @@
 //! Small values that the tests of several modules start from.
 
 use chain::amount::Amount;
-use chain::block::{Block, CommittedBlock, commits};
+use chain::block::{Block, CommittedBlock};
 use chain::genesis::Network;
 use chain::hash::{BlockHash, MerkleRoot};
 use chain::header::{Header, VERSION_BASE};
@@ -91,5 +91,5 @@ pub fn block(
     while !target.is_met_by(&block.header.hash()) {
         block.header.nonce += 1;
     }
-    commits(block.header, &block.encode_body()).expect("sample values are good")
+    CommittedBlock::decode(block.header, &block.encode_body()).expect("sample values are good")
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chain::amount::{Amount, COIN};
-use chain::block::{Block, CommittedBlock, commits};
+use chain::block::{Block, CommittedBlock};
 use chain::encoding::Encode;
 use chain::genesis::Network;
 use chain::hash::MerkleRoot;
@@ -110,7 +110,7 @@ impl TestChain {
         while !self.network.spec.starting_target().is_met_by(&block.header.hash()) {
             block.header.nonce += 1;
         }
-        let committed = commits(block.header, &block.encode_body()).unwrap();
+        let committed = CommittedBlock::decode(block.header, &block.encode_body()).unwrap();
         check_alone(&committed, height, &self.network).unwrap();
         self.connect(committed);
     }

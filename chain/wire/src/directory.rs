@@ -46,7 +46,7 @@ pub struct Register {
 pub enum RegisterOutcome {
     /// It is listed until the time is over or it registers again.
     Listed {
-        /// Seconds.
+        /// Seconds until the entry ends.
         expires_in_s: u32,
     },
     /// Nobody of this network answers there.
@@ -212,9 +212,9 @@ pub struct AskFaucet {
 pub enum FaucetOutcome {
     /// The key is paid, now or at an earlier time: each key once.
     Paid {
-        /// By this transaction.
+        /// The transaction that pays it.
         txid: Txid,
-        /// So much.
+        /// What that transaction pays to the key.
         amount: Amount,
     },
     /// Not yet: too many asked before.

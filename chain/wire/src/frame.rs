@@ -15,7 +15,7 @@ pub const HANDSHAKE_PAYLOAD_BYTES_MAX: u32 = 1024;
 /// One message on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
-    /// What the payload is.
+    /// Says which message the payload is.
     pub command: u16,
     /// The message in postcard form.
     pub payload: Vec<u8>,
@@ -33,7 +33,7 @@ pub enum Phase {
 /// The fixed part in front of a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FrameHeader {
-    /// What the payload is.
+    /// Says which message the payload is.
     pub command: u16,
     /// Bytes of the payload.
     pub payload_bytes: u32,
@@ -71,7 +71,7 @@ impl FrameHeader {
     /// before a byte of payload is read.
     ///
     /// # Errors
-    /// [`FrameError`].
+    /// The bytes are no frame, or it is longer than it may be: the stream is of no more use.
     pub fn parse(bytes: &[u8; FRAME_HEADER_BYTES], phase: Phase) -> Result<Self, FrameError> {
         let [m0, m1, m2, m3, c0, c1, l0, l1, l2, l3] = *bytes;
         if [m0, m1, m2, m3] != MAGIC {

@@ -5,6 +5,7 @@
 //! transactions, blocks) travels inside as byte strings in [`chain::encoding`] form.
 
 pub mod directory;
+pub mod fee;
 pub mod frame;
 pub mod hello;
 pub mod operator;
@@ -41,7 +42,7 @@ pub enum WireError {
     Malformed {
         /// The frame's command.
         command: u16,
-        /// What postcard says.
+        /// The decoder's reason.
         reason: String,
     },
     /// A hello of another version of the protocol: nobody's fault.
@@ -55,7 +56,7 @@ pub enum WireError {
     TrailingBytes {
         /// The frame's command.
         command: u16,
-        /// How many.
+        /// How many bytes follow it.
         left: usize,
     },
 }

@@ -16,7 +16,7 @@ impl core::fmt::Debug for Token {
     }
 }
 
-/// Which block.
+/// Names a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BlockName {
     /// That of the best chain at this height.
@@ -25,10 +25,10 @@ pub enum BlockName {
     Hash(BlockHash),
 }
 
-/// What is asked.
+/// A question about the node, or an order to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Question {
-    /// How the node is.
+    /// The node's tip, work, peers and pool at a glance.
     Status,
     /// Who is connected.
     Peers,
@@ -50,7 +50,7 @@ pub enum Question {
     Tx(Txid),
     /// The miners that the node knows of.
     Miners,
-    /// Flush and end.
+    /// The node writes to disk what is only in memory, and ends.
     Stop,
 }
 

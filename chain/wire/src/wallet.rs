@@ -55,7 +55,7 @@ pub enum RefusalKind {
 /// What became of a payment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SubmitOutcome {
-    /// It is pending.
+    /// It is pending at this node now.
     Accepted(Txid),
     /// It was pending or confirmed already.
     AlreadyKnown(Txid),
@@ -82,7 +82,7 @@ pub struct Submitted {
 pub struct GetHistory {
     /// Repeated in the answer.
     pub request: u32,
-    /// Whose.
+    /// The key that is paid or spends.
     pub key: OutputKey,
     /// Entries before this place are left out.
     pub from: TxPosition,
@@ -91,9 +91,9 @@ pub struct GetHistory {
 /// A confirmed transaction with the proof that it is in its block.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistoryEntry {
-    /// Where it is.
+    /// Its place on the best chain.
     pub position: TxPosition,
-    /// The block.
+    /// Hash of its block.
     pub block: BlockHash,
     /// Its header's 80 bytes.
     pub header: ByteString,
@@ -125,7 +125,7 @@ pub struct History {
 pub struct GetPending {
     /// Repeated in the answer.
     pub request: u32,
-    /// Whose.
+    /// The key that is paid or spends.
     pub key: OutputKey,
 }
 

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use chain::difficulty::{CompactTarget, Target};
+use chain::spec::ZERO_BITS_MAX;
+use chain::target::{CompactTarget, Target};
 use engine::{Cancel, Miner};
 use ruint::aliases::U256;
 
@@ -14,9 +15,6 @@ use statistics::{Interval, arrivals, rates};
 /// spread says how well the rate is known.
 const PARTS: usize = 6;
 const PART_TIME: Duration = Duration::from_millis(500);
-
-/// Most leading zero bits of a network, as in [`chain::spec::ChainSpec::check`].
-const BITS_MAX: u32 = 200;
 
 /// Most expected attempts that a difficulty is worked out for: far beyond all computers together,
 /// and still exact enough as a float.
@@ -75,7 +73,7 @@ impl Calibration {
     pub fn new(rate: f64, spacing_s: f64) -> Self {
         let attempts = rate * spacing_s;
         let attempts = if attempts.is_nan() { 1.0 } else { attempts.clamp(1.0, ATTEMPTS_MAX) };
-        let bits = attempts.log2().round().clamp(1.0, f64::from(BITS_MAX));
+        let bits = attempts.log2().round().clamp(1.0, f64::from(ZERO_BITS_MAX));
         #[expect(clippy::cast_sign_loss, reason = "the bits are at least one")]
         let zero_bits = bits as u32;
         let target = target(attempts);
@@ -91,7 +89,7 @@ impl Calibration {
     /// The whole number of leading zero bits that needs no more attempts: for a network that only
     /// becomes harder than it starts.
     pub fn zero_bits_below(&self) -> u32 {
-        let bits = self.exact_bits().floor().clamp(1.0, f64::from(BITS_MAX));
+        let bits = self.exact_bits().floor().clamp(1.0, f64::from(ZERO_BITS_MAX));
         #[expect(clippy::cast_sign_loss, reason = "the bits are at least one")]
         let bits = bits as u32;
         bits
@@ -168,7 +166,7 @@ mod tests {
         #[test]
         fn no_rate_panics(rate in any::<f64>(), spacing_s in any::<f64>()) {
             let calibration = Calibration::new(rate, spacing_s);
-            prop_assert!((1..=BITS_MAX).contains(&calibration.zero_bits));
+            prop_assert!((1..=ZERO_BITS_MAX).contains(&calibration.zero_bits));
         }
     }
 

@@ -8,10 +8,10 @@ use statistics::geometric::{
 use statistics::rates::{Rate, drift, rate};
 use statistics::{Interval, quantile};
 
-/// What a run says.
+/// What a whole run says: its levels, and what they have in common.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Findings {
-    /// One a difficulty at which there is a trial, rising.
+    /// One for each difficulty that has a trial, the easiest first.
     pub levels: Vec<Level>,
     /// How probable such a distance from the expected attempts is without bias, over all levels.
     pub pooled_p: f64,
@@ -26,9 +26,9 @@ pub struct Findings {
 /// What the searches at one difficulty say.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Level {
-    /// Leading zero bits.
+    /// The difficulty in leading zero bits of the hash.
     pub bits: u32,
-    /// Searches.
+    /// How many searches were finished at it.
     pub trials: u64,
     /// Mean attempts until a solution.
     pub attempts_mean: f64,
@@ -40,7 +40,7 @@ pub struct Level {
     pub ks: f64,
     /// What the distance exceeds by chance once in a thousand runs.
     pub ks_critical: f64,
-    /// Attempts over time.
+    /// Attempts per second of its searches.
     pub rate: Rate,
     /// The middle time to a solution.
     pub seconds_median: f64,
@@ -113,7 +113,7 @@ impl Level {
 }
 
 impl Trial {
-    /// Work and time.
+    /// Attempts and seconds, as [`rate`] takes them.
     fn piece(&self) -> (f64, f64) {
         (self.attempts as f64, self.seconds)
     }

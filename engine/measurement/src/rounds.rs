@@ -17,7 +17,7 @@ const ROUNDS: u32 = 20;
 /// What is to be measured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// Leading zero bits, both ends included.
+    /// Difficulties in leading zero bits of the hash, both ends included.
     pub bits: RangeInclusive<u32>,
     /// Searches at each difficulty.
     pub trials: u32,
@@ -28,7 +28,7 @@ pub struct Plan {
 /// All searches of one difficulty.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Searches {
-    /// Leading zero bits.
+    /// The difficulty in leading zero bits of the hash.
     pub bits: u32,
     /// In the order of their numbers.
     pub trials: Vec<Trial>,
@@ -36,12 +36,13 @@ pub struct Searches {
     pub joules: Option<f64>,
 }
 
-/// One round.
+/// The rates of one round, which has its share of every difficulty's searches.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Round {
     /// Attempts per second of its searches.
     pub rate: f64,
-    /// The same by the time that this process had a processor, where the system tells it.
+    /// Their attempts per second of the time that this process had a processor, where the system
+    /// tells it.
     pub processor_rate: Option<f64>,
     /// Attempts per second of an endless search just before.
     pub raw_rate: f64,
@@ -50,9 +51,9 @@ pub struct Round {
 /// What was measured until the end, or until it was cancelled.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measured {
-    /// One a difficulty, rising.
+    /// One for each difficulty, the easiest first.
     pub searches: Vec<Searches>,
-    /// In their order.
+    /// The rounds that were finished, the first one first.
     pub rounds: Vec<Round>,
     /// Whether nothing is missing.
     pub complete: bool,

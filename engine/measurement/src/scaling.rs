@@ -16,15 +16,15 @@ const THREADS_TRIED_MAX: usize = 12;
 /// A contestant and what it did.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Raw {
-    /// The kernel's name.
+    /// Name of the kernel that hashed.
     pub kernel: &'static str,
-    /// How many threads.
+    /// Threads that hashed at once.
     pub threads: usize,
     /// Attempts per second: the middle one of the rounds.
     pub rate: f64,
     /// The lowest of the rounds.
     pub low: f64,
-    /// The highest.
+    /// The highest of the rounds.
     pub high: f64,
 }
 

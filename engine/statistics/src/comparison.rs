@@ -37,7 +37,7 @@ pub enum Verdict {
 }
 
 impl Ratio {
-    /// What it comes to.
+    /// What the interval allows to say about the first contestant.
     pub fn verdict(&self) -> Verdict {
         let Interval { low, high } = self.interval;
         match () {

@@ -63,9 +63,9 @@ pub fn ks_critical(trials: u64, levels: usize) -> f64 {
 /// What the trials of one level add up to.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LevelSum {
-    /// Chance of an attempt.
+    /// The chance that one attempt succeeds.
     pub chance: f64,
-    /// How many searches.
+    /// How many searches there were.
     pub trials: u64,
     /// The sum of their attempts.
     pub attempts: f64,

@@ -7,7 +7,7 @@ use super::{ALPHA, Interval};
 /// A rate and where the true one is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rate {
-    /// Work per second.
+    /// Work per second, in the unit of the pieces that it was taken from.
     pub rate: f64,
     /// Its interval; as narrow as the rate itself for fewer than two pieces of work.
     pub interval: Interval,

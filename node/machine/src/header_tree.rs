@@ -1,19 +1,17 @@
 //! The header tree: every header worth keeping, its work, and which chains could become the best.
 
-mod chain_end;
-
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use chain::difficulty::{Anchor, Work};
+use chain::chain_end::ChainEnd;
 use chain::genesis::Network;
 use chain::hash::BlockHash;
 use chain::header::Header;
+use chain::retarget::Anchor;
 use chain::rules::RuleError;
 use chain::rules::header::{MEDIAN_TIME_HEADERS, check_alone};
-
-pub use chain_end::ChainEnd;
+use chain::target::Work;
 
 /// Blocks of the tip's work that a branch may lag behind and still be kept: below, a chain of
 /// headers is spam until it has shown more.
@@ -89,14 +87,14 @@ impl HeaderTree {
     /// A tree with genesis, whose body is stored.
     pub fn new(network: Arc<Network>) -> Self {
         let genesis = &network.genesis;
-        let work = network.spec.starting_target().work();
+        let ChainEnd { work, anchor, .. } = ChainEnd::genesis(&network);
         let entry = HeaderEntry {
             header: genesis.block.header,
             hash: genesis.hash,
             height: 0,
             parent: None,
             work,
-            anchor: Anchor::genesis(&network.spec),
+            anchor,
             skip: HeaderId::GENESIS,
             children: Vec::new(),
             body: Some(0),
@@ -178,7 +176,6 @@ impl HeaderTree {
             hash: entry.hash,
             height: entry.height,
             work: entry.work,
-            time: entry.header.time,
             anchor: entry.anchor,
             times,
         }

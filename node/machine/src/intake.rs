@@ -7,13 +7,13 @@ mod arrival;
 
 use std::collections::BTreeMap;
 
-use chain::block::{CommittedBlock, commits};
-use chain::difficulty::Work;
+use chain::block::CommittedBlock;
 use chain::hash::{BlockHash, Txid};
 use chain::header::Header;
 use chain::rules::block::check_alone;
 use chain::rules::header::check_time;
 use chain::rules::{InvalidBlock, RuleError};
+use chain::target::Work;
 use chain::transaction::{OutPoint, Transaction, Transfer};
 use wire::wallet::RefusalKind;
 
@@ -85,7 +85,7 @@ impl Machine {
         let Some(wanted) = self.wants_block(source, header) else {
             return Ok(());
         };
-        match commits(*header, body) {
+        match CommittedBlock::decode(*header, body) {
             Ok(block) => self.take_wanted(source, wanted, block),
             Err(mismatch) => {
                 self.blame(source, Offense::BodyMismatch, &mismatch.to_string());

@@ -14,13 +14,13 @@ use std::sync::Arc;
 
 use chain::amount::Amount;
 use chain::block::CommittedBlock;
-use chain::difficulty::Work;
 use chain::genesis::Network;
 use chain::hash::{BlockHash, Wtxid};
 use chain::header::Header;
 use chain::key::{OutputKey, SignatureCheck};
 use chain::rules::block::{ConnectError, Connection, connect};
 use chain::rules::{InvalidBlock, RuleError};
+use chain::target::Work;
 use chain::transaction::{OutPoint, TxPosition};
 use chain::utxo::Coin;
 

@@ -33,7 +33,7 @@ mod wallet_desk;
 
 pub use effect::{Effect, Report};
 pub use event::{Direction, Event, Now, PeerId, TemplateId};
-pub use header_tree::{HeaderEntry, HeaderId, HeaderTree};
+pub use header_tree::{HeaderEntry, HeaderId, HeaderRefusal, HeaderTree};
 pub use ledger::{Ledger, Tip};
 pub use machine::{Machine, MachineConfig, MachineError};
 pub use peers::Peer;

@@ -26,7 +26,7 @@ use chain::key::OutputKey;
 use chain::transaction::{Input, OutPoint, Output, Transaction};
 
 pub use admission::{Candidate, InsertOutcome, MempoolError};
-pub use fee_rate::{FeeRate, fee_at_rate};
+pub use fee_rate::FeeRate;
 pub use removal::RemovedConflicts;
 
 use index::{Entry, KeepOrder};

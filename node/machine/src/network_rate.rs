@@ -1,7 +1,7 @@
 //! The hash rate of a whole network, as the blocks of its best chain tell it.
 
-use chain::difficulty::CompactTarget;
 use chain::header::Header;
+use chain::target::CompactTarget;
 
 use crate::Machine;
 use statistics::arrivals::{NetworkRate, network_rate};

@@ -7,14 +7,14 @@ use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
 
 use chain::amount::Amount;
-use chain::block::{BodyMismatch, CommittedBlock, commits};
-use chain::difficulty::{Anchor, Work, next_bits};
+use chain::block::{BodyMismatch, CommittedBlock};
+use chain::chain_end::ChainEnd;
 use chain::genesis::Network;
 use chain::hash::{BlockHash, UtxoHash};
 use chain::header::{HEADER_BYTES, Header};
 use chain::rules::block::{ConnectError, Connection};
-use chain::rules::header::{HeaderContext, MEDIAN_TIME_HEADERS, median_time};
 use chain::rules::{self, InvalidBlock, RuleError};
+use chain::target::Work;
 use chain::transaction::OutPoint;
 use chain::utxo::{Coin, UtxoSum};
 
@@ -156,7 +156,11 @@ fn read(store: &Store, hash: BlockHash, height: u32) -> Result<CommittedBlock, R
     if header.hash() != hash {
         return Err(gone().into());
     }
-    commits(header, body).map_err(|reason| ReplayError::Body { hash, height, reason })
+    CommittedBlock::decode(header, body).map_err(|reason| ReplayError::Body {
+        hash,
+        height,
+        reason,
+    })
 }
 
 /// The chain as far as it has been replayed.
@@ -165,26 +169,13 @@ struct ReplayedChain<'a> {
     coins: HashMap<OutPoint, Coin>,
     supply: u64,
     sum: UtxoSum,
-    tip: BlockHash,
-    /// Time of the tip.
-    time: u32,
-    /// Times of the last headers, newest last.
-    times: Vec<u32>,
-    anchor: Anchor,
+    /// The last header; `None` before genesis.
+    end: Option<ChainEnd>,
 }
 
 impl<'a> ReplayedChain<'a> {
     fn new(network: &'a Network) -> Self {
-        Self {
-            network,
-            coins: HashMap::new(),
-            supply: 0,
-            sum: UtxoSum::default(),
-            tip: BlockHash::ZERO,
-            time: 0,
-            times: Vec::new(),
-            anchor: Anchor::genesis(&network.spec),
-        }
+        Self { network, coins: HashMap::new(), supply: 0, sum: UtxoSum::default(), end: None }
     }
 
     fn connect(
@@ -193,15 +184,15 @@ impl<'a> ReplayedChain<'a> {
         height: u32,
         verifier: &dyn Verifier,
     ) -> Result<(), InvalidBlock> {
-        let header = &block.block.header;
-        if height == 0 {
-            if block.hash != self.network.genesis_hash() {
-                return Err(RuleError::InvalidParent { parent: block.hash }.into());
+        let end = match &self.end {
+            None if block.hash == self.network.genesis_hash() => ChainEnd::genesis(self.network),
+            None => return Err(RuleError::InvalidParent { parent: block.hash }.into()),
+            Some(end) => {
+                let end = end.extended(&block.block.header, self.network)?;
+                rules::block::check_alone(block, height, self.network)?;
+                end
             }
-        } else {
-            self.check_header(header, height)?;
-            rules::block::check_alone(block, height, self.network)?;
-        }
+        };
         let lookup = |outpoint: &OutPoint| Ok(self.coins.get(outpoint).copied());
         let connected = rules::block::connect::<Infallible>(block, height, self.network, lookup);
         let connection = connected.map_err(|error| match error {
@@ -214,27 +205,8 @@ impl<'a> ReplayedChain<'a> {
             return Err(InvalidBlock::of_transaction(rule, check.transaction));
         }
         self.apply(&connection);
-        self.anchor = self.anchor.after(&self.network.spec, header.bits, height, self.time);
-        self.time = header.time;
-        self.times.push(header.time);
-        if self.times.len() > MEDIAN_TIME_HEADERS {
-            self.times.remove(0);
-        }
-        self.tip = block.hash;
+        self.end = Some(end);
         Ok(())
-    }
-
-    fn check_header(&self, header: &Header, height: u32) -> Result<(), RuleError> {
-        if header.previous != self.tip {
-            return Err(RuleError::InvalidParent { parent: header.previous });
-        }
-        rules::header::check_alone(header, &self.network.spec)?;
-        let spec = &self.network.spec;
-        let context = HeaderContext {
-            expected_bits: next_bits(spec, &self.anchor, height - 1, self.time),
-            median_time: median_time(&mut self.times.clone()),
-        };
-        rules::header::check_in_context(header, &context)
     }
 
     fn apply(&mut self, connection: &Connection) {

@@ -7,15 +7,16 @@ mod serving;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use chain::difficulty::Work;
+use chain::chain_end::ChainEnd;
 use chain::hash::BlockHash;
 use chain::header::{HEADER_BYTES, Header};
 use chain::rules::header::check_time;
+use chain::target::Work;
 use wire::Message;
 use wire::peer::{HEADERS_MAX, PeerMessage};
 
 use super::conduct::Offense;
-use super::header_tree::{ChainEnd, HeaderId};
+use super::header_tree::HeaderId;
 use super::intake::Source;
 use super::{Machine, MachineError, PeerId};
 

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use chain::amount::Amount;
 use chain::block::Block;
-use chain::difficulty::CompactTarget;
 use chain::encoding::Encode;
 use chain::genesis::Network;
 use chain::hash::{BlockHash, MerkleRoot, Wtxid, sha256d};
@@ -16,6 +15,7 @@ use chain::header::{Header, VERSION_BASE};
 use chain::key::OutputKey;
 use chain::merkle;
 use chain::subsidy::subsidy;
+use chain::target::CompactTarget;
 use chain::transaction::{Coinbase, Output, Transaction};
 
 use super::TemplateId;

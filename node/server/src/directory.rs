@@ -1,7 +1,7 @@
 //! The bootstrap node's directory: who mines where, who has which name, and the faucet.
 //!
-//! One thread ([`THREAD`]) owns the [`desk`]. The node forwards questions that passed its checks;
-//! answers go back through its handle. [`registry`], [`names`] and [`faucet`] decide and are told
+//! One thread ([`THREAD`]) owns the `desk`. The node forwards questions that passed its checks;
+//! answers go back through its handle. `registry`, `names` and [`faucet`] decide and are told
 //! the time; [`database`] remembers; the calls that dial miners back are tasks of this thread.
 
 mod allowance;

@@ -1,8 +1,8 @@
 //! The real body of a node: sockets, timers, threads and the disk around one machine.
 //!
-//! One thread owns the machine ([`lanes`] are its inbox, [`outside`] its hands). On a small tokio
-//! runtime run the [`listener`], the [`dialer`] and two tasks for each [`connection`]; the
-//! [`miner`] has a thread and a rayon pool, [`signatures`] are verified on another pool.
+//! One thread owns the machine (`lanes` are its inbox, `outside` its hands). On a small tokio
+//! runtime run the `listener`, the `dialer` and two tasks for each `connection`; the
+//! `miner` has a thread and a rayon pool, `signatures` are verified on another pool.
 
 mod clock;
 mod codec;

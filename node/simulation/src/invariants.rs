@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use chain::amount::Amount;
-use chain::difficulty::Work;
 use chain::hash::{BlockHash, UtxoHash};
 use chain::spec::ChainSpec;
 use chain::subsidy::subsidy;
+use chain::target::Work;
 use chain::transaction::{OutPoint, Transaction};
 use chain::utxo::{Coin, UtxoSum};
 

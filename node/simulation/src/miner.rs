@@ -1,7 +1,7 @@
 //! The simulated miner: when a block is found is drawn, the block itself is really ground.
 
-use chain::difficulty::Target;
 use chain::header::Header;
+use chain::target::Target;
 use engine::{Cancel, Job, Kernel, Outcome};
 use rand::Rng;
 
@@ -62,8 +62,8 @@ pub fn grind(header: &Header) -> Option<Header> {
 
 #[cfg(test)]
 mod tests {
-    use chain::difficulty::CompactTarget;
     use chain::hash::{BlockHash, MerkleRoot};
+    use chain::target::CompactTarget;
     use proptest::prelude::*;
     use rand::SeedableRng;
     use rand::rngs::ChaCha12Rng;

@@ -3,7 +3,11 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use chain::spec::Retarget;
+use chain::spec::{
+    COIN_NAME_BYTES_MAX, COIN_SYMBOL_BYTES_MAX, Retarget, SPACING_S_MAX, ZERO_BITS_MAX,
+    is_coin_name, is_coin_symbol,
+};
+use client::joining::DEFAULT_BOOTSTRAP;
 use engine::Kernel;
 use wire::directory::{NAME_BYTES_MAX, is_name};
 use wire::operator::BlockName;
@@ -12,9 +16,6 @@ use super::{Coin, Difficulty, MaxWait};
 
 /// Longest time that any flag takes.
 const TIME_MAX: Duration = Duration::from_secs(86_400);
-
-/// Most leading zero bits, as in [`chain::spec::ChainSpec::check`].
-const BITS_MAX: u32 = 200;
 
 /// Most mining threads: more than any computer has cores.
 const THREADS_MAX: usize = 1024;
@@ -25,8 +26,8 @@ pub(super) fn difficulty(text: &str) -> Result<u32, String> {
         Some(zeros) => zeros.parse::<u32>().ok().and_then(|zeros| zeros.checked_mul(4)),
         None => text.parse::<u32>().ok(),
     };
-    bits.filter(|bits| (1..=BITS_MAX).contains(bits)).ok_or_else(|| {
-        format!("write leading zero bits like 22 or hex zeros like 5x, up to {BITS_MAX} bits")
+    bits.filter(|bits| (1..=ZERO_BITS_MAX).contains(bits)).ok_or_else(|| {
+        format!("write leading zero bits like 22 or hex zeros like 5x, up to {ZERO_BITS_MAX} bits")
     })
 }
 
@@ -96,7 +97,9 @@ fn thousandths(number: &str) -> Option<u64> {
 pub(super) fn spacing_s(text: &str) -> Result<u32, String> {
     let time = duration(text)?;
     match u32::try_from(time.as_secs()) {
-        Ok(seconds) if seconds > 0 && time.subsec_nanos() == 0 => Ok(seconds),
+        Ok(seconds) if (1..=SPACING_S_MAX).contains(&seconds) && time.subsec_nanos() == 0 => {
+            Ok(seconds)
+        }
         _ => Err("whole seconds from 1s to a day".to_owned()),
     }
 }
@@ -127,16 +130,13 @@ pub(super) fn pause(text: &str) -> Result<RangeInclusive<Duration>, String> {
 /// `NAME:SYMBOL`, within the spec's bounds.
 pub(super) fn coin(text: &str) -> Result<Coin, String> {
     let (name, symbol) = text.split_once(':').ok_or("write NAME:SYMBOL like Lode:LODE")?;
-    let letter = |c: char| c.is_ascii_alphanumeric();
-    let name_fits =
-        (1..=32).contains(&name.len()) && name.chars().all(|c| letter(c) || c == ' ' || c == '-');
-    let symbol_fits = (1..=8).contains(&symbol.len())
-        && symbol.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
-    if !name_fits {
-        return Err("a name has 1 to 32 letters, digits, spaces or dashes".to_owned());
+    if !is_coin_name(name) {
+        return Err(format!(
+            "a name has 1 to {COIN_NAME_BYTES_MAX} letters, digits, spaces or dashes"
+        ));
     }
-    if !symbol_fits {
-        return Err("a symbol has 1 to 8 capitals or digits".to_owned());
+    if !is_coin_symbol(symbol) {
+        return Err(format!("a symbol has 1 to {COIN_SYMBOL_BYTES_MAX} capitals or digits"));
     }
     Ok(Coin { name: name.to_owned(), symbol: symbol.to_owned() })
 }
@@ -159,7 +159,11 @@ pub(super) fn bootstrap(text: &str) -> Result<String, String> {
     let sound = parts.is_some_and(|(host, port)| {
         !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port != 0)
     });
-    if sound { Ok(text.to_owned()) } else { Err("write HOST:PORT like 127.0.0.1:9000".to_owned()) }
+    if sound {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("write HOST:PORT like {DEFAULT_BOOTSTRAP}"))
+    }
 }
 
 pub(super) fn mining_threads(text: &str) -> Result<usize, String> {

@@ -18,7 +18,7 @@ use wallet::accounts::Account;
 use wallet::seed::{DEVNET_PREFIX, Seed};
 
 use super::difficulty::calibrate;
-use crate::cli::{DevnetOptions, Difficulty};
+use crate::cli::{DevnetOptions, Difficulty, MIN_TXS_DEFAULT};
 use crate::founding::{Contradiction, Wishes, apply, contradiction, default_spec};
 use crate::kernel_choice;
 use server::directory::faucet;
@@ -47,9 +47,6 @@ const WALLET_NAMES: [&str; 5] = ["Adam", "Bob", "Conor", "David", "Evan"];
 
 /// Wallets of a new devnet.
 const WALLETS: usize = 5;
-
-/// Pending transactions that make a block worth mining, where wallets make them.
-const MIN_TXS: usize = 4;
 
 /// A miner that will be started.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,6 +178,7 @@ impl Plan {
         }
         let network = Arc::new(Network::new(spec)?);
         pin(root, &network)?;
+        let min_txs = if options.no_traffic { 0 } else { MIN_TXS_DEFAULT };
         Ok(Self {
             network,
             calibrated,
@@ -188,7 +186,7 @@ impl Plan {
             wallets,
             faucet: faucet_secret(options.seed),
             kernel,
-            min_txs: options.min_txs.unwrap_or(if options.no_traffic { 0 } else { MIN_TXS }),
+            min_txs: options.min_txs.unwrap_or(min_txs),
             max_wait: options.max_wait,
             pause: (!options.no_traffic).then(|| options.pause.clone()),
             seed: options.seed,

@@ -160,11 +160,12 @@ fn check_proposal(
     match terms.policy.fee {
         Fee::Fixed(fee) => prop_assert_eq!(proposal.fee, fee),
         Fee::Rate(rate) => {
-            let least = fee_of(rate, bytes);
+            let least = fee_at_rate(rate, bytes as u64);
             prop_assert!(proposal.fee >= least);
             prop_assert!(proposal.change.is_none() || proposal.fee == least);
             // What is left to the miner is no more than making and spending change would cost.
-            let most = least.0.saturating_add(fee_of(rate, OUTPUT_BYTES + INPUT_BYTES).0);
+            let most =
+                least.0.saturating_add(fee_at_rate(rate, (OUTPUT_BYTES + INPUT_BYTES) as u64).0);
             prop_assert!(proposal.fee.0 <= most.saturating_add(1));
         }
     }

@@ -45,7 +45,7 @@ impl Stretching {
     /// Whether a file may ask for it.
     ///
     /// # Errors
-    /// [`StretchingError`].
+    /// It asks for more than a key may cost.
     pub fn check(self) -> Result<Params, StretchingError> {
         let Self { memory_kib, passes, lanes } = self;
         if memory_kib > MEMORY_KIB_MAX || passes > PASSES_MAX || lanes > LANES_MAX {
@@ -57,7 +57,7 @@ impl Stretching {
     /// The key that `passphrase` and `salt` give.
     ///
     /// # Errors
-    /// [`StretchingError`] before any memory is spent.
+    /// As [`Stretching::check`], before any memory is spent.
     pub fn stretch(
         self,
         passphrase: &[u8],

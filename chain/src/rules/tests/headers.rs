@@ -7,11 +7,11 @@ use super::super::header::{
     median_time,
 };
 use super::super::*;
-use crate::difficulty::CompactTarget;
 use crate::hash::MerkleRoot;
 use crate::header::{Header, VERSION_BASE, VERSION_ROLLING_MASK};
 use crate::samples;
 use crate::spec::ChainSpec;
+use crate::target::CompactTarget;
 
 fn unworked(bits: CompactTarget) -> Header {
     Header {

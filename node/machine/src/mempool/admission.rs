@@ -13,10 +13,11 @@ use chain::transaction::{
     COINBASE_BYTES_MIN, OutPoint, Output, Transaction, Transfer, signature_checks,
 };
 use chain::utxo::Coin;
+use wire::fee::fee_at_rate;
 use wire::wallet::RefusalKind;
 
 use super::standing::Standing;
-use super::{FeeRate, Mempool, Pending, fee_at_rate};
+use super::{FeeRate, Mempool, Pending};
 
 /// Why a transfer is not taken. Only [`MempoolError::Rule`] and [`MempoolError::TooLarge`] are for
 /// ever; the rest is the pool's own policy or may pass.

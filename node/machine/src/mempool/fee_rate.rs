@@ -3,9 +3,9 @@
 use std::cmp::Ordering;
 
 use chain::amount::Amount;
+use wire::fee::FEE_RATE_BYTES;
 
-/// Bytes that [`FeeRate::per_1000_bytes`] and the pool's minimum count in.
-const RATE_BYTES: u128 = 1000;
+const RATE_BYTES: u128 = FEE_RATE_BYTES as u128;
 
 /// A fee and the bytes it pays for. Ordered by their quotient, by cross multiplication in 128 bits:
 /// no division and no float, so every node orders alike. `1/100` equals `2/200`.
@@ -28,12 +28,6 @@ impl FeeRate {
     pub fn reaches(self, rate: u64) -> bool {
         u128::from(self.fee.0) * RATE_BYTES >= u128::from(rate) * u128::from(self.bytes)
     }
-}
-
-/// The least fee that reaches `rate` units per 1000 bytes over `bytes`.
-pub fn fee_at_rate(rate: u64, bytes: u64) -> Amount {
-    let fee = (u128::from(rate) * u128::from(bytes)).div_ceil(RATE_BYTES);
-    Amount(u64::try_from(fee).unwrap_or(u64::MAX))
 }
 
 impl Ord for FeeRate {
@@ -61,6 +55,7 @@ impl Eq for FeeRate {}
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use wire::fee::fee_at_rate;
 
     proptest! {
         #[test]

@@ -5,8 +5,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use chain::amount::Amount;
-use chain::block::{Block, CommittedBlock, commits};
-use chain::difficulty::CompactTarget;
+use chain::block::{Block, CommittedBlock};
 use chain::encoding::Encode;
 use chain::genesis::Network;
 use chain::hash::{BlockHash, MerkleRoot};
@@ -14,6 +13,7 @@ use chain::header::{Header, VERSION_BASE};
 use chain::key::{OutputKey, SecretKey, Signature};
 use chain::rules::block::{Connection, check_alone, connect};
 use chain::spec::{Allocation, ChainSpec, Retarget};
+use chain::target::CompactTarget;
 use chain::transaction::{
     Coinbase, Input, OutPoint, Output, SighashContext, Transaction, Transfer,
 };
@@ -157,7 +157,7 @@ impl World {
             transactions: std::iter::once(coinbase).chain(transfers).collect(),
         };
         block.header.merkle_root = block.merkle_root().unwrap();
-        commits(block.header, &block.encode_body()).unwrap()
+        CommittedBlock::decode(block.header, &block.encode_body()).unwrap()
     }
 
     /// Connects a block by all the rules of blocks, signatures too, and moves the coins.

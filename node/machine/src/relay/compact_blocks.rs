@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use chain::block::CommittedBlock;
 use chain::encoding::{Decode, Encode, Reader, write_compact_size};
 use chain::hash::{BlockHash, Wtxid, sha256};
 use chain::header::{HEADER_BYTES, Header};
@@ -198,7 +199,7 @@ impl Machine {
         for transaction in partial.transactions.iter().flatten() {
             transaction.encode_to(&mut body);
         }
-        let Ok(block) = chain::block::commits(partial.header, &body) else {
+        let Ok(block) = CommittedBlock::decode(partial.header, &body) else {
             // Two transactions share a short id, or somebody lied: the whole block settles it.
             if !self.is_requested(&partial.hash) {
                 self.request_blocks(id, vec![partial.hash]);

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use chain::block::{BodyMismatch, CommittedBlock, commits};
+use chain::block::{BodyMismatch, CommittedBlock};
 use chain::hash::{BlockHash, Txid};
 use chain::header::{HEADER_BYTES, Header};
 use chain::key::OutputKey;
@@ -190,5 +190,5 @@ fn filled(digits: &str, digit: char) -> Option<ShownTxid> {
 /// The block in the bytes of a record.
 pub(crate) fn decode_block(bytes: &[u8]) -> Result<CommittedBlock, BodyMismatch> {
     let header: &[u8; HEADER_BYTES] = bytes.first_chunk().ok_or(BodyMismatch::Empty)?;
-    commits(Header::from_bytes(header), &bytes[HEADER_BYTES..])
+    CommittedBlock::decode(Header::from_bytes(header), &bytes[HEADER_BYTES..])
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use chain::block::commits;
-use chain::difficulty::CompactTarget;
+use chain::block::CommittedBlock;
 use chain::hash::{BlockHash, Txid};
 use chain::rules::header;
+use chain::target::CompactTarget;
 use chain::transaction::Transfer;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -59,7 +59,7 @@ fn mine(
         header.nonce += 1;
     }
     let block = assemble(template, header, extra_nonce).unwrap();
-    let committed = commits(header, &block.encode_body()).unwrap();
+    let committed = CommittedBlock::decode(header, &block.encode_body()).unwrap();
     assert_eq!(committed.wtxids[1..], template.wtxids);
     world.connect(&committed)
 }
@@ -193,7 +193,7 @@ proptest! {
 fn world_block(template: &Template) -> chain::block::CommittedBlock {
     let header = template.header_with_extra_nonce(0);
     let block = assemble(template, header, 0).unwrap();
-    commits(header, &block.encode_body()).unwrap()
+    CommittedBlock::decode(header, &block.encode_body()).unwrap()
 }
 
 /// Confirmed coins and pending outputs, spent by pending ones or not.

@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use chain::block::{Block, CommittedBlock, commits};
-use chain::difficulty::Work;
+use chain::block::{Block, CommittedBlock};
 use chain::encoding::Encode;
 use chain::genesis::Network;
 use chain::hash::{BlockHash, MerkleRoot};
@@ -12,6 +11,7 @@ use chain::header::{Header, VERSION_BASE};
 use chain::rules::block::connect;
 use chain::spec::ChainSpec;
 use chain::subsidy::subsidy;
+use chain::target::Work;
 use chain::transaction::{Coinbase, Output, Transaction, Transfer};
 
 use super::super::header_tree::HeaderTree;
@@ -159,7 +159,7 @@ impl Forge {
 }
 
 pub(crate) fn committed(block: &Block) -> CommittedBlock {
-    commits(block.header, &block.encode_body()).unwrap()
+    CommittedBlock::decode(block.header, &block.encode_body()).unwrap()
 }
 
 pub(crate) fn grind(header: &mut Header) {

@@ -2,10 +2,10 @@
 
 use chain::amount::Amount;
 use chain::block::CommittedBlock;
-use chain::difficulty::CompactTarget;
 use chain::hash::{BlockHash, MerkleRoot, Txid};
 use chain::header::Header;
 use chain::spec::ChainSpec;
+use chain::target::CompactTarget;
 use chain::transaction::{Output, Transaction};
 use serde::{Deserialize, Serialize};
 

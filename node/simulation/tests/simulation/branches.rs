@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chain::block::Block;
-use chain::difficulty::Work;
 use chain::encoding::Encode;
 use chain::genesis::Network;
 use chain::hash::BlockHash;
 use chain::header::{Header, VERSION_BASE};
 use chain::key::OutputKey;
 use chain::subsidy::subsidy;
+use chain::target::Work;
 use chain::transaction::{Coinbase, Output, Transaction, Transfer};
 use machine::{HeaderId, HeaderTree};
 use simulation::{GuestId, World, grind};

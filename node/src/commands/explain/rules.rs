@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use chain::block::{Block, commits};
+use chain::block::{Block, CommittedBlock};
 use chain::genesis::Network;
 use chain::header::{Header, VERSION_BASE, VERSION_ROLLING_MASK};
 use chain::rules::block::check_alone as check_block;
@@ -85,7 +85,7 @@ pub(super) fn of_header(header: &Header, network: Option<&Network>) -> Vec<Verdi
 /// The rules of a block alone: its header's, its body's, its transactions'.
 pub(super) fn of_block(block: &Block, network: Option<&Network>) -> Vec<Verdict> {
     let mut verdicts = of_header(&block.header, network);
-    let committed = commits(block.header, &block.encode_body());
+    let committed = CommittedBlock::decode(block.header, &block.encode_body());
     let is_genesis = network.is_some_and(|network| network.genesis_hash() == block.header.hash());
     let alone = match (&committed, network) {
         (Ok(_), Some(_)) if is_genesis => Finding::Holds,

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use chain::amount::{Amount, COIN};
-use chain::block::{Block, CommittedBlock, commits};
-use chain::difficulty::CompactTarget;
+use chain::block::{Block, CommittedBlock};
 use chain::genesis::Network;
 use chain::hash::{BlockHash, MerkleRoot, Txid};
 use chain::header::{Header, VERSION_BASE};
@@ -12,6 +11,7 @@ use chain::key::{OutputKey, Signature};
 use chain::rules::block::{Connection, connect};
 use chain::spec::{Allocation, ChainSpec, Retarget};
 use chain::subsidy::subsidy;
+use chain::target::CompactTarget;
 use chain::transaction::{Coinbase, Input, OutPoint, Output, Transaction, Transfer};
 use chain::utxo::Coin;
 use proptest::prelude::*;
@@ -205,5 +205,5 @@ fn committed(
     let header = Header { version: VERSION_BASE, previous, merkle_root, time, bits, nonce };
     let mut block = Block { header, transactions };
     block.header.merkle_root = block.merkle_root().unwrap();
-    commits(block.header, &block.encode_body()).unwrap()
+    CommittedBlock::decode(block.header, &block.encode_body()).unwrap()
 }

@@ -5,9 +5,9 @@ use std::ops::RangeInclusive;
 use std::time::Instant;
 
 use chain::amount::Amount;
-use chain::difficulty::CompactTarget;
 use chain::hash::{BlockHash, MerkleRoot};
 use chain::header::VERSION_BASE;
+use chain::target::CompactTarget;
 use chain::transaction::{Coinbase, Output};
 use proptest::prelude::*;
 

@@ -93,5 +93,5 @@ pub(super) fn next_bits(spec: &ChainSpec, chain: &[(CompactTarget, u32)]) -> u32
     let anchor =
         Anchor { height: height as u64, parent_time, target: chain[height].0.expand().unwrap() };
     let last = chain.len() - 1;
-    asert(&anchor, last as u64, i64::from(chain[last].1), &spec.pace())
+    asert(&anchor, last as u64, i64::from(chain[last].1), &Pace::of(spec))
 }
