@@ -13,9 +13,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wire::Message;
-use wire::frame::Frame;
+use wire::frame::{DecodeError, Frame, FrameDecoder, Incoming, Phase};
 
-use super::codec::{CodecError, FrameDecoder, Incoming};
 use super::inbound_memory::{InboundMemory, InboundShare, SHARED_BYTES_MAX};
 use super::lanes::Lanes;
 use super::outbound::Outbound;
@@ -53,7 +52,7 @@ enum ReadEnd {
     /// The other side closed it, the network broke, or a frame took too long.
     Gone,
     /// Bytes came that are no message.
-    Malformed(CodecError),
+    Malformed(DecodeError),
     /// The node stops.
     Stopping,
 }
@@ -112,7 +111,7 @@ impl Sockets {
     /// Reads messages and hands them over, one at a time.
     async fn read(&self, stream: &mut OwnedReadHalf, peer: PeerId, outbound: &Outbound) -> ReadEnd {
         let share = self.memory.share(peer, outbound.no_more_reading.clone());
-        let mut decoder = FrameDecoder::new();
+        let mut decoder = FrameDecoder::new(Phase::Handshake);
         let mut buffer = BytesMut::with_capacity(READ_BYTES_MIN);
         let mut hello_received = false;
         loop {
@@ -159,7 +158,7 @@ async fn next(
         }
         share.hold(buffer.len());
         buffer.reserve(buffer.len().clamp(READ_BYTES_MIN, READ_BYTES_MAX));
-        let waiting = buffer.is_empty() && !decoder.is_inside_frame();
+        let waiting = !decoder.is_inside_frame(buffer);
         let reading = stream.read_buf(buffer);
         let read_bytes = if waiting {
             reading.await?

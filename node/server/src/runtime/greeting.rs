@@ -10,10 +10,9 @@ use chain::genesis::Network;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use wire::frame::{DecodeError, FrameDecoder, Incoming, Phase};
 use wire::hello::{Hello, NetworkIdentity, Role};
 use wire::{Message, PROTOCOL_VERSION};
-
-use super::codec::{CodecError, FrameDecoder, Incoming};
 
 /// Why nobody of this network answers.
 #[derive(Debug, thiserror::Error)]
@@ -35,8 +34,8 @@ pub enum GreetError {
     OtherNetwork(String),
 }
 
-impl From<CodecError> for GreetError {
-    fn from(error: CodecError) -> Self {
+impl From<DecodeError> for GreetError {
+    fn from(error: DecodeError) -> Self {
         Self::NoNode(error.to_string())
     }
 }
@@ -69,7 +68,7 @@ async fn exchange_hellos(address: SocketAddr, network: &Network) -> Result<(), G
     };
     let mut stream = TcpStream::connect(address).await?;
     stream.write_all(&Message::Hello(Box::new(hello)).to_frame().to_bytes()).await?;
-    let (mut decoder, mut buffer) = (FrameDecoder::new(), BytesMut::new());
+    let (mut decoder, mut buffer) = (FrameDecoder::new(Phase::Handshake), BytesMut::new());
     let message = loop {
         match decoder.decode(&mut buffer)? {
             Some(Incoming::Message(message)) => break message,

@@ -1,12 +1,11 @@
 //! Frames in streams that are cut anywhere, claim too much, or are no frames at all.
 
 use proptest::prelude::*;
-use wire::frame::{Frame, HANDSHAKE_PAYLOAD_BYTES_MAX, MAGIC};
-use wire::hello::{Hello, Role};
-use wire::peer::PeerMessage;
-use wire::{ByteString, PROTOCOL_VERSION, UNKNOWN_PAYLOAD_BYTES_MAX, command};
 
 use super::*;
+use crate::hello::{Hello, Role};
+use crate::peer::PeerMessage;
+use crate::{ByteString, PROTOCOL_VERSION, UNKNOWN_PAYLOAD_BYTES_MAX, command};
 
 fn hello() -> Message {
     Message::Hello(Box::new(Hello {
@@ -22,9 +21,7 @@ fn hello() -> Message {
 }
 
 fn established() -> FrameDecoder {
-    let mut decoder = FrameDecoder::new();
-    decoder.establish();
-    decoder
+    FrameDecoder::new(Phase::Established)
 }
 
 fn any_message() -> impl Strategy<Value = Message> {
@@ -43,7 +40,7 @@ fn decode_in_pieces(
     decoder: &mut FrameDecoder,
     stream: &[u8],
     pieces: &[usize],
-) -> Result<Vec<Incoming>, CodecError> {
+) -> Result<Vec<Incoming>, DecodeError> {
     let (mut buffer, mut rest, mut seen) = (BytesMut::new(), stream, Vec::new());
     for size in pieces.iter().copied().cycle() {
         if rest.is_empty() {
@@ -73,6 +70,32 @@ proptest! {
     }
 
     #[test]
+    fn whoever_reads_what_is_missing_never_reads_a_byte_of_the_next_frame(
+        messages in prop::collection::vec(any_message(), 1..6),
+    ) {
+        let stream: Vec<u8> =
+            messages.iter().flat_map(|message| message.to_frame().to_bytes()).collect();
+        let (mut decoder, mut buffer) = (established(), BytesMut::new());
+        let (mut at, mut end) = (0, 0);
+        for message in messages {
+            prop_assert!(!decoder.is_inside_frame(&buffer));
+            end += message.to_frame().to_bytes().len();
+            let incoming = loop {
+                if let Some(incoming) = decoder.decode(&mut buffer).unwrap() {
+                    break incoming;
+                }
+                let missing = decoder.missing(&buffer);
+                prop_assert!(missing > 0);
+                buffer.extend_from_slice(&stream[at..at + missing]);
+                at += missing;
+                prop_assert!(decoder.is_inside_frame(&buffer));
+            };
+            prop_assert_eq!(incoming, Incoming::Message(Box::new(message)));
+            prop_assert_eq!(at, end);
+        }
+    }
+
+    #[test]
     fn no_bytes_panic(
         stream in prop::collection::vec(any::<u8>(), 0..200),
         with_magic: bool,
@@ -82,7 +105,8 @@ proptest! {
         if with_magic {
             stream.splice(0..0, MAGIC);
         }
-        let mut decoder = if is_established { established() } else { FrameDecoder::new() };
+        let phase = if is_established { Phase::Established } else { Phase::Handshake };
+        let mut decoder = FrameDecoder::new(phase);
         let _ = decode_in_pieces(&mut decoder, &stream, &[7]);
     }
 
@@ -113,9 +137,10 @@ fn four_bytes_that_claim_four_gigabytes_are_refused_before_any_payload() {
         let mut stream = BytesMut::from(&MAGIC[..]);
         stream.extend_from_slice(&command.to_le_bytes());
         stream.extend_from_slice(&u32::MAX.to_le_bytes());
-        let mut decoder = if is_established { established() } else { FrameDecoder::new() };
+        let mut decoder =
+            if is_established { established() } else { FrameDecoder::new(Phase::Handshake) };
         let result = decoder.decode(&mut stream);
-        assert!(matches!(result, Err(CodecError::Frame(FrameError::TooLong { .. }))));
+        assert!(matches!(result, Err(DecodeError::Frame(FrameError::TooLong { .. }))));
     }
 }
 
@@ -124,16 +149,19 @@ fn a_claim_reserves_nothing() {
     let mut stream = BytesMut::from(&MAGIC[..]);
     stream.extend_from_slice(&19u16.to_le_bytes());
     stream.extend_from_slice(&4_000_000u32.to_le_bytes());
+    stream.extend_from_slice(&[7; 10]);
     let mut decoder = established();
     assert_eq!(decoder.decode(&mut stream), Ok(None));
-    assert!(decoder.is_inside_frame());
+    assert!(decoder.is_inside_frame(&stream));
+    assert_eq!(decoder.missing(&stream), 4_000_000 - 10);
     assert!(stream.capacity() < 1000);
 }
 
 #[test]
 fn only_a_short_hello_is_read_before_the_handshake() {
     let before = |frame: &Frame| {
-        decode_in_pieces(&mut FrameDecoder::new(), &frame.to_bytes(), &[64]).map(|seen| seen.len())
+        decode_in_pieces(&mut FrameDecoder::new(Phase::Handshake), &frame.to_bytes(), &[64])
+            .map(|seen| seen.len())
     };
     assert_eq!(before(&hello().to_frame()), Ok(1));
     assert!(before(&Message::Ping(1).to_frame()).is_err());
