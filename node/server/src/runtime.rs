@@ -5,6 +5,7 @@
 //! [`miner`] has a thread and a rayon pool, [`signatures`] are verified on another pool.
 
 mod clock;
+mod codec;
 mod connection;
 mod dialer;
 mod failure;
