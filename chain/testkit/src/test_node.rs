@@ -5,11 +5,12 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use bytes::BytesMut;
 use chain::encoding::{Decode, Encode};
 use chain::genesis::Network;
 use chain::transaction::Transaction;
 use wire::directory::{DirectoryMessage, MinerEntry};
-use wire::frame::{FRAME_HEADER_BYTES, FrameHeader, Phase};
+use wire::frame::{FrameDecoder, Incoming, Phase};
 use wire::hello::{Hello, NetworkIdentity, Role};
 use wire::wallet::{
     History, HistoryEntry, Pending, RefusalKind, SubmitOutcome, Submitted, Tip, WalletMessage,
@@ -98,12 +99,18 @@ pub fn hello(network: &Network) -> Hello {
 
 /// The next message; `None` when the other side is gone.
 pub fn receive(stream: &mut TcpStream, phase: Phase) -> Option<Message> {
-    let mut header = [0; FRAME_HEADER_BYTES];
-    stream.read_exact(&mut header).ok()?;
-    let header = FrameHeader::parse(&header, phase).unwrap();
-    let mut payload = vec![0; header.payload_bytes as usize];
-    stream.read_exact(&mut payload).ok()?;
-    Some(Message::from_payload(header.command, &payload).unwrap().unwrap())
+    let (mut decoder, mut bytes) = (FrameDecoder::new(phase), BytesMut::new());
+    loop {
+        match decoder.decode(&mut bytes).unwrap() {
+            Some(Incoming::Message(message)) => return Some(*message),
+            Some(Incoming::Unknown { command }) => panic!("wallets never send {command}"),
+            None => {
+                let mut part = vec![0; decoder.missing(&bytes)];
+                stream.read_exact(&mut part).ok()?;
+                bytes.extend_from_slice(&part);
+            }
+        }
+    }
 }
 
 /// Sends what it can: the other side may be gone.

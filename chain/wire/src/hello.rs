@@ -1,4 +1,4 @@
-//! The hello: who one is and which network one means.
+//! The hello: who one is, which network one means, and whom one talks to.
 
 use serde::{Deserialize, Serialize};
 
@@ -139,6 +139,94 @@ pub struct Hello {
     /// Name of the node, as its user typed it; for people only. At most [`NODE_NAME_BYTES_MAX`], no
     /// control characters.
     pub name: String,
+}
+
+/// What one side says of itself, and by which it judges the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Greeting {
+    /// Our network; none while we still have to ask for its spec.
+    pub network: Option<NetworkIdentity>,
+    /// What we are.
+    pub role: Role,
+    /// See [`Hello::nonce`].
+    pub nonce: u64,
+    /// See [`Hello::name`].
+    pub name: String,
+    /// See [`Hello::listen_port`].
+    pub listen_port: u16,
+}
+
+/// Why a hello ends the conversation.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HelloRefusal {
+    /// It speaks another version of the protocol.
+    #[error("it speaks protocol {got}, this node {PROTOCOL_VERSION}")]
+    OtherVersion {
+        /// The version it names.
+        got: u16,
+    },
+    /// We have called ourselves.
+    #[error("this is our own address")]
+    Ourselves,
+    /// We called a node and somebody else answered.
+    #[error("it is a {role:?}, not a node")]
+    NoNode {
+        /// What it is.
+        role: Role,
+    },
+    /// It names no network, though it may do more than ask for the spec.
+    #[error("it is on another network: it names no network")]
+    NoNetwork,
+    /// It means another network.
+    #[error("it is on another network: {difference}")]
+    OtherNetwork {
+        /// The field that differs, with both values.
+        difference: String,
+    },
+}
+
+impl Greeting {
+    /// Our hello, at the time `wall_s` (seconds since 1970) and at `height`.
+    pub fn hello(&self, wall_s: u64, height: u32) -> Hello {
+        Hello {
+            protocol: PROTOCOL_VERSION,
+            role: self.role,
+            network: self.network,
+            nonce: self.nonce,
+            listen_port: self.listen_port,
+            wall_s,
+            height,
+            name: self.name.clone(),
+        }
+    }
+
+    /// Whether a conversation can follow the other side's hello. A node talks to every role,
+    /// everybody else only to nodes; how many, and from where, is not decided here.
+    ///
+    /// # Errors
+    /// [`HelloRefusal`].
+    pub fn judge(&self, theirs: &Hello) -> Result<(), HelloRefusal> {
+        if theirs.protocol != PROTOCOL_VERSION {
+            return Err(HelloRefusal::OtherVersion { got: theirs.protocol });
+        }
+        if theirs.nonce == self.nonce {
+            return Err(HelloRefusal::Ourselves);
+        }
+        if self.role != Role::Peer && theirs.role != Role::Peer {
+            return Err(HelloRefusal::NoNode { role: theirs.role });
+        }
+        let difference = match (&self.network, &theirs.network) {
+            // Whoever asks for the spec does not know it yet.
+            (None, _) => None,
+            (Some(_), None) if theirs.role == Role::Directory => None,
+            (Some(_), None) => return Err(HelloRefusal::NoNetwork),
+            (Some(ours), Some(theirs)) => Hello::difference(ours, theirs),
+        };
+        match difference {
+            Some(difference) => Err(HelloRefusal::OtherNetwork { difference }),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Longest node name in a hello.

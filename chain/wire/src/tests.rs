@@ -17,7 +17,7 @@ use super::directory::{
     NameRecord, Named, Names, PutName, Register, RegisterOutcome, Registered,
 };
 use super::frame::{FRAME_HEADER_BYTES, FrameError, FrameHeader, Phase};
-use super::hello::{NetworkIdentity, Role};
+use super::hello::{Greeting, HelloRefusal, NetworkIdentity, Role};
 use super::operator::{Answer, AnswerOutcome, Ask, BlockName, Question, Token};
 use super::peer::{BlockTransactions, CompactBlock, GetBlockTransactions};
 use super::wallet::{
@@ -46,8 +46,7 @@ fn any_address() -> impl Strategy<Value = SocketAddr> {
 }
 
 fn any_hello() -> impl Strategy<Value = Message> {
-    let role =
-        prop::sample::select(vec![Role::Peer, Role::Wallet, Role::Directory, Role::Operator]);
+    let role = prop::sample::select(ROLES.to_vec());
     let identity = NetworkIdentity::of(&samples::network());
     let network = any::<Option<([u8; 32], [u8; 32], u64)>>();
     let numbers = any::<(u64, u16, u64, u32)>();
@@ -527,4 +526,86 @@ fn a_difference_between_networks_names_the_field() {
     for (change, expected) in cases {
         assert_eq!(named(theirs(change)).as_deref(), Some(expected));
     }
+}
+
+fn greeting(role: Role, nonce: u64) -> Greeting {
+    let network = Some(NetworkIdentity::of(&samples::network()));
+    Greeting { network, role, nonce, name: "Anna".to_owned(), listen_port: 9001 }
+}
+
+proptest! {
+    #[test]
+    fn a_greeting_says_what_it_was_given_and_both_sides_agree_on_its_hello(
+        message in any_hello(),
+        own_role in prop::sample::select(ROLES.to_vec()),
+        own_nonce: u64,
+        is_ours: bool,
+    ) {
+        let Message::Hello(mut theirs) = message else { panic!("{message:?}") };
+        let ours = greeting(own_role, own_nonce);
+        if is_ours {
+            theirs.network = ours.network;
+        }
+        let (network, role, nonce) = (theirs.network, theirs.role, theirs.nonce);
+        let (name, listen_port) = (theirs.name.clone(), theirs.listen_port);
+        let their_greeting = Greeting { network, role, nonce, name, listen_port };
+        prop_assert_eq!(&their_greeting.hello(theirs.wall_s, theirs.height), &*theirs);
+        let judged = ours.judge(&theirs);
+        if network.is_some() {
+            let there = their_greeting.judge(&ours.hello(0, 0));
+            prop_assert_eq!(judged.is_ok(), there.is_ok(), "{:?} {:?}", judged, there);
+        }
+        let one_is_a_node = own_role == Role::Peer || role == Role::Peer;
+        if is_ours {
+            prop_assert_eq!(judged.is_ok(), nonce != own_nonce && one_is_a_node);
+        } else if network.is_some() {
+            prop_assert!(judged.is_err());
+        }
+    }
+}
+
+const ROLES: [Role; 4] = [Role::Peer, Role::Wallet, Role::Directory, Role::Operator];
+
+#[test]
+fn a_node_talks_to_every_role_and_everybody_else_to_nodes() {
+    for ours in ROLES {
+        for theirs in ROLES {
+            let judged = greeting(ours, 1).judge(&greeting(theirs, 2).hello(0, 0));
+            let one_is_a_node = ours == Role::Peer || theirs == Role::Peer;
+            let expected =
+                if one_is_a_node { Ok(()) } else { Err(HelloRefusal::NoNode { role: theirs }) };
+            assert_eq!(judged, expected);
+        }
+    }
+}
+
+#[test]
+fn a_hello_is_refused_for_its_version_first_then_for_being_our_own_then_for_its_network() {
+    let node = greeting(Role::Peer, 1);
+    let mut theirs = Hello { protocol: 9, network: None, ..node.hello(0, 0) };
+    let refused = |theirs: &Hello| node.judge(theirs).unwrap_err();
+    assert_eq!(refused(&theirs), HelloRefusal::OtherVersion { got: 9 });
+    theirs.protocol = PROTOCOL_VERSION;
+    assert_eq!(refused(&theirs), HelloRefusal::Ourselves);
+    theirs.nonce = 2;
+    assert_eq!(refused(&theirs), HelloRefusal::NoNetwork);
+    let mut spec = samples::spec();
+    spec.maturity = 9;
+    let other = chain::genesis::Network::new(spec).unwrap();
+    theirs.network = Some(NetworkIdentity::of(&other));
+    let difference = "maturity is 10 here and 9 there".to_owned();
+    assert_eq!(refused(&theirs), HelloRefusal::OtherNetwork { difference });
+}
+
+#[test]
+fn only_whoever_asks_for_the_spec_needs_no_network() {
+    let nameless = |role| Greeting { network: None, ..greeting(role, 2) };
+    for role in ROLES {
+        let judged = greeting(Role::Peer, 1).judge(&nameless(role).hello(0, 0));
+        let may = role == Role::Directory;
+        assert_eq!(judged, if may { Ok(()) } else { Err(HelloRefusal::NoNetwork) });
+    }
+    // It takes any network, also the one that it is told to ask for.
+    let node = greeting(Role::Peer, 1).hello(0, 0);
+    assert_eq!(nameless(Role::Directory).judge(&node), Ok(()));
 }

@@ -6,13 +6,12 @@ use std::time::Duration;
 use chain::genesis::Network;
 use rand::{Rng, RngExt};
 use wire::Message;
-use wire::PROTOCOL_VERSION;
-use wire::hello::{Hello, NetworkIdentity, Role};
+use wire::hello::{Greeting, Hello, HelloRefusal, NetworkIdentity, Role};
 use wire::peer::PeerMessage;
 
 use super::conduct::Offense;
 use super::peers::PeerState;
-use super::{Direction, Machine, PeerId, Report};
+use super::{Direction, Machine, MachineConfig, PeerId, Report};
 
 /// A connection without a hello is closed at the first look after this long: within 5 s.
 pub(super) const HANDSHAKE_MAX: Duration =
@@ -44,15 +43,17 @@ fn inbound_max(role: Role) -> (usize, usize) {
 }
 
 /// What our hello says that never changes.
-#[derive(Debug)]
-pub(super) struct OwnHello {
-    identity: NetworkIdentity,
-    nonce: u64,
-}
-
-impl OwnHello {
-    pub(super) fn new(network: &Network, rng: &mut impl Rng) -> Self {
-        Self { identity: NetworkIdentity::of(network), nonce: rng.random() }
+pub(super) fn own_greeting(
+    network: &Network,
+    config: &MachineConfig,
+    rng: &mut impl Rng,
+) -> Greeting {
+    Greeting {
+        network: Some(NetworkIdentity::of(network)),
+        role: Role::Peer,
+        nonce: rng.random(),
+        name: config.name.clone(),
+        listen_port: config.listen_port,
     }
 }
 
@@ -106,27 +107,11 @@ impl Machine {
             // Before any refusal, so that the other side can name the field that differs.
             self.send_hello(id);
         }
-        if hello.protocol != PROTOCOL_VERSION {
-            let reason =
-                format!("it speaks protocol {}, this node {PROTOCOL_VERSION}", hello.protocol);
-            self.punish(id, Offense::OtherVersion, &reason);
-            return;
-        }
-        if hello.nonce == self.hello.nonce {
-            if direction == Direction::Outbound {
+        if let Err(refusal) = self.greeting.judge(hello) {
+            if refusal == HelloRefusal::Ourselves && direction == Direction::Outbound {
                 self.address_book.forget(address);
             }
-            self.punish(id, Offense::Ourselves, "this is our own address");
-            return;
-        }
-        let difference = match &hello.network {
-            Some(theirs) => Hello::difference(&self.hello.identity, theirs),
-            None if hello.role == Role::Directory => None,
-            None => Some("it names no network".to_owned()),
-        };
-        if let Some(difference) = difference {
-            let reason = format!("it is on another network: {difference}");
-            self.punish(id, Offense::OtherNetwork, &reason);
+            self.punish(id, offense_of(&refusal), &refusal.to_string());
             return;
         }
         let ip = address.ip();
@@ -271,17 +256,17 @@ impl Machine {
     }
 
     fn send_hello(&mut self, id: PeerId) {
-        let hello = Hello {
-            protocol: PROTOCOL_VERSION,
-            role: Role::Peer,
-            network: Some(self.hello.identity),
-            nonce: self.hello.nonce,
-            listen_port: self.config.listen_port,
-            wall_s: self.now.wall_s,
-            height: self.ledger.published().height,
-            name: self.config.name.clone(),
-        };
+        let hello = self.greeting.hello(self.now.wall_s, self.ledger.published().height);
         self.send(id, &Message::Hello(Box::new(hello)));
+    }
+}
+
+fn offense_of(refusal: &HelloRefusal) -> Offense {
+    match refusal {
+        HelloRefusal::OtherVersion { .. } => Offense::OtherVersion,
+        HelloRefusal::Ourselves => Offense::Ourselves,
+        HelloRefusal::NoNetwork | HelloRefusal::OtherNetwork { .. } => Offense::OtherNetwork,
+        HelloRefusal::NoNode { .. } => Offense::OutOfRole,
     }
 }
 

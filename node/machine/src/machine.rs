@@ -14,12 +14,13 @@ use chain::genesis::Network;
 use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
 use wire::Message;
+use wire::hello::Greeting;
 
 use crate::address_book::AddressBook;
 use crate::conduct::Conduct;
 use crate::effect::{Effect, Report};
 use crate::event::{Event, Now, PeerId};
-use crate::handshake::OwnHello;
+use crate::handshake::own_greeting;
 use crate::header_tree::HeaderTree;
 use crate::intake::Intake;
 use crate::ledger::{Ledger, Tip};
@@ -82,7 +83,7 @@ pub struct Machine {
     pub(crate) rng: ChaCha12Rng,
     /// The clocks of the call that is going on.
     pub(crate) now: Now,
-    pub(crate) hello: OwnHello,
+    pub(crate) greeting: Greeting,
     pub(crate) tree: HeaderTree,
     pub(crate) ledger: Ledger,
     pub(crate) mempool: Mempool,
@@ -115,7 +116,7 @@ impl Machine {
         let mut rng = ChaCha12Rng::from_seed(config.seed);
         let (ledger, tree) = Ledger::open(Arc::clone(&network), store)?;
         Ok(Self {
-            hello: OwnHello::new(&network, &mut rng),
+            greeting: own_greeting(&network, &config, &mut rng),
             mining: Mining::new(config.mining, &mut rng),
             address_book: AddressBook::new(&config.peers).with_met(&config.known),
             mempool: Mempool::new(MempoolLimits::default()),

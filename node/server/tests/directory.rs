@@ -9,6 +9,7 @@ use std::sync::{Arc, Barrier, LazyLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bytes::BytesMut;
 use chain::amount::{Amount, COIN};
 use chain::genesis::Network;
 use chain::key::{OutputKey, SecretKey};
@@ -23,7 +24,7 @@ use tokio::sync::mpsc::channel;
 use wire::directory::{
     DirectoryMessage, FaucetOutcome, MinerEntry, NameOutcome, NameRecord, RegisterOutcome,
 };
-use wire::frame::FRAME_HEADER_BYTES;
+use wire::frame::{FrameDecoder, Incoming, Phase};
 use wire::hello::{Hello, NetworkIdentity, Role};
 use wire::{Message, PROTOCOL_VERSION};
 
@@ -140,13 +141,18 @@ fn answering_port() -> u16 {
 }
 
 fn receive(stream: &mut TcpStream) -> Message {
-    let mut fixed = [0; FRAME_HEADER_BYTES];
-    stream.read_exact(&mut fixed).unwrap();
-    let command = u16::from_le_bytes([fixed[4], fixed[5]]);
-    let length = u32::from_le_bytes([fixed[6], fixed[7], fixed[8], fixed[9]]);
-    let mut payload = vec![0; length as usize];
-    stream.read_exact(&mut payload).unwrap();
-    Message::from_payload(command, &payload).unwrap().unwrap()
+    let (mut decoder, mut bytes) = (FrameDecoder::new(Phase::Established), BytesMut::new());
+    loop {
+        match decoder.decode(&mut bytes).unwrap() {
+            Some(Incoming::Message(message)) => return *message,
+            Some(Incoming::Unknown { command }) => panic!("nodes never send {command}"),
+            None => {
+                let mut part = vec![0; decoder.missing(&bytes)];
+                stream.read_exact(&mut part).unwrap();
+                bytes.extend_from_slice(&part);
+            }
+        }
+    }
 }
 
 fn is_listed(outcome: &RegisterOutcome) -> bool {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use chain::encoding::Encode;
 use chain::transaction::{Transaction, Transfer};
-use wire::hello::{Hello, NetworkIdentity, Role};
+use wire::hello::{Greeting, NetworkIdentity, Role};
 use wire::wallet::{Submit, SubmitOutcome, WalletMessage};
-use wire::{ByteString, Message, PROTOCOL_VERSION};
+use wire::{ByteString, Message};
 
 use super::links::{End, Side};
 use super::world::{Occurrence, World};
@@ -50,16 +50,14 @@ impl World {
         let ip = Ipv4Addr::from(u32::from(Ipv4Addr::new(198, 18, 0, 1)) + number);
         let address = SocketAddr::from((ip, 50_000));
         self.enqueue(now_ns, Occurrence::Accepted { connection, address });
-        let hello = Hello {
-            protocol: PROTOCOL_VERSION,
-            role,
+        let greeting = Greeting {
             network: Some(NetworkIdentity::of(self.network())),
+            role,
             nonce: u64::from(number),
-            listen_port: 0,
-            wall_s: self.now().wall_s,
-            height: 0,
             name: format!("guest {number}"),
+            listen_port: 0,
         };
+        let hello = greeting.hello(self.now().wall_s, 0);
         self.say(id, &Message::Hello(Box::new(hello)));
         id
     }

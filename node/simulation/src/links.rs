@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use wire::Message;
-use wire::frame::{FRAME_HEADER_BYTES, Frame, FrameHeader, Phase};
+use bytes::BytesMut;
+use wire::frame::{Frame, FrameDecoder, Incoming, Phase};
 
 use super::guest::GuestId;
 use machine::{Event, PeerId};
@@ -65,8 +65,8 @@ impl Side {
 #[derive(Debug)]
 pub(super) struct Terminal {
     pub(super) end: End,
-    /// What it may be sent: nothing but a hello at first.
-    phase: Phase,
+    /// Reads what it is sent: nothing but a hello at first.
+    decoder: FrameDecoder,
     /// Arrival of the last frame that is on its way here.
     pub(super) last_arrival_ns: u64,
     /// It was told of the end; nothing reaches it any more.
@@ -86,8 +86,12 @@ pub(super) struct Connection {
 
 impl Connection {
     fn new(opener: End, acceptor: End, now_ns: u64) -> Self {
-        let terminal =
-            |end| Terminal { end, phase: Phase::Handshake, last_arrival_ns: now_ns, gone: false };
+        let terminal = |end| Terminal {
+            end,
+            decoder: FrameDecoder::new(Phase::Handshake),
+            last_arrival_ns: now_ns,
+            gone: false,
+        };
         Self {
             opener: terminal(opener),
             acceptor: terminal(acceptor),
@@ -125,20 +129,17 @@ impl Connection {
 
     /// Reads a frame as a socket's reader would: the limit of the phase first, then the payload.
     pub(super) fn read(&mut self, peer: PeerId, side: Side, frame: &Frame) -> Event {
-        let terminal = self.at_mut(side);
-        let bytes = frame.to_bytes();
-        let (header, payload) =
-            bytes.split_first_chunk::<FRAME_HEADER_BYTES>().expect("every frame has its header");
-        let header = match FrameHeader::parse(header, terminal.phase) {
-            Ok(header) => header,
+        let decoder = &mut self.at_mut(side).decoder;
+        let mut bytes = BytesMut::from(&frame.to_bytes()[..]);
+        let event = match decoder.decode(&mut bytes) {
+            Ok(incoming) => match incoming.expect("a frame that is sent is whole") {
+                Incoming::Message(message) => Event::Message { peer, message },
+                Incoming::Unknown { command } => Event::UnknownCommand { peer, command },
+            },
             Err(error) => return Event::Malformed { peer, reason: error.to_string() },
         };
-        terminal.phase = Phase::Established;
-        match Message::from_payload(header.command, payload) {
-            Ok(Some(message)) => Event::Message { peer, message: Box::new(message) },
-            Ok(None) => Event::UnknownCommand { peer, command: header.command },
-            Err(error) => Event::Malformed { peer, reason: error.to_string() },
-        }
+        decoder.establish();
+        event
     }
 }
 
@@ -193,6 +194,8 @@ impl Links {
 
 #[cfg(test)]
 mod tests {
+    use wire::Message;
+
     use super::*;
 
     #[test]
@@ -202,7 +205,7 @@ mod tests {
         let ping = Message::Ping(7).to_frame();
         let early = connection.read(peer, Side::Acceptor, &ping);
         assert!(matches!(early, Event::Malformed { .. }), "{early:?}");
-        connection.at_mut(Side::Acceptor).phase = Phase::Established;
+        connection.at_mut(Side::Acceptor).decoder.establish();
         let later = connection.read(peer, Side::Acceptor, &ping);
         assert!(matches!(later, Event::Message { .. }), "{later:?}");
         let unknown = Frame { command: 60_000, payload: vec![0; 9] };

@@ -11,12 +11,12 @@ use chain::encoding::{Decode, Encode};
 use chain::genesis::Network;
 use chain::key::OutputKey;
 use chain::transaction::{Transaction, Transfer, TxPosition};
-use wire::hello::{Hello, NetworkIdentity, Role};
+use wire::hello::{Greeting, Hello, HelloRefusal, NetworkIdentity, Role};
 use wire::wallet::{
     ChainTip, GetHistory, GetPending, HISTORY_MAX, History, HistoryEntry, Submit, SubmitOutcome,
     Tip, WalletMessage,
 };
-use wire::{ByteString, Message, PROTOCOL_VERSION};
+use wire::{ByteString, Message};
 
 use connection::{Connection, deadline};
 
@@ -120,20 +120,16 @@ impl NodeClient {
         timeouts: Timeouts,
     ) -> Result<Self, ClientError> {
         let mut connection = Connection::open(address, timeouts)?;
-        let ours = network.map(NetworkIdentity::of);
-        connection.send(&Message::Hello(Box::new(our_hello(role, ours)?)))?;
+        let ours = greeting(role, network)?;
+        // A clock before 1970 is shown as 1970: the node only compares it with its own.
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        connection.send(&Message::Hello(Box::new(ours.hello(wall.as_secs(), 0))))?;
         let hello = connection.receive_hello()?;
-        if hello.role != Role::Peer {
-            return Err(ClientError::Protocol(format!("it is a {:?}, not a node", hello.role)));
-        }
-        if let Some(ours) = ours {
-            let theirs = hello.network.as_ref();
-            let theirs =
-                theirs.ok_or_else(|| ClientError::Protocol("it names no network".to_owned()))?;
-            if let Some(difference) = Hello::difference(&ours, theirs) {
-                return Err(ClientError::WrongNetwork { difference });
-            }
-        }
+        ours.judge(&hello).map_err(|refusal| match refusal {
+            HelloRefusal::OtherNetwork { difference } => ClientError::WrongNetwork { difference },
+            HelloRefusal::NoNetwork => ClientError::Protocol("it names no network".to_owned()),
+            other => ClientError::Protocol(other.to_string()),
+        })?;
         Ok(Self { connection, hello, last_request: 0 })
     }
 
@@ -297,25 +293,15 @@ impl NodeClient {
     }
 }
 
-fn our_hello(role: Role, network: Option<NetworkIdentity>) -> Result<Hello, ClientError> {
+fn greeting(role: Role, network: Option<&Network>) -> Result<Greeting, ClientError> {
     let nonce = getrandom::u64().map_err(|error| ClientError::Io(error.into()))?;
-    // A clock before 1970 is shown as 1970: the node only compares it with its own.
-    let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Ok(Hello {
-        protocol: PROTOCOL_VERSION,
-        role,
-        network,
-        nonce,
-        listen_port: 0,
-        wall_s: wall.as_secs(),
-        height: 0,
-        name: match role {
-            Role::Operator => "operator",
-            Role::Directory => "caller",
-            Role::Wallet | Role::Peer => "wallet",
-        }
-        .to_owned(),
-    })
+    let name = match role {
+        Role::Operator => "operator",
+        Role::Directory => "caller",
+        Role::Wallet | Role::Peer => "wallet",
+    };
+    let network = network.map(NetworkIdentity::of);
+    Ok(Greeting { network, role, nonce, name: name.to_owned(), listen_port: 0 })
 }
 
 /// The place behind `position`; `None` behind the last one of all.

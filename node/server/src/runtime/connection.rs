@@ -5,36 +5,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::BytesMut;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
+use tokio_util::codec::{FramedRead, FramedWrite};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wire::Message;
-use wire::frame::Frame;
+use wire::frame::{DecodeError, Incoming};
 
-use super::codec::{CodecError, FrameDecoder, Incoming};
-use super::inbound_memory::{InboundMemory, InboundShare, SHARED_BYTES_MAX};
+use super::codec::{InboundCodec, InboundError, OutboundCodec, next, write_frame};
+use super::inbound_memory::{InboundMemory, SHARED_BYTES_MAX};
 use super::lanes::Lanes;
 use super::outbound::Outbound;
 use machine::{Direction, Event, PeerId};
+use progress::Progress;
 
-/// A frame that has begun must be whole after this time.
-const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
+mod progress;
 
 /// How long a connection that is being closed may take to write what is queued.
 const LINGER: Duration = Duration::from_secs(1);
-
-/// Bytes asked from the socket at once, at least; also what an idle connection's buffer holds.
-const READ_BYTES_MIN: usize = 8 * 1024;
-
-/// Bytes asked from the socket at once, at most.
-const READ_BYTES_MAX: usize = 256 * 1024;
-
-/// Bytes handed to the socket at once: a writer's progress is seen in steps of this size.
-const WRITE_BYTES: usize = 64 * 1024;
 
 /// What the listener, the dialer and all connections of one node share.
 pub(super) struct Sockets {
@@ -53,14 +43,17 @@ enum ReadEnd {
     /// The other side closed it, the network broke, or a frame took too long.
     Gone,
     /// Bytes came that are no message.
-    Malformed(CodecError),
+    Malformed(DecodeError),
     /// The node stops.
     Stopping,
 }
 
-impl From<std::io::Error> for ReadEnd {
-    fn from(_: std::io::Error) -> Self {
-        Self::Gone
+impl From<InboundError> for ReadEnd {
+    fn from(error: InboundError) -> Self {
+        match error {
+            InboundError::Malformed(error) => Self::Malformed(error),
+            InboundError::Io(_) | InboundError::TooSlow => Self::Gone,
+        }
     }
 }
 
@@ -110,84 +103,55 @@ impl Sockets {
     }
 
     /// Reads messages and hands them over, one at a time.
-    async fn read(&self, stream: &mut OwnedReadHalf, peer: PeerId, outbound: &Outbound) -> ReadEnd {
+    async fn read<R: AsyncRead + Unpin>(
+        &self,
+        stream: &mut R,
+        peer: PeerId,
+        outbound: &Outbound,
+    ) -> ReadEnd {
         let share = self.memory.share(peer, outbound.no_more_reading.clone());
-        let mut decoder = FrameDecoder::new();
-        let mut buffer = BytesMut::with_capacity(READ_BYTES_MIN);
+        let mut messages = FramedRead::new(stream, InboundCodec::new(share));
         let mut hello_received = false;
         loop {
             outbound.until_under_half().await;
-            let incoming = match next(stream, &mut decoder, &mut buffer, &share).await {
-                Ok(incoming) => incoming,
-                Err(end) => return end,
-            };
-            let event = match incoming {
-                Incoming::Message(message) => {
+            let event = match next(&mut messages).await {
+                Ok(Some(Incoming::Message(message))) => {
                     hello_received |= matches!(*message, Message::Hello(_));
                     Event::Message { peer, message }
                 }
-                Incoming::Unknown { command } => Event::UnknownCommand { peer, command },
+                Ok(Some(Incoming::Unknown { command })) => Event::UnknownCommand { peer, command },
+                Ok(None) => return ReadEnd::Gone,
+                Err(error) => return error.into(),
             };
             if !self.lanes.hand_over(peer, event, None).await {
                 return ReadEnd::Stopping;
             }
-            share.hold(buffer.len());
+            messages.decoder().dealt_with(messages.read_buffer());
             // What the machine answered is queued by now, so this does not depend on timing.
             if hello_received && outbound.is_hello_sent() {
-                decoder.establish();
+                messages.decoder_mut().establish();
             }
-        }
-    }
-}
-
-/// The next whole frame. What it took stays on `share`'s account until the caller says otherwise.
-async fn next(
-    stream: &mut OwnedReadHalf,
-    decoder: &mut FrameDecoder,
-    buffer: &mut BytesMut,
-    share: &InboundShare,
-) -> Result<Incoming, ReadEnd> {
-    let mut deadline = None;
-    loop {
-        let held = buffer.len();
-        if let Some(incoming) = decoder.decode(buffer).map_err(ReadEnd::Malformed)? {
-            if held > READ_BYTES_MAX {
-                // The old buffer is as long as the frame; a connection does not keep that.
-                *buffer = BytesMut::from(&buffer[..]);
-            }
-            return Ok(incoming);
-        }
-        share.hold(buffer.len());
-        buffer.reserve(buffer.len().clamp(READ_BYTES_MIN, READ_BYTES_MAX));
-        let waiting = buffer.is_empty() && !decoder.is_inside_frame();
-        let reading = stream.read_buf(buffer);
-        let read_bytes = if waiting {
-            reading.await?
-        } else {
-            let by = *deadline.get_or_insert_with(|| Instant::now() + FRAME_TIMEOUT);
-            timeout_at(by, reading).await.map_err(|_| ReadEnd::Gone)??
-        };
-        if read_bytes == 0 {
-            return Err(ReadEnd::Gone);
         }
     }
 }
 
 /// Writes frames until there are none any more, then closes its direction.
-async fn write(
-    mut stream: OwnedWriteHalf,
+async fn write<W: AsyncWrite + Unpin>(
+    stream: W,
     peer: PeerId,
     outbound: Arc<Outbound>,
     lanes: Arc<Lanes>,
 ) {
+    let stream = Progress::of(stream, Arc::clone(&outbound));
+    let mut frames = FramedWrite::new(stream, OutboundCodec);
     let writing = async {
         while let Some(frame) = outbound.next().await {
-            write_frame(&mut stream, &frame, &outbound).await?;
+            write_frame(&mut frames, &frame).await?;
             if outbound.wrote(&frame) {
                 lanes.push_peer(Some(peer), Event::Drained { peer });
             }
         }
-        stream.shutdown().await
+        frames.get_mut().shutdown().await
     };
     let written = outbound.no_more_writing.run_until_cancelled(writing).await;
     if !matches!(written, Some(Ok(()))) {
@@ -195,20 +159,11 @@ async fn write(
     }
 }
 
-async fn write_frame(
-    stream: &mut OwnedWriteHalf,
-    frame: &Frame,
-    outbound: &Outbound,
-) -> std::io::Result<()> {
-    for part in frame.to_bytes().chunks(WRITE_BYTES) {
-        stream.write_all(part).await?;
-        outbound.progressed(part.len());
-    }
-    Ok(())
-}
-
 /// Reads to the end and throws it away.
-async fn discard(stream: &mut OwnedReadHalf) {
+async fn discard(stream: &mut (impl AsyncRead + Unpin)) {
     let mut thrown_away = [0; 4096];
     while stream.read(&mut thrown_away).await.is_ok_and(|read| read > 0) {}
 }
+
+#[cfg(test)]
+mod tests;

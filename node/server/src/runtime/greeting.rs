@@ -10,10 +10,9 @@ use chain::genesis::Network;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use wire::hello::{Hello, NetworkIdentity, Role};
-use wire::{Message, PROTOCOL_VERSION};
-
-use super::codec::{CodecError, FrameDecoder, Incoming};
+use wire::Message;
+use wire::frame::{DecodeError, FrameDecoder, Incoming, Phase};
+use wire::hello::{Greeting, HelloRefusal, NetworkIdentity, Role};
 
 /// Why nobody of this network answers.
 #[derive(Debug, thiserror::Error)]
@@ -35,8 +34,8 @@ pub enum GreetError {
     OtherNetwork(String),
 }
 
-impl From<CodecError> for GreetError {
-    fn from(error: CodecError) -> Self {
+impl From<DecodeError> for GreetError {
+    fn from(error: DecodeError) -> Self {
         Self::NoNode(error.to_string())
     }
 }
@@ -55,21 +54,18 @@ pub async fn greet(
 }
 
 async fn exchange_hellos(address: SocketAddr, network: &Network) -> Result<(), GreetError> {
-    let own = NetworkIdentity::of(network);
-    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let hello = Hello {
-        protocol: PROTOCOL_VERSION,
+    let own = Greeting {
+        network: Some(NetworkIdentity::of(network)),
         role: Role::Directory,
-        network: Some(own),
         nonce: rand::random(),
-        listen_port: 0,
-        wall_s: since_1970.map_or(0, |time| time.as_secs()),
-        height: 0,
         name: "directory".to_owned(),
+        listen_port: 0,
     };
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let hello = own.hello(since_1970.map_or(0, |time| time.as_secs()), 0);
     let mut stream = TcpStream::connect(address).await?;
     stream.write_all(&Message::Hello(Box::new(hello)).to_frame().to_bytes()).await?;
-    let (mut decoder, mut buffer) = (FrameDecoder::new(), BytesMut::new());
+    let (mut decoder, mut buffer) = (FrameDecoder::new(Phase::Handshake), BytesMut::new());
     let message = loop {
         match decoder.decode(&mut buffer)? {
             Some(Incoming::Message(message)) => break message,
@@ -83,11 +79,13 @@ async fn exchange_hellos(address: SocketAddr, network: &Network) -> Result<(), G
     let Message::Hello(theirs) = *message else {
         return Err(GreetError::NoNode("it did not begin with a hello".to_owned()));
     };
-    let difference = match &theirs.network {
-        _ if theirs.protocol != PROTOCOL_VERSION => Some(format!("protocol {}", theirs.protocol)),
-        _ if theirs.role != Role::Peer => Some("it is no full node".to_owned()),
-        Some(network) => Hello::difference(&own, network),
-        None => Some("it names none".to_owned()),
-    };
-    difference.map_or(Ok(()), |difference| Err(GreetError::OtherNetwork(difference)))
+    own.judge(&theirs).map_err(|refusal| {
+        GreetError::OtherNetwork(match refusal {
+            HelloRefusal::OtherVersion { got } => format!("protocol {got}"),
+            HelloRefusal::NoNode { .. } => "it is no full node".to_owned(),
+            HelloRefusal::NoNetwork => "it names none".to_owned(),
+            HelloRefusal::OtherNetwork { difference } => difference,
+            HelloRefusal::Ourselves => refusal.to_string(),
+        })
+    })
 }

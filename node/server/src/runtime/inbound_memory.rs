@@ -52,6 +52,12 @@ impl InboundMemory {
         InboundShare { memory: Arc::clone(self), peer, drop_it }
     }
 
+    /// Bytes that are held beyond the guarantees.
+    #[cfg(test)]
+    pub fn used(&self) -> usize {
+        self.lock().used
+    }
+
     fn lock(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -137,6 +143,6 @@ mod tests {
         shares[0].hold(GUARANTEED_BYTES + 10);
         drop(shares);
         assert!(!token.is_cancelled());
-        assert_eq!(memory.lock().used, 0);
+        assert_eq!(memory.used(), 0);
     }
 }

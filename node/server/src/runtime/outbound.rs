@@ -150,7 +150,7 @@ impl Outbound {
         }
     }
 
-    /// A part of a frame went out.
+    /// The socket took bytes, be they the smallest part of a frame.
     pub fn progressed(&self, bytes: usize) {
         self.written.fetch_add(bytes as u64, Ordering::Relaxed);
     }

@@ -4,7 +4,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::mpsc;
 
-use wire::frame::{FRAME_HEADER_BYTES, MAGIC};
+use bytes::BytesMut;
+use wire::frame::{FrameDecoder, Incoming, MAGIC, Phase};
 use wire::hello::{Hello, Role};
 use wire::peer::PeerMessage;
 use wire::{ByteString, Message, PROTOCOL_VERSION};
@@ -36,6 +37,9 @@ fn hello() -> Message {
 /// A client with no code of the node in it but the frames.
 struct Client {
     stream: TcpStream,
+    decoder: FrameDecoder,
+    /// What came and was not looked at yet.
+    arrived: BytesMut,
 }
 
 impl Client {
@@ -43,7 +47,12 @@ impl Client {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { stream }
+        Self::on(stream)
+    }
+
+    fn on(stream: TcpStream) -> Self {
+        let decoder = FrameDecoder::new(Phase::Established);
+        Self { stream, decoder, arrived: BytesMut::new() }
     }
 
     /// Connects and exchanges hellos.
@@ -60,18 +69,21 @@ impl Client {
 
     /// The next message; `None` when the other side has closed.
     fn receive(&mut self) -> Option<Message> {
-        let mut fixed = [0; FRAME_HEADER_BYTES];
-        self.stream.read_exact(&mut fixed).ok()?;
-        assert_eq!(fixed[..4], MAGIC);
-        let command = u16::from_le_bytes([fixed[4], fixed[5]]);
-        let length = u32::from_le_bytes([fixed[6], fixed[7], fixed[8], fixed[9]]);
-        let mut payload = vec![0; length as usize];
-        self.stream.read_exact(&mut payload).ok()?;
-        Some(Message::from_payload(command, &payload).unwrap().unwrap())
+        let mut bytes = vec![0; 64 * 1024];
+        loop {
+            match self.decoder.decode(&mut self.arrived).unwrap() {
+                Some(Incoming::Message(message)) => return Some(*message),
+                Some(Incoming::Unknown { command }) => panic!("nodes never send {command}"),
+                None => match self.stream.read(&mut bytes).ok()? {
+                    0 => return None,
+                    count => self.arrived.extend_from_slice(&bytes[..count]),
+                },
+            }
+        }
     }
 
     /// Whether the other side has closed, with nothing more to say.
     fn is_closed(&mut self) -> bool {
-        matches!(self.stream.read(&mut [0; 1]), Ok(0))
+        self.arrived.is_empty() && matches!(self.stream.read(&mut [0; 1]), Ok(0))
     }
 }

@@ -4,8 +4,9 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use bytes::BytesMut;
 use wire::Message;
-use wire::frame::{FRAME_HEADER_BYTES, FrameHeader, Phase};
+use wire::frame::{FrameDecoder, Incoming, Phase};
 use wire::hello::Hello;
 
 use super::{ClientError, Timeouts};
@@ -24,9 +25,9 @@ pub(super) fn deadline(wait: Duration) -> Instant {
 pub(super) struct Connection {
     stream: TcpStream,
     answer: Duration,
-    phase: Phase,
+    decoder: FrameDecoder,
     /// What has arrived of the next frame; it stays when a deadline passes in its middle.
-    arrived: Vec<u8>,
+    arrived: BytesMut,
 }
 
 impl Connection {
@@ -38,7 +39,8 @@ impl Connection {
         stream.set_nodelay(true).map_err(unreachable)?;
         let answer = timeouts.answer.max(Duration::from_millis(1));
         stream.set_write_timeout(Some(answer)).map_err(unreachable)?;
-        Ok(Self { stream, answer, phase: Phase::Handshake, arrived: Vec::new() })
+        let decoder = FrameDecoder::new(Phase::Handshake);
+        Ok(Self { stream, answer, decoder, arrived: BytesMut::new() })
     }
 
     /// When an answer to a question that is asked now must be there.
@@ -64,7 +66,7 @@ impl Connection {
     pub fn receive_hello(&mut self) -> Result<Hello, ClientError> {
         match self.receive(self.answer_deadline())? {
             Some(Message::Hello(hello)) => {
-                self.phase = Phase::Established;
+                self.decoder.establish();
                 Ok(*hello)
             }
             _ => Err(ClientError::Protocol("it does not begin with a hello".to_owned())),
@@ -73,34 +75,29 @@ impl Connection {
 
     /// The next message; `None` for a command that this version does not know.
     pub fn receive(&mut self, until: Instant) -> Result<Option<Message>, ClientError> {
-        self.fill(FRAME_HEADER_BYTES, until)?;
-        let (header, _) = self.arrived.split_first_chunk().expect("just filled to that length");
-        let header = FrameHeader::parse(header, self.phase)
-            .map_err(|error| ClientError::Protocol(error.to_string()))?;
-        let end = FRAME_HEADER_BYTES.saturating_add(header.payload_bytes as usize);
-        self.fill(end, until)?;
-        let message = Message::from_payload(header.command, &self.arrived[FRAME_HEADER_BYTES..end])
-            .map_err(|error| ClientError::Protocol(error.to_string()))?;
-        self.arrived.clear();
-        Ok(message)
+        loop {
+            let decoded = self.decoder.decode(&mut self.arrived);
+            match decoded.map_err(|error| ClientError::Protocol(error.to_string()))? {
+                Some(Incoming::Message(message)) => return Ok(Some(*message)),
+                Some(Incoming::Unknown { .. }) => return Ok(None),
+                None => self.read(until)?,
+            }
+        }
     }
 
-    /// Reads until `length` bytes of the frame are there, and never a byte more.
-    fn fill(&mut self, length: usize, until: Instant) -> Result<(), ClientError> {
-        while self.arrived.len() < length {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(self.timed_out());
-            }
-            self.stream.set_read_timeout(Some(left)).map_err(ClientError::Io)?;
-            let mut bytes = [0; READ_BYTES];
-            let wanted = (length - self.arrived.len()).min(READ_BYTES);
-            match self.stream.read(&mut bytes[..wanted]) {
-                Ok(0) => return Err(ClientError::Closed),
-                Ok(count) => self.arrived.extend_from_slice(&bytes[..count]),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.failure(error)),
-            }
+    /// Takes what has come, and waits until something has.
+    fn read(&mut self, until: Instant) -> Result<(), ClientError> {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(self.timed_out());
+        }
+        self.stream.set_read_timeout(Some(left)).map_err(ClientError::Io)?;
+        let mut bytes = [0; READ_BYTES];
+        match self.stream.read(&mut bytes) {
+            Ok(0) => return Err(ClientError::Closed),
+            Ok(count) => self.arrived.extend_from_slice(&bytes[..count]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(self.failure(error)),
         }
         Ok(())
     }

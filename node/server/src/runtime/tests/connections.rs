@@ -130,7 +130,7 @@ fn both_sides_send_many_megabytes_at_once_and_all_of_it_arrives() {
     for (count, bytes) in [(4, 2_000_000), (8, 3_999_000)] {
         let rig = Rig::start(sends_blocks(count, bytes));
         let mut client = Client::ready(rig.address);
-        let mut sender = Client { stream: client.stream.try_clone().unwrap() };
+        let mut sender = Client::on(client.stream.try_clone().unwrap());
         let sending = std::thread::spawn(move || {
             (0..count).for_each(|_| sender.send(&block(bytes)));
         });

@@ -207,7 +207,7 @@ fn a_thousand_forwarded_questions_of_one_connection_are_answered_in_order_one_at
     })
     .unwrap();
     let mut client = caller(node.address);
-    let mut writing = Client { stream: client.stream.try_clone().unwrap() };
+    let mut writing = Client::on(client.stream.try_clone().unwrap());
     let writer = std::thread::spawn(move || {
         (0..QUESTIONS).for_each(|request| writing.send(&get_name(request)));
     });

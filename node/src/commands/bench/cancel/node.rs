@@ -25,9 +25,9 @@ use chain::transaction::{Coinbase, Output, Transaction};
 use engine::{Cancel, Job, Kernel, Miner, Outcome, Target};
 use serde_json::json;
 use wire::frame::FRAME_HEADER_BYTES;
-use wire::hello::{Hello, NetworkIdentity, Role};
+use wire::hello::{Greeting, NetworkIdentity, Role};
 use wire::peer::{CompactBlock, PeerMessage};
-use wire::{ByteString, Message, PROTOCOL_VERSION};
+use wire::{ByteString, Message};
 
 use super::super::progress;
 use super::super::spread::Spread;
@@ -310,16 +310,14 @@ fn connect(node: &Node, network: &Network) -> anyhow::Result<TcpStream> {
     let mut stream = TcpStream::connect(node.address)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    let hello = Message::Hello(Box::new(Hello {
-        protocol: PROTOCOL_VERSION,
-        role: Role::Peer,
+    let greeting = Greeting {
         network: Some(NetworkIdentity::of(network)),
+        role: Role::Peer,
         nonce: 1,
-        listen_port: 1,
-        wall_s: 0,
-        height: 0,
         name: "peer".to_owned(),
-    }));
+        listen_port: 1,
+    };
+    let hello = Message::Hello(Box::new(greeting.hello(0, 0)));
     stream.write_all(&hello.to_frame().to_bytes())?;
     // Their hello begins to arrive: the handshake is done.
     stream.read_exact(&mut [0; FRAME_HEADER_BYTES])?;
