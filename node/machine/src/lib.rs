@@ -26,7 +26,7 @@ pub mod template;
 #[cfg(test)]
 mod tests;
 mod verifier;
-mod wallet_desk;
+mod wallet_server;
 
 pub use effect::{Effect, Report};
 pub use event::{Direction, Event, Now, PeerId, TemplateId};

@@ -1,4 +1,4 @@
-//! The wallet desk: payments in, history with proofs out.
+//! The wallet server: payments in, history with proofs out.
 
 use chain::block::CommittedBlock;
 use chain::encoding::{Decode, Encode};
