@@ -206,7 +206,7 @@ impl Machine {
 
     /// Opens connections until there are enough: fixed addresses always, others at random with at
     /// most one an address and two a group (loopback is exempt).
-    pub(super) fn dial(&mut self) {
+    pub(super) fn dial_due(&mut self) {
         let now = self.now.monotonic;
         let mut due: Vec<SocketAddr> = Vec::new();
         let mut fixed: Vec<SocketAddr> = Vec::new();
@@ -255,7 +255,7 @@ impl Machine {
     }
 
     /// Some addresses for another node, loopback only for loopback; once a connection.
-    pub(super) fn give_addresses(&mut self, id: PeerId) {
+    pub(super) fn on_get_addresses(&mut self, id: PeerId) {
         let Some(peer) = self.peers.get_mut(id) else {
             return;
         };
@@ -280,9 +280,9 @@ impl Machine {
     }
 
     /// Addresses that another node tells; loopback only from loopback.
-    pub(super) fn take_addresses(&mut self, id: PeerId, addresses: &[SocketAddr]) {
+    pub(super) fn on_addresses(&mut self, id: PeerId, addresses: &[SocketAddr]) {
         if addresses.len() > ADDRESSES_MAX {
-            self.punish(id, Offense::TooMany, "more than 256 addresses in one message");
+            self.note_misbehavior(id, Offense::TooMany, "more than 256 addresses in one message");
             return;
         }
         let now = self.now.monotonic;

@@ -151,12 +151,12 @@ impl Machine {
     /// Punishes whoever brought something, if it was a connection.
     pub(super) fn blame(&mut self, source: Source, offense: Offense, reason: &str) {
         if let Source::Peer(peer) = source {
-            self.punish(peer, offense, reason);
+            self.note_misbehavior(peer, offense, reason);
         }
     }
 
     /// Punishes a connection by the table.
-    pub(super) fn punish(&mut self, id: PeerId, offense: Offense, reason: &str) {
+    pub(super) fn note_misbehavior(&mut self, id: PeerId, offense: Offense, reason: &str) {
         let still_here = |peer: &&mut Peer| peer.state != PeerState::Closing;
         let Some(peer) = self.peers.get_mut(id).filter(still_here) else {
             return;

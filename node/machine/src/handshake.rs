@@ -43,6 +43,17 @@ fn inbound_max(role: Role) -> (usize, usize) {
     }
 }
 
+/// How far a connection is that says something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// It is closing or gone: nothing it says is looked at.
+    Closing,
+    /// It has not said hello yet.
+    Handshake,
+    /// The handshake is done.
+    Ready(Role),
+}
+
 /// What our hello says that never changes.
 #[derive(Debug)]
 pub(super) struct OwnHello {
@@ -57,7 +68,7 @@ impl OwnHello {
 }
 
 impl Machine {
-    pub(super) fn connected(&mut self, peer: PeerId, address: SocketAddr, direction: Direction) {
+    pub(super) fn on_connected(&mut self, peer: PeerId, address: SocketAddr, direction: Direction) {
         let address = canonical(address);
         let ip = address.ip();
         self.peers.insert(peer, address, direction, self.now.monotonic);
@@ -65,7 +76,7 @@ impl Machine {
             self.address_book.connected(address, peer);
         }
         if self.conduct.is_barred(ip, self.now.monotonic) {
-            self.punish(peer, Offense::Barred, "its address is barred for a while");
+            self.note_misbehavior(peer, Offense::Barred, "its address is barred for a while");
             return;
         }
         if direction == Direction::Outbound {
@@ -75,31 +86,32 @@ impl Machine {
         let (all, same_ip) = self.peers.inbound_handshakes(ip);
         let crowded = same_ip > HANDSHAKES_PER_IP_MAX && !ip.is_loopback();
         if all > HANDSHAKES_MAX || crowded {
-            self.punish(peer, Offense::Full, "too many connections without a hello");
+            self.note_misbehavior(peer, Offense::Full, "too many connections without a hello");
         }
     }
 
-    /// Notes a sign of life. The role is none before the handshake; nothing is returned for
-    /// connections that are closing.
-    pub(super) fn heard_from(&mut self, id: PeerId) -> Option<Option<Role>> {
+    /// Notes a sign of life, and says how far its sender is.
+    pub(super) fn heard_from(&mut self, id: PeerId) -> Heard {
         let now = self.now.monotonic;
-        let peer = self.peers.get_mut(id)?;
+        let Some(peer) = self.peers.get_mut(id) else {
+            return Heard::Closing;
+        };
         peer.last_heard = now;
         peer.next_ping = now + PING_INTERVAL;
         match &peer.state {
-            PeerState::Closing => None,
-            PeerState::Handshake { .. } => Some(None),
-            PeerState::Ready { role, .. } => Some(Some(*role)),
+            PeerState::Closing => Heard::Closing,
+            PeerState::Handshake { .. } => Heard::Handshake,
+            PeerState::Ready { role, .. } => Heard::Ready(*role),
         }
     }
 
-    pub(super) fn hello(&mut self, id: PeerId, hello: &Hello) {
+    pub(super) fn on_hello(&mut self, id: PeerId, hello: &Hello) {
         let Some(peer) = self.peers.get(id) else {
             return;
         };
         let (direction, address) = (peer.direction, peer.address);
         if !matches!(peer.state, PeerState::Handshake { .. }) {
-            self.punish(id, Offense::SecondHello, "a second hello");
+            self.note_misbehavior(id, Offense::SecondHello, "a second hello");
             return;
         }
         if direction == Direction::Inbound {
@@ -109,14 +121,14 @@ impl Machine {
         if hello.protocol != PROTOCOL_VERSION {
             let reason =
                 format!("it speaks protocol {}, this node {PROTOCOL_VERSION}", hello.protocol);
-            self.punish(id, Offense::OtherVersion, &reason);
+            self.note_misbehavior(id, Offense::OtherVersion, &reason);
             return;
         }
         if hello.nonce == self.hello.nonce {
             if direction == Direction::Outbound {
                 self.address_book.forget(address);
             }
-            self.punish(id, Offense::Ourselves, "this is our own address");
+            self.note_misbehavior(id, Offense::Ourselves, "this is our own address");
             return;
         }
         let difference = match &hello.network {
@@ -126,27 +138,27 @@ impl Machine {
         };
         if let Some(difference) = difference {
             let reason = format!("it is on another network: {difference}");
-            self.punish(id, Offense::OtherNetwork, &reason);
+            self.note_misbehavior(id, Offense::OtherNetwork, &reason);
             return;
         }
         let ip = address.ip();
         let is_here = ip.is_loopback() || self.config.listen_ip == Some(ip);
         if hello.role == Role::Operator && !is_here {
             let reason = "an operator calls from the node's own computer only";
-            self.punish(id, Offense::OutOfRole, reason);
+            self.note_misbehavior(id, Offense::OutOfRole, reason);
             return;
         }
         let (all_max, same_ip_max) = inbound_max(hello.role);
         let (all, same_ip) = self.peers.inbound(hello.role, ip);
         let crowded = same_ip >= same_ip_max && !ip.is_loopback();
         if direction == Direction::Inbound && (all >= all_max || crowded) {
-            self.punish(id, Offense::Full, "no room for another connection");
+            self.note_misbehavior(id, Offense::Full, "no room for another connection");
             return;
         }
-        self.ready(id, hello);
+        self.finish_handshake(id, hello);
     }
 
-    fn ready(&mut self, id: PeerId, hello: &Hello) {
+    fn finish_handshake(&mut self, id: PeerId, hello: &Hello) {
         let Some(peer) = self.peers.get_mut(id) else {
             return;
         };
@@ -177,19 +189,19 @@ impl Machine {
             self.address_book.ready(address);
         }
         self.send(id, &Message::Peer(PeerMessage::GetAddresses(())));
-        self.ask_headers(id);
+        self.request_headers(id);
         self.announce_mempool(id);
     }
 
-    pub(super) fn before_handshake(&mut self, id: PeerId) {
-        self.punish(id, Offense::BeforeHandshake, "a message before the hello");
+    pub(super) fn refuse_before_handshake(&mut self, id: PeerId) {
+        self.note_misbehavior(id, Offense::BeforeHandshake, "a message before the hello");
     }
 
-    pub(super) fn out_of_role(&mut self, id: PeerId) {
-        self.punish(id, Offense::OutOfRole, "a message that its role may not send");
+    pub(super) fn refuse_out_of_role(&mut self, id: PeerId) {
+        self.note_misbehavior(id, Offense::OutOfRole, "a message that its role may not send");
     }
 
-    pub(super) fn malformed(&mut self, id: PeerId, reason: &str) {
+    pub(super) fn on_malformed(&mut self, id: PeerId, reason: &str) {
         let is_first = self
             .peers
             .get(id)
@@ -201,13 +213,13 @@ impl Machine {
             self.send_hello(id);
         }
         let offense = if is_first { Offense::MalformedHello } else { Offense::Malformed };
-        self.punish(id, offense, reason);
+        self.note_misbehavior(id, offense, reason);
     }
 
-    pub(super) fn unknown_command(&mut self, id: PeerId, command: u16) {
+    pub(super) fn on_unknown_command(&mut self, id: PeerId, command: u16) {
         let now = self.now.monotonic;
-        if self.heard_from(id) == Some(None) {
-            self.before_handshake(id);
+        if self.heard_from(id) == Heard::Handshake {
+            self.refuse_before_handshake(id);
         }
         let Some(peer) = self.peers.get_mut(id).filter(|peer| peer.role().is_some()) else {
             return;
@@ -219,11 +231,11 @@ impl Machine {
         *count += 1;
         if *count > UNKNOWN_COMMANDS_MAX {
             let reason = format!("too many unknown commands, the last was {command}");
-            self.punish(id, Offense::UnknownCommands, &reason);
+            self.note_misbehavior(id, Offense::UnknownCommands, &reason);
         }
     }
 
-    pub(super) fn disconnected(&mut self, id: PeerId) {
+    pub(super) fn on_disconnected(&mut self, id: PeerId) {
         self.forget_requests(id);
         self.forget_sender(id);
         if let Some(peer) = self.peers.remove(id) {
@@ -252,10 +264,10 @@ impl Machine {
             }
         }
         for id in silent {
-            self.punish(id, Offense::SilentHandshake, "no hello within 5 s");
+            self.note_misbehavior(id, Offense::SilentHandshake, "no hello within 5 s");
         }
         for id in dead {
-            self.punish(id, Offense::Dead, "no sign of life for 180 s");
+            self.note_misbehavior(id, Offense::Dead, "no sign of life for 180 s");
         }
         for (id, role) in quiet {
             let number = self.rng.random();
@@ -265,7 +277,7 @@ impl Machine {
             self.send(id, &Message::Ping(number));
             if role == Role::Peer {
                 // Also a second chance for news that got lost.
-                self.ask_headers(id);
+                self.request_headers(id);
             }
         }
     }

@@ -76,7 +76,7 @@ impl Machine {
         body: &[u8],
     ) -> Result<(), MachineError> {
         if let Err(early) = check_time(header, &self.network.spec, self.now.wall_s) {
-            self.hold(source, early.valid_from_s, header, body);
+            self.hold_block(source, early.valid_from_s, header, body);
             return Ok(());
         }
         let work_min = self.work_threshold();
@@ -119,7 +119,7 @@ impl Machine {
             Ok(id) => return Some(id),
             Err(HeaderRefusal::UnknownParent) => {
                 if let Source::Peer(peer) = source {
-                    self.ask_headers(peer);
+                    self.request_headers(peer);
                 }
             }
             // Its sender may be far behind; that is no fault.
@@ -192,7 +192,7 @@ impl Machine {
     }
 
     /// Our miner's solution. One of a template that was replaced is dropped.
-    pub(super) fn mined(
+    pub(super) fn on_mined(
         &mut self,
         template: TemplateId,
         header: Header,
@@ -222,7 +222,7 @@ impl Machine {
                     }
                 }
                 Step::Arrived(arrival) => {
-                    self.arrived(&arrival)?;
+                    self.on_arrival(&arrival)?;
                     work += 1;
                 }
                 Step::Condemned { id, invalid } => {
@@ -266,7 +266,7 @@ impl Machine {
     pub(super) fn is_worth_waiting_for(&mut self, source: Source, header: &Header) -> bool {
         let Some(parent) = self.tree.find(&header.previous) else {
             if let Source::Peer(peer) = source {
-                self.ask_headers(peer);
+                self.request_headers(peer);
             }
             return false;
         };
@@ -287,7 +287,7 @@ impl Machine {
         self.intake.senders.retain(|_, sender| *sender != id);
     }
 
-    fn hold(&mut self, source: Source, valid_from_s: u64, header: &Header, body: &[u8]) {
+    fn hold_block(&mut self, source: Source, valid_from_s: u64, header: &Header, body: &[u8]) {
         if !self.is_worth_waiting_for(source, header) {
             return;
         }

@@ -5,6 +5,7 @@
 
 mod address_book;
 mod conduct;
+mod dispatch;
 mod effect;
 mod event;
 mod forwarding;

@@ -142,18 +142,18 @@ impl Machine {
         self.now = now;
         match event {
             Event::Connected { peer, address, direction } => {
-                self.connected(peer, address, direction);
+                self.on_connected(peer, address, direction);
             }
-            Event::Message { peer, message } => self.message(peer, *message)?,
-            Event::UnknownCommand { peer, command } => self.unknown_command(peer, command),
-            Event::Malformed { peer, reason } => self.malformed(peer, &reason),
-            Event::Drained { peer } => self.serve(peer)?,
-            Event::Disconnected { peer } => self.disconnected(peer),
+            Event::Message { peer, message } => self.on_message(peer, *message)?,
+            Event::UnknownCommand { peer, command } => self.on_unknown_command(peer, command),
+            Event::Malformed { peer, reason } => self.on_malformed(peer, &reason),
+            Event::Drained { peer } => self.serve_queued(peer)?,
+            Event::Disconnected { peer } => self.on_disconnected(peer),
             Event::DialFailed { address } => self.address_book.dial_failed(address, now.monotonic),
             Event::Mined { template, header, extra_nonce } => {
-                self.mined(template, header, extra_nonce)?;
+                self.on_mined(template, header, extra_nonce)?;
             }
-            Event::Reply { peer, message } => self.reply(peer, &message),
+            Event::Reply { peer, message } => self.on_reply(peer, &message),
             Event::OwnTransaction(transaction) => {
                 // Reported either way; whoever made it offers it again.
                 self.take_transaction(&transaction)?;
@@ -165,7 +165,7 @@ impl Machine {
             self.tick()?;
         }
         self.advance()?;
-        self.request_bodies();
+        self.request_missing_blocks();
         self.adopt_orphans()?;
         self.announce_fresh();
         self.refresh_mining();
@@ -245,41 +245,12 @@ impl Machine {
         self.tree.best_complete() != self.ledger.cursor()
     }
 
-    pub(crate) fn message(&mut self, peer: PeerId, message: Message) -> Result<(), MachineError> {
-        let Some(role) = self.heard_from(peer) else {
-            return Ok(());
-        };
-        match (role, message) {
-            (_, Message::Hello(hello)) => self.hello(peer, &hello),
-            (None, _) => self.before_handshake(peer),
-            (Some(_), Message::Ping(number)) => self.send(peer, &Message::Pong(number)),
-            // Any message is a sign of life; a pong is nothing else.
-            (Some(_), Message::Pong(_)) => {}
-            (Some(role), Message::Directory(message)) => self.directory(peer, role, message),
-            (Some(wire::hello::Role::Operator), Message::Operator(message)) => {
-                self.operator(peer, message);
-            }
-            (Some(wire::hello::Role::Peer), Message::Peer(message)) => {
-                self.peer_message(peer, message)?;
-            }
-            (Some(wire::hello::Role::Wallet), Message::Wallet(message)) => {
-                self.wallet_message(peer, message)?;
-            }
-            // A light client may look at headers and blocks as any node may.
-            (Some(wire::hello::Role::Wallet), Message::Peer(message)) => {
-                self.wallet_looks(peer, message)?;
-            }
-            (Some(_), _) => self.out_of_role(peer),
-        }
-        Ok(())
-    }
-
     /// Time-outs, redials, held blocks, flushes: everything that only the clock brings about.
     pub(crate) fn tick(&mut self) -> Result<(), MachineError> {
         self.next_tick = self.now.monotonic + TICK;
         self.time_out_peers();
         self.time_out_requests();
-        self.dial();
+        self.dial_due();
         self.release_held_blocks()?;
         self.mempool.expire(self.now.monotonic);
         let idle = self.ledger.is_settled();

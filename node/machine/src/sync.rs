@@ -17,7 +17,7 @@ use wire::peer::{HEADERS_MAX, PeerMessage};
 use super::conduct::Offense;
 use super::header_tree::{ChainEnd, HeaderId};
 use super::intake::Source;
-use super::{Machine, MachineError, PeerId};
+use super::{Machine, PeerId};
 
 pub(super) use serving::Served;
 
@@ -59,7 +59,7 @@ impl Default for Sync {
 
 impl Machine {
     /// Asks for what lies behind our best header, unless an answer is still awaited.
-    pub(super) fn ask_headers(&mut self, id: PeerId) {
+    pub(super) fn request_headers(&mut self, id: PeerId) {
         let now = self.now.monotonic;
         let Some(peer) = self.peers.get_mut(id).filter(|peer| peer.is_ready_node()) else {
             return;
@@ -73,16 +73,24 @@ impl Machine {
     }
 
     /// Headers that another node sends.
-    pub(super) fn take_headers(&mut self, id: PeerId, bytes: &[u8]) {
+    pub(super) fn on_headers(&mut self, id: PeerId, bytes: &[u8]) {
         let (chunks, rest) = bytes.as_chunks::<HEADER_BYTES>();
         if !rest.is_empty() || chunks.len() > HEADERS_MAX {
-            self.punish(id, Offense::BrokenHeaders, "headers in no form the protocol has");
+            self.note_misbehavior(
+                id,
+                Offense::BrokenHeaders,
+                "headers in no form the protocol has",
+            );
             return;
         }
         let headers: Vec<Header> = chunks.iter().map(Header::from_bytes).collect();
         let linked = headers.windows(2).all(|pair| pair[1].previous == pair[0].hash());
         if !linked {
-            self.punish(id, Offense::BrokenHeaders, "headers that do not follow each other");
+            self.note_misbehavior(
+                id,
+                Offense::BrokenHeaders,
+                "headers that do not follow each other",
+            );
             return;
         }
         let Some(last) = headers.last() else {
@@ -135,7 +143,7 @@ impl Machine {
             // They continue a chain that we do not know (any more): start over from what we have.
             // An answer that leads nowhere does not count as one, so this cannot go round and
             // round.
-            self.ask_headers(id);
+            self.request_headers(id);
             return false;
         };
         let end = self.tree.chain_end(parent);
@@ -154,7 +162,7 @@ impl Machine {
             end = match end.extended(header, &self.network) {
                 Ok(end) => end,
                 Err(rule) => {
-                    self.punish(id, Offense::InvalidHeader, &rule.to_string());
+                    self.note_misbehavior(id, Offense::InvalidHeader, &rule.to_string());
                     return false;
                 }
             };
@@ -215,47 +223,6 @@ impl Machine {
                 peer.run = None;
             }
         }
-    }
-
-    /// What a node may say to a node.
-    pub(super) fn peer_message(
-        &mut self,
-        id: PeerId,
-        message: PeerMessage,
-    ) -> Result<(), MachineError> {
-        match message {
-            PeerMessage::GetHeaders(locator) => self.serve_headers(id, &locator),
-            PeerMessage::Headers(bytes) => self.take_headers(id, &bytes.0),
-            PeerMessage::GetBlocks(hashes) => self.ask_blocks(id, &hashes)?,
-            PeerMessage::Block(bytes) => self.take_block_message(id, &bytes.0)?,
-            PeerMessage::BlocksNotFound(hashes) => self.blocks_not_found(id, &hashes),
-            PeerMessage::CompactBlock(compact) => self.take_compact_block(id, &compact)?,
-            PeerMessage::GetBlockTransactions(request) => {
-                self.serve_block_transactions(id, &request)?;
-            }
-            PeerMessage::BlockTransactions(answer) => self.take_block_transactions(id, &answer)?,
-            PeerMessage::AnnounceTransactions(wtxids) => self.announced(id, &wtxids),
-            PeerMessage::GetTransactions(wtxids) => self.ask_pending(id, &wtxids)?,
-            PeerMessage::Transaction(bytes) => self.take_relayed(id, &bytes.0)?,
-            PeerMessage::TransactionsNotFound(wtxids) => self.not_found(id, &wtxids),
-            PeerMessage::GetAddresses(()) => self.give_addresses(id),
-            PeerMessage::Addresses(addresses) => self.take_addresses(id, &addresses),
-        }
-        Ok(())
-    }
-
-    /// What a light client may ask a node besides the wallet conversation.
-    pub(super) fn wallet_looks(
-        &mut self,
-        id: PeerId,
-        message: PeerMessage,
-    ) -> Result<(), MachineError> {
-        match message {
-            PeerMessage::GetHeaders(locator) => self.serve_headers(id, &locator),
-            PeerMessage::GetBlocks(hashes) => self.ask_blocks(id, &hashes)?,
-            _ => self.out_of_role(id),
-        }
-        Ok(())
     }
 }
 

@@ -23,15 +23,15 @@ const ANSWER_BYTES_READ: usize = 2_000_000;
 const BLOCK_BYTES_READ_MIN: usize = 10_000;
 
 impl Machine {
-    pub(super) fn wallet_message(
+    pub(super) fn on_wallet_message(
         &mut self,
         id: PeerId,
         message: WalletMessage,
     ) -> Result<(), MachineError> {
         let answer = match message {
-            WalletMessage::Submit(submit) => self.submit(id, &submit)?,
-            WalletMessage::GetHistory(ask) => self.wallet_history(&ask)?,
-            WalletMessage::GetPending(ask) => self.wallet_pending(&ask),
+            WalletMessage::Submit(submit) => self.on_submit(id, &submit)?,
+            WalletMessage::GetHistory(ask) => self.on_get_history(&ask)?,
+            WalletMessage::GetPending(ask) => self.on_get_pending(&ask),
             WalletMessage::GetTip(request) => WalletMessage::Tip(Tip {
                 request,
                 tip: self.ledger.tip().hash,
@@ -43,7 +43,7 @@ impl Machine {
             | WalletMessage::History(_)
             | WalletMessage::Pending(_)
             | WalletMessage::Tip(_) => {
-                self.punish(id, Offense::OutOfRole, "an answer that nobody asked for");
+                self.note_misbehavior(id, Offense::OutOfRole, "an answer that nobody asked for");
                 return Ok(());
             }
         };
@@ -51,7 +51,7 @@ impl Machine {
         Ok(())
     }
 
-    fn submit(&mut self, id: PeerId, submit: &Submit) -> Result<WalletMessage, MachineError> {
+    fn on_submit(&mut self, id: PeerId, submit: &Submit) -> Result<WalletMessage, MachineError> {
         self.tally.payments_submitted += 1;
         let outcome = match Transaction::decode(&submit.transaction.0) {
             Ok(transaction) => match self.take_transaction(&transaction)? {
@@ -67,12 +67,12 @@ impl Machine {
             },
         };
         if let SubmitOutcome::Refused { kind: RefusalKind::Invalid, reason } = &outcome {
-            self.punish(id, Offense::InvalidPayment, reason);
+            self.note_misbehavior(id, Offense::InvalidPayment, reason);
         }
         Ok(WalletMessage::Submitted(Submitted { request: submit.request, outcome }))
     }
 
-    fn wallet_pending(&self, ask: &GetPending) -> WalletMessage {
+    fn on_get_pending(&self, ask: &GetPending) -> WalletMessage {
         let mut bytes = 0;
         let transactions = self
             .mempool
@@ -88,7 +88,7 @@ impl Machine {
         WalletMessage::Pending(Pending { request: ask.request, transactions })
     }
 
-    fn wallet_history(&self, ask: &GetHistory) -> Result<WalletMessage, MachineError> {
+    fn on_get_history(&self, ask: &GetHistory) -> Result<WalletMessage, MachineError> {
         let positions = self.ledger.history(&ask.key, ask.from, HISTORY_MAX + 1)?;
         // The entries are of the cursor's chain: so is the end that they are said to lead to.
         let end = self.tree.entry(self.ledger.cursor());

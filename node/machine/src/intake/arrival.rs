@@ -11,7 +11,7 @@ use super::super::{Machine, MachineError};
 impl Machine {
     /// The tip has followed the cursor: first the pool, then observers and peers; the miner comes
     /// last.
-    pub(super) fn arrived(&mut self, arrival: &Arrival) -> Result<(), MachineError> {
+    pub(super) fn on_arrival(&mut self, arrival: &Arrival) -> Result<(), MachineError> {
         self.update_mempool(arrival)?;
         for connected in &arrival.connected {
             let entry = self.tree.entry(connected.id);

@@ -79,20 +79,20 @@ impl Machine {
     }
 
     /// A new block that another node tells of.
-    pub(crate) fn take_compact_block(
+    pub(crate) fn on_compact_block(
         &mut self,
         id: PeerId,
         compact: &CompactBlock,
     ) -> Result<(), MachineError> {
         let header = <&[u8; HEADER_BYTES]>::try_from(compact.header.0.as_slice());
         let (Ok(header), Ok(coinbase)) = (header, Transaction::decode(&compact.coinbase.0)) else {
-            self.punish(id, Offense::Malformed, "a compact block that does not decode");
+            self.note_misbehavior(id, Offense::Malformed, "a compact block that does not decode");
             return Ok(());
         };
         let header = Header::from_bytes(header);
         let (short_ids, rest) = compact.short_ids.0.as_chunks::<SHORT_ID_BYTES>();
         if !rest.is_empty() || short_ids.len() >= BLOCK_TRANSACTIONS_MAX {
-            self.punish(id, Offense::Malformed, "a compact block with broken short ids");
+            self.note_misbehavior(id, Offense::Malformed, "a compact block with broken short ids");
             return Ok(());
         }
         if !self.is_worth_completing(id, &header) {
@@ -140,7 +140,7 @@ impl Machine {
     /// A compact block of this connection is no longer waited for.
     fn forget_partial(&mut self, id: PeerId) {
         if let Some(partial) = self.relay.partial.remove(&id) {
-            self.drop_request(id, &partial.hash);
+            self.drop_block_request(id, &partial.hash);
         }
     }
 
@@ -162,7 +162,7 @@ impl Machine {
     }
 
     /// The transactions that a compact block had left out.
-    pub(crate) fn take_block_transactions(
+    pub(crate) fn on_block_transactions(
         &mut self,
         id: PeerId,
         answer: &BlockTransactions,
@@ -174,11 +174,15 @@ impl Machine {
         let Some(mut partial) = self.relay.partial.remove(&id) else {
             return Ok(());
         };
-        self.finish_request(id, &partial.hash);
+        self.finish_block_request(id, &partial.hash);
         let mut reader = Reader::new(&answer.transactions.0);
         for position in std::mem::take(&mut partial.missing) {
             let Ok(transaction) = Transaction::decode_from(&mut reader) else {
-                self.punish(id, Offense::Malformed, "missing transactions that do not decode");
+                self.note_misbehavior(
+                    id,
+                    Offense::Malformed,
+                    "missing transactions that do not decode",
+                );
                 return Ok(());
             };
             if let Some(place) = partial.transactions.get_mut(position as usize) {
@@ -186,7 +190,7 @@ impl Machine {
             }
         }
         if reader.finish().is_err() {
-            self.punish(id, Offense::Malformed, "more transactions than were missing");
+            self.note_misbehavior(id, Offense::Malformed, "more transactions than were missing");
             return Ok(());
         }
         self.complete_partial(id, partial)
@@ -208,14 +212,18 @@ impl Machine {
         self.take_block(Source::Peer(id), &partial.header, &body)
     }
 
-    pub(crate) fn serve_block_transactions(
+    pub(crate) fn on_get_block_transactions(
         &mut self,
         id: PeerId,
         request: &GetBlockTransactions,
     ) -> Result<(), MachineError> {
         let rising = request.positions.windows(2).all(|pair| pair[0] < pair[1]);
         if !rising || request.positions.is_empty() {
-            self.punish(id, Offense::Malformed, "no positions, or positions that do not rise");
+            self.note_misbehavior(
+                id,
+                Offense::Malformed,
+                "no positions, or positions that do not rise",
+            );
             return Ok(());
         }
         if !self.ledger.has_block(&request.block) {
@@ -229,7 +237,11 @@ impl Machine {
             match block.block.transactions.get(*position as usize) {
                 Some(transaction) => transaction.encode_to(&mut bytes),
                 None => {
-                    self.punish(id, Offense::TooMany, "a position behind the end of a block");
+                    self.note_misbehavior(
+                        id,
+                        Offense::TooMany,
+                        "a position behind the end of a block",
+                    );
                     return Ok(());
                 }
             }

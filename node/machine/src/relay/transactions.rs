@@ -45,7 +45,7 @@ impl Machine {
     /// call.
     pub(crate) fn announce_transaction(&mut self, txid: &Txid) {
         if let Some(wtxid) = self.mempool.get_by_txid(txid).map(|pending| pending.wtxid) {
-            self.finish_transaction(&wtxid);
+            self.finish_transaction_request(&wtxid);
             self.relay.fresh.push(wtxid);
         }
     }
@@ -86,9 +86,13 @@ impl Machine {
     }
 
     /// Transactions that another node has.
-    pub(crate) fn announced(&mut self, id: PeerId, wtxids: &[Wtxid]) {
+    pub(crate) fn on_announce_transactions(&mut self, id: PeerId, wtxids: &[Wtxid]) {
         if wtxids.len() > ANNOUNCED_MAX {
-            self.punish(id, Offense::TooMany, "more than 5000 transactions announced at a time");
+            self.note_misbehavior(
+                id,
+                Offense::TooMany,
+                "more than 5000 transactions announced at a time",
+            );
             return;
         }
         for wtxid in wtxids {
@@ -99,11 +103,11 @@ impl Machine {
                 peer.announced.push_back(*wtxid);
             }
         }
-        self.ask_transactions(id);
+        self.request_transactions(id);
     }
 
     /// Asks a connection for what it announced, as far as it may be asked at a time.
-    fn ask_transactions(&mut self, id: PeerId) {
+    fn request_transactions(&mut self, id: PeerId) {
         if !self.ledger.is_settled() {
             // No transaction can be judged now.
             return;
@@ -140,22 +144,22 @@ impl Machine {
     }
 
     /// A transaction from another node.
-    pub(crate) fn take_relayed(&mut self, id: PeerId, bytes: &[u8]) -> Result<(), MachineError> {
+    pub(crate) fn on_transaction(&mut self, id: PeerId, bytes: &[u8]) -> Result<(), MachineError> {
         let Ok(transaction) = Transaction::decode(bytes) else {
-            self.punish(id, Offense::Malformed, "a transaction that does not decode");
+            self.note_misbehavior(id, Offense::Malformed, "a transaction that does not decode");
             return Ok(());
         };
         let wtxid = transaction.wtxid();
-        self.finish_transaction(&wtxid);
+        self.finish_transaction_request(&wtxid);
         if let Some(peer) = self.peers.get_mut(id) {
             peer.transactions_in_flight.remove(&wtxid);
             peer.transactions.insert(wtxid);
         }
         if !self.ledger.is_settled() {
-            self.ask_later(id, wtxid);
+            self.note_announced(id, wtxid);
             return Ok(());
         }
-        self.ask_transactions(id);
+        self.request_transactions(id);
         if self.relay.refused.contains(&wtxid) || self.relay.orphans.contains(&wtxid) {
             return Ok(());
         }
@@ -168,29 +172,29 @@ impl Machine {
                 self.relay.refused.insert(wtxid);
             }
             if kind == RefusalKind::Invalid {
-                self.punish(id, Offense::InvalidTransaction, &reason);
+                self.note_misbehavior(id, Offense::InvalidTransaction, &reason);
             }
         }
         Ok(())
     }
 
-    pub(crate) fn not_found(&mut self, id: PeerId, wtxids: &[Wtxid]) {
+    pub(crate) fn on_transactions_not_found(&mut self, id: PeerId, wtxids: &[Wtxid]) {
         for wtxid in wtxids.iter().take(REQUESTED_MAX) {
             if let Some(peer) = self.peers.get_mut(id) {
                 peer.transactions_in_flight.remove(wtxid);
             }
             if self.relay.requests.get(wtxid).is_some_and(|request| request.from == id) {
-                self.ask_somebody_else(wtxid);
+                self.request_elsewhere(wtxid);
             }
         }
         for other in self.peers.ready_nodes() {
-            self.ask_transactions(other);
+            self.request_transactions(other);
         }
     }
 
     /// What was asked of this connection is asked of others.
     pub(super) fn forget_transaction_requests(&mut self, id: PeerId) {
-        self.ask_somebody_else_for(|request| request.from == id);
+        self.request_elsewhere_where(|request| request.from == id);
         if let Some(peer) = self.peers.get_mut(id) {
             peer.transactions_in_flight.clear();
         }
@@ -199,33 +203,33 @@ impl Machine {
     /// What did not come is asked of others.
     pub(crate) fn time_out_transactions(&mut self) {
         let now = self.now.monotonic;
-        self.ask_somebody_else_for(|request| now >= request.since + REQUEST_PATIENCE);
+        self.request_elsewhere_where(|request| now >= request.since + REQUEST_PATIENCE);
     }
 
     /// Asks for these requests elsewhere, and for whatever has been waiting for room.
-    fn ask_somebody_else_for(&mut self, concerns: impl Fn(&Request) -> bool) {
+    fn request_elsewhere_where(&mut self, concerns: impl Fn(&Request) -> bool) {
         let requests = self.relay.requests.iter();
         let asked: Vec<Wtxid> =
             requests.filter(|(_, request)| concerns(request)).map(|(wtxid, _)| *wtxid).collect();
         for wtxid in asked {
-            self.ask_somebody_else(&wtxid);
+            self.request_elsewhere(&wtxid);
         }
         for id in self.peers.ready_nodes() {
-            self.ask_transactions(id);
+            self.request_transactions(id);
         }
     }
 
-    fn ask_somebody_else(&mut self, wtxid: &Wtxid) {
-        let Some(request) = self.finish_transaction(wtxid) else {
+    fn request_elsewhere(&mut self, wtxid: &Wtxid) {
+        let Some(request) = self.finish_transaction_request(wtxid) else {
             return;
         };
         for other in request.others {
-            self.ask_later(other, *wtxid);
+            self.note_announced(other, *wtxid);
         }
     }
 
     /// Nobody is asked for this transaction any more.
-    fn finish_transaction(&mut self, wtxid: &Wtxid) -> Option<Request> {
+    fn finish_transaction_request(&mut self, wtxid: &Wtxid) -> Option<Request> {
         let request = self.relay.requests.remove(wtxid)?;
         if let Some(peer) = self.peers.get_mut(request.from) {
             peer.transactions_in_flight.remove(wtxid);
@@ -234,7 +238,7 @@ impl Machine {
     }
 
     /// A connection has this transaction and may be asked for it when there is room.
-    fn ask_later(&mut self, id: PeerId, wtxid: Wtxid) {
+    fn note_announced(&mut self, id: PeerId, wtxid: Wtxid) {
         if let Some(peer) = self.peers.get_mut(id).filter(|peer| peer.is_ready_node())
             && peer.announced.len() < PEER_ANNOUNCED_MAX
         {

@@ -28,7 +28,7 @@ const REQUEST_MAX: Duration = Duration::from_secs(60);
 
 impl Machine {
     /// Requests missing bodies from every connection that has a better chain than ours.
-    pub(crate) fn request_bodies(&mut self) {
+    pub(crate) fn request_missing_blocks(&mut self) {
         for id in self.peers.ready_nodes() {
             let wanted = self.missing_bodies(id);
             if !wanted.is_empty() {
@@ -83,18 +83,14 @@ impl Machine {
     }
 
     /// A whole block that another node sends, asked for or not.
-    pub(crate) fn take_block_message(
-        &mut self,
-        id: PeerId,
-        bytes: &[u8],
-    ) -> Result<(), MachineError> {
+    pub(crate) fn on_block(&mut self, id: PeerId, bytes: &[u8]) -> Result<(), MachineError> {
         let Some((header_bytes, body)) = bytes.split_first_chunk::<HEADER_BYTES>() else {
-            self.punish(id, Offense::Malformed, "a block shorter than a header");
+            self.note_misbehavior(id, Offense::Malformed, "a block shorter than a header");
             return Ok(());
         };
         let header = Header::from_bytes(header_bytes);
         let hash = header.hash();
-        self.finish_request(id, &hash);
+        self.finish_block_request(id, &hash);
         self.take_block(Source::Peer(id), &header, body)?;
         if let Some(entry) = self.tree.find(&hash) {
             self.note_header(id, entry);
@@ -103,24 +99,24 @@ impl Machine {
     }
 
     /// Blocks that a connection was asked for and does not have.
-    pub(crate) fn blocks_not_found(&mut self, id: PeerId, hashes: &[BlockHash]) {
+    pub(crate) fn on_blocks_not_found(&mut self, id: PeerId, hashes: &[BlockHash]) {
         let mut asked = false;
         for hash in hashes {
-            asked |= self.drop_request(id, hash);
+            asked |= self.drop_block_request(id, hash);
         }
         if asked {
             // It has left that chain: believe nothing about it until it speaks of headers again.
             if let Some(peer) = self.peers.get_mut(id) {
                 peer.best_header = HeaderId::GENESIS;
             }
-            self.ask_headers(id);
-            self.punish(id, Offense::NotFound, "it has not the blocks that it promised");
+            self.request_headers(id);
+            self.note_misbehavior(id, Offense::NotFound, "it has not the blocks that it promised");
         }
     }
 
     /// A block that was awaited from this connection has come.
-    pub(crate) fn finish_request(&mut self, id: PeerId, hash: &BlockHash) {
-        if self.drop_request(id, hash) {
+    pub(crate) fn finish_block_request(&mut self, id: PeerId, hash: &BlockHash) {
+        if self.drop_block_request(id, hash) {
             self.sync.stall = (self.sync.stall / 2).max(STALL_MIN);
             if let Some(peer) = self.peers.get_mut(id) {
                 peer.last_delivery = self.now.monotonic;
@@ -129,7 +125,7 @@ impl Machine {
     }
 
     /// The block may be asked of others. False when it was not awaited from this connection.
-    pub(crate) fn drop_request(&mut self, id: PeerId, hash: &BlockHash) -> bool {
+    pub(crate) fn drop_block_request(&mut self, id: PeerId, hash: &BlockHash) -> bool {
         let Some(peer) = self.peers.get_mut(id) else {
             return false;
         };
@@ -159,7 +155,7 @@ impl Machine {
             self.peers.iter().filter(|peer| self.is_stalling(peer)).map(|peer| peer.id).collect();
         for id in stalled {
             self.sync.stall = (self.sync.stall * 2).min(STALL_MAX);
-            self.punish(id, Offense::Stalling, "blocks that it promised did not come");
+            self.note_misbehavior(id, Offense::Stalling, "blocks that it promised did not come");
         }
         self.time_out_transactions();
     }

@@ -31,9 +31,9 @@ pub(crate) enum Served {
 
 impl Machine {
     /// Headers behind the newest hash of the locator that lies on our best chain.
-    pub(crate) fn serve_headers(&mut self, id: PeerId, locator: &[BlockHash]) {
+    pub(crate) fn on_get_headers(&mut self, id: PeerId, locator: &[BlockHash]) {
         if locator.len() > LOCATOR_MAX {
-            self.punish(id, Offense::TooMany, "a locator of more than 64 hashes");
+            self.note_misbehavior(id, Offense::TooMany, "a locator of more than 64 hashes");
             return;
         }
         let tip = self.ledger.tip_id();
@@ -55,33 +55,41 @@ impl Machine {
     }
 
     /// A request for whole blocks.
-    pub(crate) fn ask_blocks(
+    pub(crate) fn on_get_blocks(
         &mut self,
         id: PeerId,
         hashes: &[BlockHash],
     ) -> Result<(), MachineError> {
-        self.ask(id, hashes.iter().map(|hash| Served::Block(*hash)).collect())
+        self.queue_for(id, hashes.iter().map(|hash| Served::Block(*hash)).collect())
     }
 
     /// A request for pending transactions.
-    pub(crate) fn ask_pending(&mut self, id: PeerId, wtxids: &[Wtxid]) -> Result<(), MachineError> {
-        self.ask(id, wtxids.iter().map(|wtxid| Served::Transaction(*wtxid)).collect())
+    pub(crate) fn on_get_transactions(
+        &mut self,
+        id: PeerId,
+        wtxids: &[Wtxid],
+    ) -> Result<(), MachineError> {
+        self.queue_for(id, wtxids.iter().map(|wtxid| Served::Transaction(*wtxid)).collect())
     }
 
-    fn ask(&mut self, id: PeerId, things: Vec<Served>) -> Result<(), MachineError> {
+    fn queue_for(&mut self, id: PeerId, things: Vec<Served>) -> Result<(), MachineError> {
         let Some(peer) = self.peers.get_mut(id) else {
             return Ok(());
         };
         if peer.serving.len() + things.len() > SERVING_MAX {
-            self.punish(id, Offense::TooMany, "more than 1000 things asked for at a time");
+            self.note_misbehavior(
+                id,
+                Offense::TooMany,
+                "more than 1000 things asked for at a time",
+            );
             return Ok(());
         }
         peer.serving.extend(things);
-        if peer.draining { Ok(()) } else { self.serve(id) }
+        if peer.draining { Ok(()) } else { self.serve_queued(id) }
     }
 
     /// Sends some of what a connection asked for; the rest when its queue has drained.
-    pub(crate) fn serve(&mut self, id: PeerId) -> Result<(), MachineError> {
+    pub(crate) fn serve_queued(&mut self, id: PeerId) -> Result<(), MachineError> {
         let Some(peer) = self.peers.get_mut(id) else {
             return Ok(());
         };
