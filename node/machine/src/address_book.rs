@@ -9,7 +9,7 @@ use rand::seq::IndexedRandom;
 use wire::Message;
 use wire::peer::{ADDRESSES_MAX, PeerMessage};
 
-use super::conduct::Offense;
+use super::conduct::Misbehavior;
 use super::effect::Effect;
 use super::handshake::canonical;
 use super::{Direction, Machine, PeerId};
@@ -214,7 +214,7 @@ impl Machine {
             self.peers.iter().filter_map(|peer| peer.listen_address).collect();
         for (address, entry) in &self.address_book.entries {
             let waits = entry.state == DialState::Idle && now >= entry.next_dial;
-            if waits && !linked.contains(address) && !self.conduct.is_barred(address.ip(), now) {
+            if waits && !linked.contains(address) && !self.conduct.is_banned(address.ip(), now) {
                 if entry.fixed { fixed.push(*address) } else { due.push(*address) }
             }
         }
@@ -282,7 +282,11 @@ impl Machine {
     /// Addresses that another node tells; loopback only from loopback.
     pub(super) fn on_addresses(&mut self, id: PeerId, addresses: &[SocketAddr]) {
         if addresses.len() > ADDRESSES_MAX {
-            self.note_misbehavior(id, Offense::TooMany, "more than 256 addresses in one message");
+            self.note_misbehavior(
+                id,
+                Misbehavior::TooMany,
+                "more than 256 addresses in one message",
+            );
             return;
         }
         let now = self.now.monotonic;

@@ -10,7 +10,7 @@ use wire::peer::ADDRESSES_MAX;
 use wire::{ByteString, Message};
 
 use super::address_book::is_dialable;
-use super::conduct::Offense;
+use super::conduct::Misbehavior;
 use super::{Effect, Machine, PeerId};
 
 impl Machine {
@@ -40,7 +40,7 @@ impl Machine {
             }
             _ => {
                 let reason = format!("a directory message that a {role:?} may not send here");
-                self.note_misbehavior(id, Offense::OutOfRole, &reason);
+                self.note_misbehavior(id, Misbehavior::OutOfRole, &reason);
             }
         }
     }
@@ -50,7 +50,11 @@ impl Machine {
         match message {
             OperatorMessage::Ask(_) => self.forward_question(id, Message::Operator(message)),
             OperatorMessage::Answer(_) => {
-                self.note_misbehavior(id, Offense::OutOfRole, "an answer that nobody asked for");
+                self.note_misbehavior(
+                    id,
+                    Misbehavior::OutOfRole,
+                    "an answer that nobody asked for",
+                );
             }
         }
     }

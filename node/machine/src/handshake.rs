@@ -10,9 +10,9 @@ use wire::PROTOCOL_VERSION;
 use wire::hello::{Hello, NetworkIdentity, Role};
 use wire::peer::PeerMessage;
 
-use super::conduct::Offense;
 use super::peers::PeerState;
 use super::{Direction, Machine, PeerId, Report};
+use crate::conduct::{DisconnectReason, Misbehavior};
 
 /// A connection without a hello is closed at the first look after this long: within 5 s.
 pub(super) const HANDSHAKE_MAX: Duration =
@@ -75,8 +75,8 @@ impl Machine {
         if direction == Direction::Outbound {
             self.address_book.connected(address, peer);
         }
-        if self.conduct.is_barred(ip, self.now.monotonic) {
-            self.note_misbehavior(peer, Offense::Barred, "its address is barred for a while");
+        if self.conduct.is_banned(ip, self.now.monotonic) {
+            self.disconnect_peer(peer, &DisconnectReason::Banned);
             return;
         }
         if direction == Direction::Outbound {
@@ -86,7 +86,7 @@ impl Machine {
         let (all, same_ip) = self.peers.inbound_handshakes(ip);
         let crowded = same_ip > HANDSHAKES_PER_IP_MAX && !ip.is_loopback();
         if all > HANDSHAKES_MAX || crowded {
-            self.note_misbehavior(peer, Offense::Full, "too many connections without a hello");
+            self.disconnect_peer(peer, &DisconnectReason::TooManyHandshakes);
         }
     }
 
@@ -111,7 +111,7 @@ impl Machine {
         };
         let (direction, address) = (peer.direction, peer.address);
         if !matches!(peer.state, PeerState::Handshake { .. }) {
-            self.note_misbehavior(id, Offense::SecondHello, "a second hello");
+            self.note_misbehavior(id, Misbehavior::SecondHello, "a second hello");
             return;
         }
         if direction == Direction::Inbound {
@@ -121,14 +121,14 @@ impl Machine {
         if hello.protocol != PROTOCOL_VERSION {
             let reason =
                 format!("it speaks protocol {}, this node {PROTOCOL_VERSION}", hello.protocol);
-            self.note_misbehavior(id, Offense::OtherVersion, &reason);
+            self.disconnect_peer(id, &DisconnectReason::OtherVersion(reason));
             return;
         }
         if hello.nonce == self.hello.nonce {
             if direction == Direction::Outbound {
                 self.address_book.forget(address);
             }
-            self.note_misbehavior(id, Offense::Ourselves, "this is our own address");
+            self.disconnect_peer(id, &DisconnectReason::Ourselves);
             return;
         }
         let difference = match &hello.network {
@@ -138,21 +138,21 @@ impl Machine {
         };
         if let Some(difference) = difference {
             let reason = format!("it is on another network: {difference}");
-            self.note_misbehavior(id, Offense::OtherNetwork, &reason);
+            self.disconnect_peer(id, &DisconnectReason::OtherNetwork(reason));
             return;
         }
         let ip = address.ip();
         let is_here = ip.is_loopback() || self.config.listen_ip == Some(ip);
         if hello.role == Role::Operator && !is_here {
             let reason = "an operator calls from the node's own computer only";
-            self.note_misbehavior(id, Offense::OutOfRole, reason);
+            self.note_misbehavior(id, Misbehavior::OutOfRole, reason);
             return;
         }
         let (all_max, same_ip_max) = inbound_max(hello.role);
         let (all, same_ip) = self.peers.inbound(hello.role, ip);
         let crowded = same_ip >= same_ip_max && !ip.is_loopback();
         if direction == Direction::Inbound && (all >= all_max || crowded) {
-            self.note_misbehavior(id, Offense::Full, "no room for another connection");
+            self.disconnect_peer(id, &DisconnectReason::NoRoom);
             return;
         }
         self.finish_handshake(id, hello);
@@ -194,11 +194,11 @@ impl Machine {
     }
 
     pub(super) fn refuse_before_handshake(&mut self, id: PeerId) {
-        self.note_misbehavior(id, Offense::BeforeHandshake, "a message before the hello");
+        self.note_misbehavior(id, Misbehavior::BeforeHandshake, "a message before the hello");
     }
 
     pub(super) fn refuse_out_of_role(&mut self, id: PeerId) {
-        self.note_misbehavior(id, Offense::OutOfRole, "a message that its role may not send");
+        self.note_misbehavior(id, Misbehavior::OutOfRole, "a message that its role may not send");
     }
 
     pub(super) fn on_malformed(&mut self, id: PeerId, reason: &str) {
@@ -212,8 +212,9 @@ impl Machine {
             // Perhaps a hello of another version: the other side shall learn ours.
             self.send_hello(id);
         }
-        let offense = if is_first { Offense::MalformedHello } else { Offense::Malformed };
-        self.note_misbehavior(id, offense, reason);
+        let misbehavior =
+            if is_first { Misbehavior::MalformedHello } else { Misbehavior::Malformed };
+        self.note_misbehavior(id, misbehavior, reason);
     }
 
     pub(super) fn on_unknown_command(&mut self, id: PeerId, command: u16) {
@@ -231,7 +232,7 @@ impl Machine {
         *count += 1;
         if *count > UNKNOWN_COMMANDS_MAX {
             let reason = format!("too many unknown commands, the last was {command}");
-            self.note_misbehavior(id, Offense::UnknownCommands, &reason);
+            self.note_misbehavior(id, Misbehavior::UnknownCommands, &reason);
         }
     }
 
@@ -264,10 +265,10 @@ impl Machine {
             }
         }
         for id in silent {
-            self.note_misbehavior(id, Offense::SilentHandshake, "no hello within 5 s");
+            self.disconnect_peer(id, &DisconnectReason::SilentHandshake);
         }
         for id in dead {
-            self.note_misbehavior(id, Offense::Dead, "no sign of life for 180 s");
+            self.disconnect_peer(id, &DisconnectReason::Dead);
         }
         for (id, role) in quiet {
             let number = self.rng.random();

@@ -17,7 +17,7 @@ use chain::rules::{InvalidBlock, RuleError};
 use chain::transaction::{OutPoint, Transaction, Transfer};
 use wire::wallet::RefusalKind;
 
-use super::conduct::Offense;
+use super::conduct::{Misbehavior, Source};
 use super::effect::Report;
 use super::header_tree::{HeaderId, HeaderRefusal};
 use super::ledger::Step;
@@ -35,17 +35,6 @@ const CONFIRMED_OUTPUTS_MAX: usize = 16;
 
 /// Senders of bodies that are not connected yet.
 const SENDERS_MAX: usize = 4096;
-
-/// Who brings something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Source {
-    /// Our own miner.
-    Miner,
-    /// A connection.
-    Peer(PeerId),
-    /// The clock: a block that was held until its second.
-    Held,
-}
 
 /// What became of a transaction that was offered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,7 +78,7 @@ impl Machine {
         let block = match commits(*header, body) {
             Ok(block) => block,
             Err(mismatch) => {
-                self.blame(source, Offense::BodyMismatch, &mismatch.to_string());
+                self.blame(source, Misbehavior::BodyMismatch, &mismatch.to_string());
                 return Ok(());
             }
         };
@@ -126,10 +115,10 @@ impl Machine {
             Err(HeaderRefusal::TooLittleWork) => {}
             // Only a body showed what is wrong, and its sender may not have seen that yet.
             Err(HeaderRefusal::Condemned(rule)) => {
-                self.blame(source, Offense::CondemnedHeader, &rule.to_string());
+                self.blame(source, Misbehavior::CondemnedHeader, &rule.to_string());
             }
             Err(HeaderRefusal::Invalid(rule)) => {
-                self.blame(source, Offense::InvalidHeader, &rule.to_string());
+                self.blame(source, Misbehavior::InvalidHeader, &rule.to_string());
             }
         }
         None
@@ -276,7 +265,7 @@ impl Machine {
         match self.tree.chain_end(parent).extended(header, &self.network) {
             Ok(end) => end.work >= self.tree.entry(self.ledger.tip_id()).work,
             Err(rule) => {
-                self.blame(source, Offense::InvalidHeader, &rule.to_string());
+                self.blame(source, Misbehavior::InvalidHeader, &rule.to_string());
                 false
             }
         }
@@ -293,7 +282,7 @@ impl Machine {
         }
         // A wrong body must not take the place of the right one.
         if let Err(mismatch) = commits(*header, body) {
-            self.blame(source, Offense::BodyMismatch, &mismatch.to_string());
+            self.blame(source, Misbehavior::BodyMismatch, &mismatch.to_string());
             return;
         }
         let held = &mut self.intake.held;
@@ -315,6 +304,6 @@ impl Machine {
 
     fn refuse_block(&mut self, hash: BlockHash, invalid: &InvalidBlock, source: Source) {
         self.report(Report::BlockRefused { hash, reason: invalid.to_string() });
-        self.blame(source, Offense::InvalidBlock, &invalid.to_string());
+        self.blame(source, Misbehavior::InvalidBlock, &invalid.to_string());
     }
 }

@@ -68,8 +68,8 @@ pub struct Peer {
     pub(super) run: Option<HeaderRun>,
     /// When headers were last asked of it and nothing has come yet.
     pub(super) headers_asked: Option<Duration>,
-    /// How often it was borne with.
-    pub(super) disappointments: u32,
+    /// What it did that is tolerated a few times.
+    pub(super) misbehavior_score: u32,
     pub(super) unknown_commands: (Duration, u32),
     pub(super) addresses_taken: u32,
     pub(super) addresses_given: bool,
@@ -96,7 +96,7 @@ impl Peer {
             draining: false,
             run: None,
             headers_asked: None,
-            disappointments: 0,
+            misbehavior_score: 0,
             unknown_commands: (now, 0),
             addresses_taken: 0,
             addresses_given: false,

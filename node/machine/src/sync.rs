@@ -14,10 +14,9 @@ use chain::rules::header::check_time;
 use wire::Message;
 use wire::peer::{HEADERS_MAX, PeerMessage};
 
-use super::conduct::Offense;
 use super::header_tree::{ChainEnd, HeaderId};
-use super::intake::Source;
 use super::{Machine, PeerId};
+use crate::conduct::{Misbehavior, Source};
 
 pub(super) use serving::Served;
 
@@ -78,7 +77,7 @@ impl Machine {
         if !rest.is_empty() || chunks.len() > HEADERS_MAX {
             self.note_misbehavior(
                 id,
-                Offense::BrokenHeaders,
+                Misbehavior::BrokenHeaders,
                 "headers in no form the protocol has",
             );
             return;
@@ -88,7 +87,7 @@ impl Machine {
         if !linked {
             self.note_misbehavior(
                 id,
-                Offense::BrokenHeaders,
+                Misbehavior::BrokenHeaders,
                 "headers that do not follow each other",
             );
             return;
@@ -162,7 +161,7 @@ impl Machine {
             end = match end.extended(header, &self.network) {
                 Ok(end) => end,
                 Err(rule) => {
-                    self.note_misbehavior(id, Offense::InvalidHeader, &rule.to_string());
+                    self.note_misbehavior(id, Misbehavior::InvalidHeader, &rule.to_string());
                     return false;
                 }
             };

@@ -10,7 +10,7 @@ use wire::wallet::{
 };
 use wire::{ByteString, Message};
 
-use super::conduct::Offense;
+use super::conduct::Misbehavior;
 use super::intake::TransactionOutcome;
 use super::{Machine, MachineError, PeerId};
 
@@ -43,7 +43,11 @@ impl Machine {
             | WalletMessage::History(_)
             | WalletMessage::Pending(_)
             | WalletMessage::Tip(_) => {
-                self.note_misbehavior(id, Offense::OutOfRole, "an answer that nobody asked for");
+                self.note_misbehavior(
+                    id,
+                    Misbehavior::OutOfRole,
+                    "an answer that nobody asked for",
+                );
                 return Ok(());
             }
         };
@@ -67,7 +71,7 @@ impl Machine {
             },
         };
         if let SubmitOutcome::Refused { kind: RefusalKind::Invalid, reason } = &outcome {
-            self.note_misbehavior(id, Offense::InvalidPayment, reason);
+            self.note_misbehavior(id, Misbehavior::InvalidPayment, reason);
         }
         Ok(WalletMessage::Submitted(Submitted { request: submit.request, outcome }))
     }

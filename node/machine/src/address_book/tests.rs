@@ -63,12 +63,12 @@ fn a_connection_that_ends_is_dialed_again_and_one_that_stands_is_not() {
 }
 
 #[test]
-fn a_barred_address_that_was_being_dialed_is_dialed_again_when_the_bar_has_ended() {
+fn a_banned_address_that_was_being_dialed_is_dialed_again_when_the_ban_has_ended() {
     let mut rig = rig_with(&[]);
     rig.machine.address_book = AddressBook::new(&[address("9.9.9.9:9000")]);
     assert_eq!(dialed(&rig.pass(Duration::from_secs(1))).len(), 1);
     let now = rig.now.monotonic;
-    rig.machine.conduct.bar(address("9.9.9.9:9000").ip(), now);
+    rig.machine.conduct.ban(address("9.9.9.9:9000").ip(), now);
     let (peer, _) = rig.connect("9.9.9.9:9000", Direction::Outbound);
     assert!(!rig.is_open(peer));
     rig.settle(Event::Disconnected { peer });

@@ -96,7 +96,7 @@ fn the_refused_side_hears_our_hello_before_it_is_closed() {
 }
 
 #[test]
-fn another_version_noise_and_a_second_hello_are_refused_but_never_barred() {
+fn another_version_noise_and_a_second_hello_are_refused_but_never_banned() {
     let mut rig = rig();
     let other = hello_with(&rig, |hello| hello.protocol += 1);
     let reason = refusal(&mut rig, "9.9.9.9:1", other).unwrap();

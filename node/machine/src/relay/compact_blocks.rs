@@ -15,10 +15,9 @@ use wire::peer::{
 };
 use wire::{ByteString, Message};
 
-use super::super::conduct::Offense;
 use super::super::effect::Effect;
-use super::super::intake::Source;
 use super::super::{Machine, MachineError, PeerId};
+use crate::conduct::{Misbehavior, Source};
 
 /// Compact blocks that wait for their missing transactions, one a connection.
 const PARTIAL_MAX: usize = 8;
@@ -86,13 +85,21 @@ impl Machine {
     ) -> Result<(), MachineError> {
         let header = <&[u8; HEADER_BYTES]>::try_from(compact.header.0.as_slice());
         let (Ok(header), Ok(coinbase)) = (header, Transaction::decode(&compact.coinbase.0)) else {
-            self.note_misbehavior(id, Offense::Malformed, "a compact block that does not decode");
+            self.note_misbehavior(
+                id,
+                Misbehavior::Malformed,
+                "a compact block that does not decode",
+            );
             return Ok(());
         };
         let header = Header::from_bytes(header);
         let (short_ids, rest) = compact.short_ids.0.as_chunks::<SHORT_ID_BYTES>();
         if !rest.is_empty() || short_ids.len() >= BLOCK_TRANSACTIONS_MAX {
-            self.note_misbehavior(id, Offense::Malformed, "a compact block with broken short ids");
+            self.note_misbehavior(
+                id,
+                Misbehavior::Malformed,
+                "a compact block with broken short ids",
+            );
             return Ok(());
         }
         if !self.is_worth_completing(id, &header) {
@@ -180,7 +187,7 @@ impl Machine {
             let Ok(transaction) = Transaction::decode_from(&mut reader) else {
                 self.note_misbehavior(
                     id,
-                    Offense::Malformed,
+                    Misbehavior::Malformed,
                     "missing transactions that do not decode",
                 );
                 return Ok(());
@@ -190,7 +197,11 @@ impl Machine {
             }
         }
         if reader.finish().is_err() {
-            self.note_misbehavior(id, Offense::Malformed, "more transactions than were missing");
+            self.note_misbehavior(
+                id,
+                Misbehavior::Malformed,
+                "more transactions than were missing",
+            );
             return Ok(());
         }
         self.complete_partial(id, partial)
@@ -221,7 +232,7 @@ impl Machine {
         if !rising || request.positions.is_empty() {
             self.note_misbehavior(
                 id,
-                Offense::Malformed,
+                Misbehavior::Malformed,
                 "no positions, or positions that do not rise",
             );
             return Ok(());
@@ -239,7 +250,7 @@ impl Machine {
                 None => {
                     self.note_misbehavior(
                         id,
-                        Offense::TooMany,
+                        Misbehavior::TooMany,
                         "a position behind the end of a block",
                     );
                     return Ok(());

@@ -126,7 +126,7 @@ fn an_answer_for_another_block_does_not_disturb_the_one_that_is_awaited() {
 }
 
 #[test]
-fn a_compact_block_without_work_costs_no_effort_and_bars() {
+fn a_compact_block_without_work_costs_no_effort_and_bans() {
     let (forge, mut rig, peer, hash) = with_pending(&[]);
     for ahead in [0, 1_000_000] {
         let mut header = forge.header(hash);

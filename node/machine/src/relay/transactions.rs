@@ -9,7 +9,7 @@ use wire::Message;
 use wire::peer::{ANNOUNCED_MAX, PeerMessage, REQUESTED_MAX};
 use wire::wallet::RefusalKind;
 
-use super::super::conduct::Offense;
+use super::super::conduct::Misbehavior;
 use super::super::intake::TransactionOutcome;
 use super::super::{Machine, MachineError, PeerId};
 
@@ -90,7 +90,7 @@ impl Machine {
         if wtxids.len() > ANNOUNCED_MAX {
             self.note_misbehavior(
                 id,
-                Offense::TooMany,
+                Misbehavior::TooMany,
                 "more than 5000 transactions announced at a time",
             );
             return;
@@ -146,7 +146,7 @@ impl Machine {
     /// A transaction from another node.
     pub(crate) fn on_transaction(&mut self, id: PeerId, bytes: &[u8]) -> Result<(), MachineError> {
         let Ok(transaction) = Transaction::decode(bytes) else {
-            self.note_misbehavior(id, Offense::Malformed, "a transaction that does not decode");
+            self.note_misbehavior(id, Misbehavior::Malformed, "a transaction that does not decode");
             return Ok(());
         };
         let wtxid = transaction.wtxid();
@@ -172,7 +172,7 @@ impl Machine {
                 self.relay.refused.insert(wtxid);
             }
             if kind == RefusalKind::Invalid {
-                self.note_misbehavior(id, Offense::InvalidTransaction, &reason);
+                self.note_misbehavior(id, Misbehavior::InvalidTransaction, &reason);
             }
         }
         Ok(())

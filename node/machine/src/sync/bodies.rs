@@ -7,11 +7,10 @@ use chain::header::{HEADER_BYTES, Header};
 use wire::Message;
 use wire::peer::PeerMessage;
 
-use super::super::conduct::Offense;
 use super::super::header_tree::HeaderId;
-use super::super::intake::Source;
 use super::super::peers::Peer;
 use super::super::{Machine, MachineError, PeerId};
+use crate::conduct::{Misbehavior, Source};
 
 /// Blocks requested from one connection at a time.
 const IN_FLIGHT_MAX: usize = 16;
@@ -19,7 +18,7 @@ const IN_FLIGHT_MAX: usize = 16;
 /// Blocks behind the last complete one that are fetched at a time.
 const WINDOW_BLOCKS: u32 = 512;
 
-/// First patience with a block that holds up the others; it doubles with every disappointment.
+/// First patience with a block that holds up the others; it doubles with every connection that stalls.
 pub(super) const STALL_MIN: Duration = Duration::from_secs(2);
 const STALL_MAX: Duration = Duration::from_secs(64);
 
@@ -85,7 +84,7 @@ impl Machine {
     /// A whole block that another node sends, asked for or not.
     pub(crate) fn on_block(&mut self, id: PeerId, bytes: &[u8]) -> Result<(), MachineError> {
         let Some((header_bytes, body)) = bytes.split_first_chunk::<HEADER_BYTES>() else {
-            self.note_misbehavior(id, Offense::Malformed, "a block shorter than a header");
+            self.note_misbehavior(id, Misbehavior::Malformed, "a block shorter than a header");
             return Ok(());
         };
         let header = Header::from_bytes(header_bytes);
@@ -110,7 +109,11 @@ impl Machine {
                 peer.best_header = HeaderId::GENESIS;
             }
             self.request_headers(id);
-            self.note_misbehavior(id, Offense::NotFound, "it has not the blocks that it promised");
+            self.note_misbehavior(
+                id,
+                Misbehavior::NotFound,
+                "it has not the blocks that it promised",
+            );
         }
     }
 
@@ -155,7 +158,11 @@ impl Machine {
             self.peers.iter().filter(|peer| self.is_stalling(peer)).map(|peer| peer.id).collect();
         for id in stalled {
             self.sync.stall = (self.sync.stall * 2).min(STALL_MAX);
-            self.note_misbehavior(id, Offense::Stalling, "blocks that it promised did not come");
+            self.note_misbehavior(
+                id,
+                Misbehavior::Stalling,
+                "blocks that it promised did not come",
+            );
         }
         self.time_out_transactions();
     }

@@ -8,7 +8,7 @@ use chain::header::HEADER_BYTES;
 use wire::peer::{HEADERS_MAX, LOCATOR_MAX, PeerMessage, REQUESTED_MAX};
 use wire::{ByteString, Message};
 
-use super::super::conduct::Offense;
+use super::super::conduct::Misbehavior;
 use super::super::effect::Effect;
 use super::super::{Machine, MachineError, PeerId};
 
@@ -33,7 +33,7 @@ impl Machine {
     /// Headers behind the newest hash of the locator that lies on our best chain.
     pub(crate) fn on_get_headers(&mut self, id: PeerId, locator: &[BlockHash]) {
         if locator.len() > LOCATOR_MAX {
-            self.note_misbehavior(id, Offense::TooMany, "a locator of more than 64 hashes");
+            self.note_misbehavior(id, Misbehavior::TooMany, "a locator of more than 64 hashes");
             return;
         }
         let tip = self.ledger.tip_id();
@@ -79,7 +79,7 @@ impl Machine {
         if peer.serving.len() + things.len() > SERVING_MAX {
             self.note_misbehavior(
                 id,
-                Offense::TooMany,
+                Misbehavior::TooMany,
                 "more than 1000 things asked for at a time",
             );
             return Ok(());
