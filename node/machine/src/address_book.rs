@@ -9,10 +9,9 @@ use rand::seq::IndexedRandom;
 use wire::Message;
 use wire::peer::{ADDRESSES_MAX, PeerMessage};
 
-use super::conduct::Misbehavior;
-use super::effect::Effect;
-use super::handshake::canonical;
-use super::{Direction, Machine, PeerId};
+use crate::conduct::Misbehavior;
+use crate::effect::Effect;
+use crate::{Direction, Machine, PeerId};
 
 /// Addresses that are remembered.
 const ADDRESSES_KNOWN_MAX: usize = 4096;
@@ -60,23 +59,42 @@ impl Entry {
     }
 }
 
+/// What a connection has told us of other nodes, and we told it.
+#[derive(Debug, Default)]
+pub(crate) struct AddressPeer {
+    /// Addresses of its that were taken.
+    taken: u32,
+    /// Whether it was given some.
+    given: bool,
+}
+
 /// Where other nodes are.
 #[derive(Debug)]
-pub(super) struct AddressBook {
+pub(crate) struct AddressBook {
+    /// The full nodes whose handshake is done.
+    pub(crate) peers: BTreeMap<PeerId, AddressPeer>,
     entries: BTreeMap<SocketAddr, Entry>,
     /// Addresses that turned out to be our own.
     own: Vec<SocketAddr>,
 }
 
 impl AddressBook {
-    pub(super) fn new(fixed: &[SocketAddr]) -> Self {
+    pub(crate) fn new(fixed: &[SocketAddr]) -> Self {
         let entry = Entry { fixed: true, ..Entry::new(Duration::ZERO) };
         let entries = fixed.iter().map(|address| (canonical(*address), entry.clone())).collect();
-        Self { entries, own: Vec::new() }
+        Self { peers: BTreeMap::new(), entries, own: Vec::new() }
+    }
+
+    pub(crate) fn add_peer(&mut self, id: PeerId) {
+        self.peers.insert(id, AddressPeer::default());
+    }
+
+    pub(crate) fn forget_peer(&mut self, id: PeerId) {
+        self.peers.remove(&id);
     }
 
     /// An address that somebody told us.
-    pub(super) fn seen(&mut self, address: SocketAddr, now: Duration) {
+    pub(crate) fn seen(&mut self, address: SocketAddr, now: Duration) {
         let address = canonical(address);
         if self.own.contains(&address) || self.entries.contains_key(&address) {
             return;
@@ -87,8 +105,18 @@ impl AddressBook {
         self.entries.insert(address, Entry::new(now));
     }
 
+    /// Whether this connection may tell us one address more.
+    fn may_tell(&mut self, id: PeerId) -> bool {
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return false;
+        };
+        let may = peer.taken < ADDRESSES_PER_PEER_MAX;
+        peer.taken += u32::from(may);
+        may
+    }
+
     /// Takes up what a node before us remembered.
-    pub(super) fn with_met(mut self, addresses: &[SocketAddr]) -> Self {
+    pub(crate) fn with_met(mut self, addresses: &[SocketAddr]) -> Self {
         for address in addresses.iter().take(REMEMBERED_MAX) {
             self.seen(*address, Duration::ZERO);
             self.met(*address);
@@ -97,7 +125,7 @@ impl AddressBook {
     }
 
     /// A handshake was done with a node that listens there, or says so.
-    pub(super) fn met(&mut self, address: SocketAddr) {
+    pub(crate) fn met(&mut self, address: SocketAddr) {
         if let Some(entry) = self.entries.get_mut(&canonical(address)) {
             entry.met = true;
         }
@@ -116,7 +144,7 @@ impl AddressBook {
     }
 
     /// Lets an address that failed be dialed without its pause: there is news of it.
-    pub(super) fn try_again(&mut self, address: SocketAddr, now: Duration) {
+    pub(crate) fn try_again(&mut self, address: SocketAddr, now: Duration) {
         if let Some(entry) = self.entries.get_mut(&canonical(address)) {
             entry.next_dial = entry.next_dial.min(now);
         }
@@ -135,28 +163,28 @@ impl AddressBook {
     }
 
     /// Our own address: never dialed again.
-    pub(super) fn forget(&mut self, address: SocketAddr) {
+    pub(crate) fn forget(&mut self, address: SocketAddr) {
         self.entries.remove(&address);
         if self.own.len() < 16 {
             self.own.push(address);
         }
     }
 
-    pub(super) fn connected(&mut self, address: SocketAddr, peer: PeerId) {
+    pub(crate) fn connected(&mut self, address: SocketAddr, peer: PeerId) {
         if let Some(entry) = self.entries.get_mut(&address) {
             entry.state = DialState::Connected(peer);
         }
     }
 
     /// The handshake with an address that we dialed is done.
-    pub(super) fn ready(&mut self, address: SocketAddr) {
+    pub(crate) fn ready(&mut self, address: SocketAddr) {
         if let Some(entry) = self.entries.get_mut(&address) {
             entry.failures = 0;
             entry.met = true;
         }
     }
 
-    pub(super) fn dial_failed(&mut self, address: SocketAddr, now: Duration) {
+    pub(crate) fn dial_failed(&mut self, address: SocketAddr, now: Duration) {
         let Some(entry) = self.entries.get_mut(&address) else {
             return;
         };
@@ -169,7 +197,7 @@ impl AddressBook {
         }
     }
 
-    pub(super) fn disconnected(&mut self, address: SocketAddr, peer: PeerId, now: Duration) {
+    pub(crate) fn disconnected(&mut self, address: SocketAddr, peer: PeerId, now: Duration) {
         if let Some(entry) = self.entries.get_mut(&address)
             && entry.state == DialState::Connected(peer)
         {
@@ -184,8 +212,13 @@ fn backoff(failures: u32) -> Duration {
     (REDIAL_MIN * 2u32.pow(doublings)).min(REDIAL_MAX)
 }
 
+/// IPv4 and its IPv6-mapped form are one address.
+pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
 /// Whether a node can be there at all.
-pub(super) fn is_dialable(address: &SocketAddr) -> bool {
+pub(crate) fn is_dialable(address: &SocketAddr) -> bool {
     let ip = address.ip().to_canonical();
     address.port() != 0 && !ip.is_unspecified() && !ip.is_multicast()
 }
@@ -199,14 +232,14 @@ fn group(ip: IpAddr) -> [u8; 4] {
 }
 
 impl Machine {
-    /// Addresses of nodes that it has met, for [`super::MachineConfig::known`] of its next life.
+    /// Addresses of nodes that it has met, for [`crate::MachineConfig::known`] of its next life.
     pub fn met_addresses(&self) -> Vec<SocketAddr> {
         self.address_book.worth_remembering()
     }
 
     /// Opens connections until there are enough: fixed addresses always, others at random with at
     /// most one an address and two a group (loopback is exempt).
-    pub(super) fn dial_due(&mut self) {
+    pub(crate) fn dial_due(&mut self) {
         let now = self.now.monotonic;
         let mut due: Vec<SocketAddr> = Vec::new();
         let mut fixed: Vec<SocketAddr> = Vec::new();
@@ -255,13 +288,16 @@ impl Machine {
     }
 
     /// Some addresses for another node, loopback only for loopback; once a connection.
-    pub(super) fn on_get_addresses(&mut self, id: PeerId) {
-        let Some(peer) = self.peers.get_mut(id) else {
+    pub(crate) fn on_get_addresses(&mut self, id: PeerId) {
+        let Some(told) = self.address_book.peers.get_mut(&id) else {
             return;
         };
-        if std::mem::replace(&mut peer.addresses_given, true) {
+        if std::mem::replace(&mut told.given, true) {
             return;
         }
+        let Some(peer) = self.peers.get(id) else {
+            return;
+        };
         let to_loopback = peer.address.ip().is_loopback();
         let own = peer.listen_address;
         let mut known: Vec<SocketAddr> = self
@@ -280,7 +316,7 @@ impl Machine {
     }
 
     /// Addresses that another node tells; loopback only from loopback.
-    pub(super) fn on_addresses(&mut self, id: PeerId, addresses: &[SocketAddr]) {
+    pub(crate) fn on_addresses(&mut self, id: PeerId, addresses: &[SocketAddr]) {
         if addresses.len() > ADDRESSES_MAX {
             self.note_misbehavior(
                 id,
@@ -290,15 +326,11 @@ impl Machine {
             return;
         }
         let now = self.now.monotonic;
-        let Some(peer) = self.peers.get_mut(id) else {
-            return;
-        };
-        let from_loopback = peer.address.ip().is_loopback();
+        let from_loopback = self.peers.get(id).is_some_and(|peer| peer.address.ip().is_loopback());
         for address in addresses {
             let ip = address.ip().to_canonical();
             let is_possible = is_dialable(address) && (from_loopback || !ip.is_loopback());
-            if is_possible && peer.addresses_taken < ADDRESSES_PER_PEER_MAX {
-                peer.addresses_taken += 1;
+            if is_possible && self.address_book.may_tell(id) {
                 self.address_book.seen(*address, now);
             }
         }

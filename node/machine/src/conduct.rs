@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::effect::{Effect, Report};
 use crate::event::PeerId;
 use crate::machine::Machine;
-use crate::peers::{Peer, PeerState};
+use crate::peers::PeerState;
 
 /// Addresses that are remembered as banned.
 const BANNED_MAX: usize = 4096;
@@ -18,6 +18,9 @@ const BAN_PRIVATE: Duration = Duration::from_mins(10);
 /// What one connection may do of what is tolerated: the right body is welcome after a wrong one,
 /// for a while.
 const MISBEHAVIOR_SCORE_MAX: u32 = 10;
+
+/// Unknown commands that a connection may send a minute: room for the protocol to grow.
+pub(crate) const UNKNOWN_COMMANDS_MAX: u32 = 10;
 
 /// Who brings something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,13 +135,45 @@ pub(crate) enum DisconnectReason {
     Dead,
 }
 
-/// Addresses that are banned.
+/// Who did what.
 #[derive(Debug, Default)]
 pub(crate) struct Conduct {
+    /// The connections that are not closing.
+    pub(crate) peers: BTreeMap<PeerId, ConductPeer>,
     banned_until: BTreeMap<IpAddr, Duration>,
 }
 
+/// What a connection did that is tolerated a few times.
+#[derive(Debug)]
+pub(crate) struct ConductPeer {
+    misbehavior_score: u32,
+    /// Commands that nobody knows, in the minute that began then.
+    unknown_commands: (Duration, u32),
+}
+
 impl Conduct {
+    pub(crate) fn add_peer(&mut self, id: PeerId, now: Duration) {
+        let peer = ConductPeer { misbehavior_score: 0, unknown_commands: (now, 0) };
+        self.peers.insert(id, peer);
+    }
+
+    pub(crate) fn forget_peer(&mut self, id: PeerId) {
+        self.peers.remove(&id);
+    }
+
+    /// Counts a command that nobody knows; true when there are too many.
+    pub(crate) fn count_unknown_command(&mut self, id: PeerId, now: Duration) -> bool {
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return false;
+        };
+        let (since, count) = &mut peer.unknown_commands;
+        if now >= *since + Duration::from_mins(1) {
+            (*since, *count) = (now, 0);
+        }
+        *count += 1;
+        *count > UNKNOWN_COMMANDS_MAX
+    }
+
     /// Bans an address; loopback never is.
     pub(crate) fn ban(&mut self, ip: IpAddr, now: Duration) {
         let ip = ip.to_canonical();
@@ -175,20 +210,22 @@ impl Machine {
 
     /// Notes what a connection did wrong, and does what follows by the table.
     pub(crate) fn note_misbehavior(&mut self, id: PeerId, misbehavior: Misbehavior, reason: &str) {
-        let still_here = |peer: &&mut Peer| peer.state != PeerState::Closing;
-        let Some(peer) = self.peers.get_mut(id).filter(still_here) else {
+        let Some(conduct) = self.conduct.peers.get_mut(&id) else {
             return;
         };
-        let ip = peer.address.ip();
         match consequence(misbehavior) {
             Consequence::Score => {
-                peer.misbehavior_score += 1;
-                if peer.misbehavior_score <= MISBEHAVIOR_SCORE_MAX {
+                conduct.misbehavior_score += 1;
+                if conduct.misbehavior_score <= MISBEHAVIOR_SCORE_MAX {
                     return;
                 }
             }
             Consequence::Disconnect => {}
-            Consequence::Ban => self.conduct.ban(ip, self.now.monotonic),
+            Consequence::Ban => {
+                if let Some(peer) = self.peers.get(id) {
+                    self.conduct.ban(peer.address.ip(), self.now.monotonic);
+                }
+            }
         }
         self.close_connection(id, reason);
     }
@@ -200,10 +237,12 @@ impl Machine {
 
     /// Closes a connection; nothing that still comes from it is looked at.
     fn close_connection(&mut self, id: PeerId, reason: &str) {
-        let still_here = |peer: &&mut Peer| peer.state != PeerState::Closing;
-        let Some(peer) = self.peers.get_mut(id).filter(still_here) else {
+        let Some(peer) = self.peers.get_mut(id) else {
             return;
         };
+        if peer.state == PeerState::Closing {
+            return;
+        }
         if peer.is_reported() {
             let name = peer.name().to_owned();
             let report = Report::PeerLost {
@@ -215,7 +254,7 @@ impl Machine {
         }
         peer.state = PeerState::Closing;
         self.effects.push(Effect::Disconnect { peer: id, reason: reason.to_owned() });
-        self.forget_requests(id);
+        self.forget_peer(id);
     }
 }
 

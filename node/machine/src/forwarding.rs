@@ -9,14 +9,14 @@ use wire::operator::OperatorMessage;
 use wire::peer::ADDRESSES_MAX;
 use wire::{ByteString, Message};
 
-use super::address_book::is_dialable;
-use super::conduct::Misbehavior;
-use super::{Effect, Machine, PeerId};
+use crate::address_book::is_dialable;
+use crate::conduct::Misbehavior;
+use crate::{Effect, Machine, PeerId};
 
 impl Machine {
     /// What anybody asks of the directory. The spec is handed out here; the rest is the
     /// directory's own.
-    pub(super) fn on_directory_message(
+    pub(crate) fn on_directory_message(
         &mut self,
         id: PeerId,
         role: Role,
@@ -46,7 +46,7 @@ impl Machine {
     }
 
     /// What whoever runs the node asks; the hello was taken from this computer only.
-    pub(super) fn on_operator_message(&mut self, id: PeerId, message: OperatorMessage) {
+    pub(crate) fn on_operator_message(&mut self, id: PeerId, message: OperatorMessage) {
         match message {
             OperatorMessage::Ask(_) => self.forward_question(id, Message::Operator(message)),
             OperatorMessage::Answer(_) => {
@@ -60,7 +60,7 @@ impl Machine {
     }
 
     /// The answer to something that was forwarded.
-    pub(super) fn on_reply(&mut self, id: PeerId, message: &Message) {
+    pub(crate) fn on_reply(&mut self, id: PeerId, message: &Message) {
         if self.peers.get(id).is_some_and(|peer| peer.role().is_some()) {
             self.send(id, message);
         }
@@ -68,7 +68,7 @@ impl Machine {
 
     /// Addresses that another part of the process has heard: dialed at once, also those that did
     /// not answer earlier.
-    pub(super) fn hear_addresses(&mut self, addresses: &[SocketAddr]) {
+    pub(crate) fn hear_addresses(&mut self, addresses: &[SocketAddr]) {
         let now = self.now.monotonic;
         for address in addresses.iter().take(ADDRESSES_MAX).filter(|address| is_dialable(address)) {
             self.address_book.seen(*address, now);

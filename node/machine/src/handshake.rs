@@ -10,26 +10,17 @@ use wire::PROTOCOL_VERSION;
 use wire::hello::{Hello, NetworkIdentity, Role};
 use wire::peer::PeerMessage;
 
-use super::peers::PeerState;
-use super::{Direction, Machine, PeerId, Report};
+use crate::address_book::canonical;
 use crate::conduct::{DisconnectReason, Misbehavior};
-
-/// A connection without a hello is closed at the first look after this long: within 5 s.
-pub(super) const HANDSHAKE_MAX: Duration =
-    Duration::from_secs(5).saturating_sub(crate::machine::TICK);
+use crate::peers::{PING_INTERVAL, PeerState};
+use crate::{Direction, Machine, PeerId, Report};
 
 /// Connections of others that may be without a hello at a time, all together and from one address.
 const HANDSHAKES_MAX: usize = 256;
 const HANDSHAKES_PER_IP_MAX: usize = 16;
 
-/// A quiet connection is pinged this often.
-pub(super) const PING_INTERVAL: Duration = Duration::from_secs(60);
-
 /// A connection that has said nothing for this long is dead.
 const DEAD_AFTER: Duration = Duration::from_secs(180);
-
-/// Unknown commands that a connection may send a minute: room for the protocol to grow.
-const UNKNOWN_COMMANDS_MAX: u32 = 10;
 
 /// Connections that others may open, by their role, all together and from one address (loopback is
 /// exempt from the second).
@@ -56,22 +47,23 @@ pub(crate) enum Heard {
 
 /// What our hello says that never changes.
 #[derive(Debug)]
-pub(super) struct OwnHello {
+pub(crate) struct OwnHello {
     identity: NetworkIdentity,
     nonce: u64,
 }
 
 impl OwnHello {
-    pub(super) fn new(network: &Network, rng: &mut impl Rng) -> Self {
+    pub(crate) fn new(network: &Network, rng: &mut impl Rng) -> Self {
         Self { identity: NetworkIdentity::of(network), nonce: rng.random() }
     }
 }
 
 impl Machine {
-    pub(super) fn on_connected(&mut self, peer: PeerId, address: SocketAddr, direction: Direction) {
+    pub(crate) fn on_connected(&mut self, peer: PeerId, address: SocketAddr, direction: Direction) {
         let address = canonical(address);
         let ip = address.ip();
         self.peers.insert(peer, address, direction, self.now.monotonic);
+        self.conduct.add_peer(peer, self.now.monotonic);
         if direction == Direction::Outbound {
             self.address_book.connected(address, peer);
         }
@@ -91,7 +83,7 @@ impl Machine {
     }
 
     /// Notes a sign of life, and says how far its sender is.
-    pub(super) fn heard_from(&mut self, id: PeerId) -> Heard {
+    pub(crate) fn heard_from(&mut self, id: PeerId) -> Heard {
         let now = self.now.monotonic;
         let Some(peer) = self.peers.get_mut(id) else {
             return Heard::Closing;
@@ -105,7 +97,7 @@ impl Machine {
         }
     }
 
-    pub(super) fn on_hello(&mut self, id: PeerId, hello: &Hello) {
+    pub(crate) fn on_hello(&mut self, id: PeerId, hello: &Hello) {
         let Some(peer) = self.peers.get(id) else {
             return;
         };
@@ -178,9 +170,15 @@ impl Machine {
         if hello.role == Role::Wallet {
             self.tally.wallet_connections += 1;
         }
+        if matches!(hello.role, Role::Peer | Role::Wallet) {
+            self.serving.add_peer(id);
+        }
         if hello.role != Role::Peer {
             return;
         }
+        self.sync.add_peer(id, self.now.monotonic);
+        self.relay.add_peer(id);
+        self.address_book.add_peer(id);
         if let Some(listen) = listen {
             self.address_book.seen(listen, self.now.monotonic);
             self.address_book.met(listen);
@@ -193,15 +191,15 @@ impl Machine {
         self.announce_mempool(id);
     }
 
-    pub(super) fn refuse_before_handshake(&mut self, id: PeerId) {
+    pub(crate) fn refuse_before_handshake(&mut self, id: PeerId) {
         self.note_misbehavior(id, Misbehavior::BeforeHandshake, "a message before the hello");
     }
 
-    pub(super) fn refuse_out_of_role(&mut self, id: PeerId) {
+    pub(crate) fn refuse_out_of_role(&mut self, id: PeerId) {
         self.note_misbehavior(id, Misbehavior::OutOfRole, "a message that its role may not send");
     }
 
-    pub(super) fn on_malformed(&mut self, id: PeerId, reason: &str) {
+    pub(crate) fn on_malformed(&mut self, id: PeerId, reason: &str) {
         let is_first = self
             .peers
             .get(id)
@@ -217,28 +215,19 @@ impl Machine {
         self.note_misbehavior(id, misbehavior, reason);
     }
 
-    pub(super) fn on_unknown_command(&mut self, id: PeerId, command: u16) {
-        let now = self.now.monotonic;
+    pub(crate) fn on_unknown_command(&mut self, id: PeerId, command: u16) {
         if self.heard_from(id) == Heard::Handshake {
             self.refuse_before_handshake(id);
         }
-        let Some(peer) = self.peers.get_mut(id).filter(|peer| peer.role().is_some()) else {
-            return;
-        };
-        let (since, count) = &mut peer.unknown_commands;
-        if now >= *since + Duration::from_secs(60) {
-            (*since, *count) = (now, 0);
-        }
-        *count += 1;
-        if *count > UNKNOWN_COMMANDS_MAX {
+        let now = self.now.monotonic;
+        if self.conduct.count_unknown_command(id, now) {
             let reason = format!("too many unknown commands, the last was {command}");
             self.note_misbehavior(id, Misbehavior::UnknownCommands, &reason);
         }
     }
 
-    pub(super) fn on_disconnected(&mut self, id: PeerId) {
-        self.forget_requests(id);
-        self.forget_sender(id);
+    pub(crate) fn on_disconnected(&mut self, id: PeerId) {
+        self.forget_peer(id);
         if let Some(peer) = self.peers.remove(id) {
             if peer.is_reported() {
                 let reason = format!("{}: the connection was closed", peer.name());
@@ -248,8 +237,19 @@ impl Machine {
         }
     }
 
+    /// Nothing is kept about a connection that is closing or gone, and what was asked of it may be
+    /// asked of others.
+    pub(crate) fn forget_peer(&mut self, id: PeerId) {
+        self.conduct.forget_peer(id);
+        self.sync.forget_peer(id);
+        self.relay.forget_peer(id);
+        self.serving.forget_peer(id);
+        self.address_book.forget_peer(id);
+        self.forget_sender(id);
+    }
+
     /// Closes silent connections and pings quiet ones.
-    pub(super) fn time_out_peers(&mut self) {
+    pub(crate) fn time_out_peers(&mut self) {
         let now = self.now.monotonic;
         let (mut silent, mut dead, mut quiet) = (Vec::new(), Vec::new(), Vec::new());
         for peer in self.peers.iter() {
@@ -296,11 +296,6 @@ impl Machine {
         };
         self.send(id, &Message::Hello(Box::new(hello)));
     }
-}
-
-/// IPv4 and its IPv6-mapped form are one address.
-pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 /// A name from outside, without anything that could move a terminal's cursor.

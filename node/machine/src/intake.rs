@@ -247,7 +247,7 @@ impl Machine {
         };
         leads_on(id)
             || leads_on(self.tree.best_header())
-            || self.peers.iter().any(|peer| leads_on(peer.best_header))
+            || self.sync.best_headers().any(|(_, best)| leads_on(best))
     }
 
     /// Early is nobody's fault, but waiting room is for work that was really done: whether the

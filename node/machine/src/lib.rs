@@ -20,6 +20,8 @@ pub mod network_rate;
 mod peers;
 mod relay;
 pub mod replay;
+mod requests;
+mod serving;
 pub mod store;
 mod sync;
 mod tally;

@@ -27,6 +27,7 @@ use crate::mempool::{Mempool, MempoolLimits};
 use crate::mining::{Mining, MiningPolicy};
 use crate::peers::{Peer, Peers};
 use crate::relay::Relay;
+use crate::serving::Serving;
 use crate::store::{Store, StoreError, Totals};
 use crate::sync::Sync;
 use crate::tally::Tally;
@@ -90,6 +91,7 @@ pub struct Machine {
     pub(crate) address_book: AddressBook,
     pub(crate) sync: Sync,
     pub(crate) relay: Relay,
+    pub(crate) serving: Serving,
     pub(crate) tally: Tally,
     pub(crate) effects: Vec<Effect>,
     pub(crate) next_tick: Duration,
@@ -120,6 +122,7 @@ impl Machine {
             conduct: Conduct::default(),
             sync: Sync::default(),
             relay: Relay::default(),
+            serving: Serving::default(),
             tally: Tally::default(),
             effects: Vec::new(),
             next_tick: now.monotonic,
@@ -147,7 +150,7 @@ impl Machine {
             Event::Message { peer, message } => self.on_message(peer, *message)?,
             Event::UnknownCommand { peer, command } => self.on_unknown_command(peer, command),
             Event::Malformed { peer, reason } => self.on_malformed(peer, &reason),
-            Event::Drained { peer } => self.serve_queued(peer)?,
+            Event::Drained { peer } => self.on_drained(peer)?,
             Event::Disconnected { peer } => self.on_disconnected(peer),
             Event::DialFailed { address } => self.address_book.dial_failed(address, now.monotonic),
             Event::Mined { template, header, extra_nonce } => {
@@ -167,6 +170,7 @@ impl Machine {
         self.advance()?;
         self.request_missing_blocks();
         self.adopt_orphans()?;
+        self.request_transactions();
         self.announce_fresh();
         self.refresh_mining();
         Ok(std::mem::take(&mut self.effects))
@@ -230,6 +234,12 @@ impl Machine {
         self.peers.nodes()
     }
 
+    /// Height of the header with most work that a connected full node is known to have.
+    pub fn known_height(&self, peer: PeerId) -> Option<u32> {
+        let (_, best) = self.sync.best_headers().find(|(id, _)| *id == peer)?;
+        Some(self.tree.entry(best).height)
+    }
+
     /// The clocks of its last event.
     pub fn now(&self) -> Now {
         self.now
@@ -249,7 +259,8 @@ impl Machine {
     pub(crate) fn tick(&mut self) -> Result<(), MachineError> {
         self.next_tick = self.now.monotonic + TICK;
         self.time_out_peers();
-        self.time_out_requests();
+        self.time_out_sync();
+        self.time_out_transactions();
         self.dial_due();
         self.release_held_blocks()?;
         self.mempool.expire(self.now.monotonic);

@@ -10,9 +10,9 @@ use wire::wallet::{
 };
 use wire::{ByteString, Message};
 
-use super::conduct::Misbehavior;
-use super::intake::TransactionOutcome;
-use super::{Machine, MachineError, PeerId};
+use crate::conduct::Misbehavior;
+use crate::intake::TransactionOutcome;
+use crate::{Machine, MachineError, PeerId};
 
 /// Bytes of transactions and proofs in one answer: well under half an outbound queue.
 const ANSWER_BYTES: usize = 1_000_000;
@@ -23,7 +23,7 @@ const ANSWER_BYTES_READ: usize = 2_000_000;
 const BLOCK_BYTES_READ_MIN: usize = 10_000;
 
 impl Machine {
-    pub(super) fn on_wallet_message(
+    pub(crate) fn on_wallet_message(
         &mut self,
         id: PeerId,
         message: WalletMessage,

@@ -282,7 +282,7 @@ fn honest_machines_never_blame_each_other() {
         for message in said {
             for_right.extend(left.tell(to_right, message));
         }
-        if right.machine.peers.get(to_left).is_some_and(|peer| peer.draining) {
+        if right.machine.serving.peers.get(&to_left).is_some_and(|peer| peer.draining) {
             for_left.extend(right.settle(Event::Drained { peer: to_left }));
         }
     }

@@ -7,6 +7,7 @@ use wire::peer::PeerMessage;
 use wire::wallet::WalletMessage;
 
 use super::*;
+use crate::conduct::UNKNOWN_COMMANDS_MAX;
 use crate::tests::forge::Forge;
 use crate::tests::rig::{Rig, closed, config, reports, sent};
 use crate::{Effect, Event, MachineConfig};

@@ -15,16 +15,16 @@ use wire::peer::{
 };
 use wire::{ByteString, Message};
 
-use super::super::effect::Effect;
-use super::super::{Machine, MachineError, PeerId};
 use crate::conduct::{Misbehavior, Source};
+use crate::effect::Effect;
+use crate::{Machine, MachineError, PeerId};
 
 /// Compact blocks that wait for their missing transactions, one a connection.
 const PARTIAL_MAX: usize = 8;
 
 /// A compact block whose missing transactions were asked for.
 #[derive(Debug)]
-pub(super) struct Partial {
+pub(crate) struct Partial {
     hash: BlockHash,
     header: Header,
     /// In order; empty places are missing.
@@ -50,10 +50,10 @@ impl Machine {
         self.relay.orphans.recheck();
         let tip = self.ledger.tip_id();
         let unaware: Vec<PeerId> = self
-            .peers
-            .iter()
-            .filter(|peer| peer.is_ready_node() && !self.tree.is_ancestor(tip, peer.best_header))
-            .map(|peer| peer.id)
+            .sync
+            .best_headers()
+            .filter(|(_, best)| !self.tree.is_ancestor(tip, *best))
+            .map(|(id, _)| id)
             .collect();
         if unaware.is_empty() {
             return Ok(());
@@ -118,9 +118,8 @@ impl Machine {
             return self.complete_partial(id, partial);
         }
         self.forget_partial(id);
-        if self.relay.partial.len() < PARTIAL_MAX && !self.is_requested(&hash) {
+        if self.relay.partial.len() < PARTIAL_MAX && self.note_block_request(id, hash) {
             let request = GetBlockTransactions { block: hash, positions: partial.missing.clone() };
-            self.note_request(id, hash);
             self.relay.partial.insert(id, partial);
             self.send(id, &Message::Peer(PeerMessage::GetBlockTransactions(request)));
         }
@@ -147,7 +146,7 @@ impl Machine {
     /// A compact block of this connection is no longer waited for.
     fn forget_partial(&mut self, id: PeerId) {
         if let Some(partial) = self.relay.partial.remove(&id) {
-            self.drop_block_request(id, &partial.hash);
+            self.sync.downloads.remove_from(&partial.hash, id);
         }
     }
 
@@ -215,9 +214,7 @@ impl Machine {
         }
         if chain::block::commits(partial.header, &body).is_err() {
             // Two transactions share a short id, or somebody lied: the whole block settles it.
-            if !self.is_requested(&partial.hash) {
-                self.request_blocks(id, vec![partial.hash]);
-            }
+            self.request_blocks(id, vec![partial.hash]);
             return Ok(());
         }
         self.take_block(Source::Peer(id), &partial.header, &body)

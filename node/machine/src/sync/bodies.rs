@@ -7,10 +7,10 @@ use chain::header::{HEADER_BYTES, Header};
 use wire::Message;
 use wire::peer::PeerMessage;
 
-use super::super::header_tree::HeaderId;
-use super::super::peers::Peer;
-use super::super::{Machine, MachineError, PeerId};
+use super::Sync;
 use crate::conduct::{Misbehavior, Source};
+use crate::header_tree::HeaderId;
+use crate::{Machine, MachineError, PeerId};
 
 /// Blocks requested from one connection at a time.
 const IN_FLIGHT_MAX: usize = 16;
@@ -28,42 +28,37 @@ const REQUEST_MAX: Duration = Duration::from_secs(60);
 impl Machine {
     /// Requests missing bodies from every connection that has a better chain than ours.
     pub(crate) fn request_missing_blocks(&mut self) {
-        for id in self.peers.ready_nodes() {
-            let wanted = self.missing_bodies(id);
+        let nodes: Vec<PeerId> = self.sync.peers.keys().copied().collect();
+        for id in nodes {
+            let wanted = self.missing_blocks(id);
             if !wanted.is_empty() {
                 self.request_blocks(id, wanted);
             }
         }
     }
 
-    /// Asks a connection for whole blocks.
-    pub(crate) fn request_blocks(&mut self, id: PeerId, hashes: Vec<BlockHash>) {
-        for hash in &hashes {
-            self.note_request(id, *hash);
-        }
-        self.send(id, &Message::Peer(PeerMessage::GetBlocks(hashes)));
-    }
-
-    /// A block is awaited from this connection, in whatever form: nobody else is asked for it.
-    pub(crate) fn note_request(&mut self, id: PeerId, hash: BlockHash) {
-        self.sync.in_flight.insert(hash, id);
-        if let Some(peer) = self.peers.get_mut(id) {
-            peer.blocks_in_flight.insert(hash, self.now.monotonic);
+    /// Asks a connection for whole blocks; those that are awaited from anybody are left out.
+    pub(crate) fn request_blocks(&mut self, id: PeerId, mut hashes: Vec<BlockHash>) {
+        hashes.retain(|hash| self.note_block_request(id, *hash));
+        if !hashes.is_empty() {
+            self.send(id, &Message::Peer(PeerMessage::GetBlocks(hashes)));
         }
     }
 
-    /// Whether somebody was asked for this block.
-    pub(crate) fn is_requested(&self, hash: &BlockHash) -> bool {
-        self.sync.in_flight.contains_key(hash)
+    /// A block is awaited from this connection from now on, in whatever form. False when it is
+    /// awaited from anybody already, or the connection is not there any more.
+    pub(crate) fn note_block_request(&mut self, id: PeerId, hash: BlockHash) -> bool {
+        let is_here = self.sync.peers.contains_key(&id);
+        is_here && self.sync.downloads.insert(hash, id, self.now.monotonic)
     }
 
     /// What this connection could send next: bodies on its best chain behind the last complete
     /// block.
-    fn missing_bodies(&self, id: PeerId) -> Vec<BlockHash> {
-        let Some(peer) = self.peers.get(id) else {
+    fn missing_blocks(&self, id: PeerId) -> Vec<BlockHash> {
+        let Some(peer) = self.sync.peers.get(&id) else {
             return Vec::new();
         };
-        let room = IN_FLIGHT_MAX.saturating_sub(peer.blocks_in_flight.len());
+        let room = IN_FLIGHT_MAX.saturating_sub(self.sync.downloads.count_from(id));
         let best = self.tree.last_valid(peer.best_header);
         let no_better = self.tree.is_complete(best)
             || self.tree.entry(best).work <= self.tree.entry(self.ledger.tip_id()).work;
@@ -76,7 +71,7 @@ impl Machine {
             .filter_map(|height| self.tree.ancestor(best, height))
             .filter(|entry| !self.tree.has_body(*entry))
             .map(|entry| self.tree.entry(entry).hash)
-            .filter(|hash| !self.is_requested(hash))
+            .filter(|hash| !self.sync.downloads.contains(hash))
             .take(room)
             .collect()
     }
@@ -101,95 +96,66 @@ impl Machine {
     pub(crate) fn on_blocks_not_found(&mut self, id: PeerId, hashes: &[BlockHash]) {
         let mut asked = false;
         for hash in hashes {
-            asked |= self.drop_block_request(id, hash);
+            asked |= self.sync.downloads.remove_from(hash, id);
         }
         if asked {
             // It has left that chain: believe nothing about it until it speaks of headers again.
-            if let Some(peer) = self.peers.get_mut(id) {
+            if let Some(peer) = self.sync.peers.get_mut(&id) {
                 peer.best_header = HeaderId::GENESIS;
             }
             self.request_headers(id);
-            self.note_misbehavior(
-                id,
-                Misbehavior::NotFound,
-                "it has not the blocks that it promised",
-            );
+            let reason = "it has not the blocks that it promised";
+            self.note_misbehavior(id, Misbehavior::NotFound, reason);
         }
     }
 
     /// A block that was awaited from this connection has come.
     pub(crate) fn finish_block_request(&mut self, id: PeerId, hash: &BlockHash) {
-        if self.drop_block_request(id, hash) {
+        if self.sync.downloads.remove_from(hash, id) {
             self.sync.stall = (self.sync.stall / 2).max(STALL_MIN);
-            if let Some(peer) = self.peers.get_mut(id) {
+            if let Some(peer) = self.sync.peers.get_mut(&id) {
                 peer.last_delivery = self.now.monotonic;
             }
         }
     }
 
-    /// The block may be asked of others. False when it was not awaited from this connection.
-    pub(crate) fn drop_block_request(&mut self, id: PeerId, hash: &BlockHash) -> bool {
-        let Some(peer) = self.peers.get_mut(id) else {
-            return false;
-        };
-        let asked = peer.blocks_in_flight.remove(hash).is_some();
-        if asked && self.sync.in_flight.get(hash) == Some(&id) {
-            self.sync.in_flight.remove(hash);
-        }
-        asked
-    }
-
-    /// Everything that was asked of this connection may be asked of others.
-    pub(crate) fn forget_requests(&mut self, id: PeerId) {
-        self.sync.in_flight.retain(|_, asked| *asked != id);
-        if let Some(peer) = self.peers.get_mut(id) {
-            peer.blocks_in_flight.clear();
-            peer.run = None;
-            peer.serving.clear();
-            peer.announced.clear();
-        }
-        self.forget_relay(id);
-    }
-
-    /// Connections that hold up the download, runs without progress, transactions that never came.
-    pub(crate) fn time_out_requests(&mut self) {
-        self.time_out_runs();
-        let stalled: Vec<PeerId> =
-            self.peers.iter().filter(|peer| self.is_stalling(peer)).map(|peer| peer.id).collect();
-        for id in stalled {
+    /// Drops connections that hold up the download, and chains without progress.
+    pub(crate) fn time_out_sync(&mut self) {
+        self.time_out_presyncs();
+        let stalling = self.sync.downloads.peers().filter(|(id, oldest)| {
+            let patience = if self.holds_up(*id) { self.sync.stall } else { REQUEST_MAX };
+            self.now.monotonic >= self.sync.waiting_since(*id, *oldest) + patience
+        });
+        let stalling: Vec<PeerId> = stalling.map(|(id, _)| id).collect();
+        for id in stalling {
             self.sync.stall = (self.sync.stall * 2).min(STALL_MAX);
-            self.note_misbehavior(
-                id,
-                Misbehavior::Stalling,
-                "blocks that it promised did not come",
-            );
+            let reason = "blocks that it promised did not come";
+            self.note_misbehavior(id, Misbehavior::Stalling, reason);
         }
-        self.time_out_transactions();
-    }
-
-    fn is_stalling(&self, peer: &Peer) -> bool {
-        let Some(asked) = peer.blocks_in_flight.values().min() else {
-            return false;
-        };
-        // Only blocks count as progress: words are cheap.
-        let since = peer.last_delivery.max(*asked);
-        let patience = if self.holds_up(peer) { self.sync.stall } else { REQUEST_MAX };
-        self.now.monotonic >= since + patience
     }
 
     /// Whether the next block of its chain is awaited from this connection though others have it.
-    fn holds_up(&self, peer: &Peer) -> bool {
+    fn holds_up(&self, id: PeerId) -> bool {
+        let Some(peer) = self.sync.peers.get(&id) else {
+            return false;
+        };
         let best = self.tree.last_valid(peer.best_header);
         let height = self.tree.entry(self.tree.last_complete(best)).height + 1;
         let Some(next) = self.tree.ancestor(best, height) else {
             return false;
         };
-        let has_it = |other: &Peer| {
-            other.id != peer.id
-                && other.is_ready_node()
-                && self.tree.is_ancestor(next, other.best_header)
-        };
-        peer.blocks_in_flight.contains_key(&self.tree.entry(next).hash)
-            && self.peers.iter().any(has_it)
+        self.sync.downloads.is_from(&self.tree.entry(next).hash, id)
+            && self
+                .sync
+                .best_headers()
+                .any(|(other, best)| other != id && self.tree.is_ancestor(next, best))
+    }
+}
+
+impl Sync {
+    /// Since when a block is awaited from this connection, of which the oldest request was made at
+    /// `oldest`. Only blocks count as progress: words are cheap.
+    fn waiting_since(&self, id: PeerId, oldest: Duration) -> Duration {
+        self.peers.get(&id).map_or(oldest, |peer| peer.last_delivery.max(oldest))
     }
 }

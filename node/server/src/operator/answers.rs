@@ -128,7 +128,7 @@ fn peers(machine: &Machine) -> Value {
                 Direction::Outbound => "outbound",
             },
             "listens": peer.listen_address,
-            "height": peer.is_ready_node().then(|| machine.tree().entry(peer.best_header).height),
+            "height": machine.known_height(peer.id),
         })
     };
     let peers: Vec<Value> = machine.peers().map(entry).collect();
