@@ -1,6 +1,6 @@
 //! The address book: where other nodes are, and whom to dial next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -76,13 +76,25 @@ pub(crate) struct AddressBook {
     entries: BTreeMap<SocketAddr, Entry>,
     /// Addresses that turned out to be our own.
     own: Vec<SocketAddr>,
+    /// When to look whom to dial: brought forward by whatever may let somebody be dialed earlier.
+    next_look: Option<Duration>,
 }
 
 impl AddressBook {
     pub(crate) fn new(fixed: &[SocketAddr]) -> Self {
         let entry = Entry { fixed: true, ..Entry::new(Duration::ZERO) };
         let entries = fixed.iter().map(|address| (canonical(*address), entry.clone())).collect();
-        Self { peers: BTreeMap::new(), entries, own: Vec::new() }
+        Self { peers: BTreeMap::new(), entries, own: Vec::new(), next_look: Some(Duration::ZERO) }
+    }
+
+    /// When to look whom to dial.
+    pub(crate) fn next_deadline(&self) -> Option<Duration> {
+        self.next_look
+    }
+
+    /// Somebody may be dialed earlier than it seemed.
+    pub(crate) fn look_again(&mut self) {
+        self.next_look = Some(Duration::ZERO);
     }
 
     pub(crate) fn add_peer(&mut self, id: PeerId) {
@@ -103,6 +115,7 @@ impl AddressBook {
             return;
         }
         self.entries.insert(address, Entry::new(now));
+        self.look_again();
     }
 
     /// Whether this connection may tell us one address more.
@@ -147,6 +160,7 @@ impl AddressBook {
     pub(crate) fn try_again(&mut self, address: SocketAddr, now: Duration) {
         if let Some(entry) = self.entries.get_mut(&canonical(address)) {
             entry.next_dial = entry.next_dial.min(now);
+            self.look_again();
         }
     }
 
@@ -195,6 +209,7 @@ impl AddressBook {
         if !entry.fixed && entry.failures > failures_max {
             self.entries.remove(&address);
         }
+        self.look_again();
     }
 
     pub(crate) fn disconnected(&mut self, address: SocketAddr, peer: PeerId, now: Duration) {
@@ -231,6 +246,20 @@ fn group(ip: IpAddr) -> [u8; 4] {
     }
 }
 
+/// An address that may be dialed from some time on.
+struct DialTime {
+    address: SocketAddr,
+    fixed: bool,
+    at: Duration,
+}
+
+/// Whether an address that nobody fixed may be dialed beside these connections.
+fn has_room(busy: &[IpAddr], ip: IpAddr) -> bool {
+    let same_group = busy.iter().filter(|other| group(**other) == group(ip));
+    let fits = ip.is_loopback() || (!busy.contains(&ip) && same_group.count() < 2);
+    busy.len() < OUTBOUND_MAX && fits
+}
+
 impl Machine {
     /// Addresses of nodes that it has met, for [`crate::MachineConfig::known`] of its next life.
     pub fn met_addresses(&self) -> Vec<SocketAddr> {
@@ -241,34 +270,41 @@ impl Machine {
     /// most one an address and two a group (loopback is exempt).
     pub(crate) fn dial_due(&mut self) {
         let now = self.now.monotonic;
-        let mut due: Vec<SocketAddr> = Vec::new();
-        let mut fixed: Vec<SocketAddr> = Vec::new();
-        let linked: Vec<SocketAddr> =
-            self.peers.iter().filter_map(|peer| peer.listen_address).collect();
-        for (address, entry) in &self.address_book.entries {
-            let waits = entry.state == DialState::Idle && now >= entry.next_dial;
-            if waits && !linked.contains(address) && !self.conduct.is_banned(address.ip(), now) {
-                if entry.fixed { fixed.push(*address) } else { due.push(*address) }
-            }
+        let (fixed, mut due): (Vec<_>, Vec<_>) =
+            self.dial_times().filter(|dial| dial.at <= now).partition(|dial| dial.fixed);
+        for dial in fixed {
+            self.start_dial(dial.address);
         }
-        for address in fixed {
-            self.start_dial(address);
-        }
-        let mut busy: Vec<IpAddr> = self.outbound_addresses();
-        while busy.len() < OUTBOUND_MAX {
-            let fits = |address: &&SocketAddr| {
-                let ip = address.ip();
-                let same_group = busy.iter().filter(|other| group(**other) == group(ip));
-                ip.is_loopback() || (!busy.contains(&ip) && same_group.count() < 2)
-            };
-            let fitting: Vec<SocketAddr> = due.iter().filter(fits).copied().collect();
+        let mut busy = self.outbound_addresses();
+        loop {
+            let fitting = due.iter().filter(|dial| has_room(&busy, dial.address.ip()));
+            let fitting: Vec<SocketAddr> = fitting.map(|dial| dial.address).collect();
             let Some(address) = fitting.choose(&mut self.rng).copied() else {
-                return;
+                break;
             };
-            due.retain(|other| *other != address);
+            due.retain(|dial| dial.address != address);
             busy.push(address.ip());
             self.start_dial(address);
         }
+        // Who is due and does not fit waits for a connection to end.
+        let later = self.dial_times().filter(|dial| dial.at > now);
+        let possible = later.filter(|dial| dial.fixed || has_room(&busy, dial.address.ip()));
+        let next_look = possible.map(|dial| dial.at).min();
+        self.address_book.next_look = next_look;
+    }
+
+    /// The addresses that nobody is connected to, each with the time from which on it may be
+    /// dialed.
+    fn dial_times(&self) -> impl Iterator<Item = DialTime> {
+        let linked: BTreeSet<SocketAddr> =
+            self.peers.iter().filter_map(|peer| peer.listen_address).collect();
+        let idle = self.address_book.entries.iter();
+        let idle = idle.filter(|(_, entry)| entry.state == DialState::Idle);
+        idle.filter(move |(address, _)| !linked.contains(address)).map(|(address, entry)| {
+            let banned_until = self.conduct.banned_until(address.ip()).unwrap_or_default();
+            let at = entry.next_dial.max(banned_until);
+            DialTime { address: *address, fixed: entry.fixed, at }
+        })
     }
 
     fn outbound_addresses(&self) -> Vec<IpAddr> {

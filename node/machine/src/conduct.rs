@@ -187,9 +187,14 @@ impl Conduct {
         }
     }
 
-    /// Whether an address is banned; IPv4 and its mapped form are one.
+    /// Whether an address is banned.
     pub(crate) fn is_banned(&self, ip: IpAddr, now: Duration) -> bool {
-        self.banned_until.get(&ip.to_canonical()).is_some_and(|until| *until > now)
+        self.banned_until(ip).is_some_and(|until| until > now)
+    }
+
+    /// Until when an address is or was banned; IPv4 and its mapped form are one.
+    pub(crate) fn banned_until(&self, ip: IpAddr) -> Option<Duration> {
+        self.banned_until.get(&ip.to_canonical()).copied()
     }
 }
 

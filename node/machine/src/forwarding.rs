@@ -74,7 +74,6 @@ impl Machine {
             self.address_book.seen(*address, now);
             self.address_book.try_again(*address, now);
         }
-        self.dial_due();
     }
 
     fn forward_question(&mut self, peer: PeerId, message: Message) {

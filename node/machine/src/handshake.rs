@@ -1,7 +1,6 @@
 //! The handshake and the life of a connection: hello, pings, time-outs, the end.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use chain::genesis::Network;
 use rand::{Rng, RngExt};
@@ -12,15 +11,12 @@ use wire::peer::PeerMessage;
 
 use crate::address_book::canonical;
 use crate::conduct::{DisconnectReason, Misbehavior};
-use crate::peers::{PING_INTERVAL, PeerState};
+use crate::peers::{PING_INTERVAL, Peer, PeerState};
 use crate::{Direction, Machine, PeerId, Report};
 
 /// Connections of others that may be without a hello at a time, all together and from one address.
 const HANDSHAKES_MAX: usize = 256;
 const HANDSHAKES_PER_IP_MAX: usize = 16;
-
-/// A connection that has said nothing for this long is dead.
-const DEAD_AFTER: Duration = Duration::from_secs(180);
 
 /// Connections that others may open, by their role, all together and from one address (loopback is
 /// exempt from the second).
@@ -234,6 +230,10 @@ impl Machine {
                 self.report(Report::PeerLost { peer: id, address: peer.address, reason });
             }
             self.address_book.disconnected(peer.address, id, self.now.monotonic);
+            if peer.direction == Direction::Outbound || peer.listen_address.is_some() {
+                // There is room for another one, or a way to its address again.
+                self.address_book.look_again();
+            }
         }
     }
 
@@ -251,35 +251,23 @@ impl Machine {
     /// Closes silent connections and pings quiet ones.
     pub(crate) fn time_out_peers(&mut self) {
         let now = self.now.monotonic;
-        let (mut silent, mut dead, mut quiet) = (Vec::new(), Vec::new(), Vec::new());
-        for peer in self.peers.iter() {
-            match &peer.state {
-                PeerState::Handshake { deadline } if now >= *deadline => silent.push(peer.id),
-                PeerState::Ready { .. } if now >= peer.last_heard + DEAD_AFTER => {
-                    dead.push(peer.id);
-                }
-                PeerState::Ready { role, .. } if now >= peer.next_ping => {
-                    quiet.push((peer.id, *role));
-                }
-                _ => {}
-            }
+        let is_silent = |peer: &&Peer| peer.silent_deadline().is_some_and(|at| at <= now);
+        let silent = self.peers.iter().filter(is_silent).map(|peer| (peer.id, peer.role()));
+        for (id, role) in silent.collect::<Vec<_>>() {
+            let reason = match role {
+                Some(_) => DisconnectReason::Dead,
+                None => DisconnectReason::SilentHandshake,
+            };
+            self.disconnect_peer(id, &reason);
         }
-        for id in silent {
-            self.disconnect_peer(id, &DisconnectReason::SilentHandshake);
-        }
-        for id in dead {
-            self.disconnect_peer(id, &DisconnectReason::Dead);
-        }
-        for (id, role) in quiet {
-            let number = self.rng.random();
+        for id in self.peers.due_pings(now) {
             if let Some(peer) = self.peers.get_mut(id) {
                 peer.next_ping = now + PING_INTERVAL;
             }
+            let number = self.rng.random();
             self.send(id, &Message::Ping(number));
-            if role == Role::Peer {
-                // Also a second chance for news that got lost.
-                self.request_headers(id);
-            }
+            // Also a second chance for news that got lost.
+            self.request_headers(id);
         }
     }
 

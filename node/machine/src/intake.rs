@@ -6,6 +6,7 @@
 mod arrival;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chain::block::commits;
 use chain::difficulty::Work;
@@ -18,10 +19,11 @@ use chain::transaction::{OutPoint, Transaction, Transfer};
 use wire::wallet::RefusalKind;
 
 use super::conduct::{Misbehavior, Source};
+use super::deadline::look_again;
 use super::effect::Report;
 use super::header_tree::{HeaderId, HeaderRefusal};
 use super::ledger::Step;
-use super::{Machine, MachineError, PeerId, TemplateId};
+use super::{Machine, MachineError, Now, PeerId, TemplateId};
 
 /// Blocks that are too far ahead of the clock and wait for their second.
 const HELD_BLOCKS_MAX: usize = 32;
@@ -54,6 +56,14 @@ pub(super) struct Intake {
     held: BTreeMap<(u64, BlockHash), (Header, Vec<u8>)>,
     /// Who sent a body that is stored and not connected yet: to blame if it turns out invalid.
     senders: BTreeMap<BlockHash, PeerId>,
+}
+
+impl Intake {
+    /// When to look whether the second of the first held block has begun.
+    pub(super) fn next_deadline(&self, now: Now) -> Option<Duration> {
+        let ((valid_from_s, _), _) = self.held.first_key_value()?;
+        Some(look_again(now, *valid_from_s))
+    }
 }
 
 impl Machine {

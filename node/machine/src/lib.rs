@@ -5,6 +5,7 @@
 
 mod address_book;
 mod conduct;
+mod deadline;
 mod dispatch;
 mod effect;
 mod event;

@@ -5,6 +5,11 @@
 //! happened and carries out the effects that come back; [`Machine::next_wakeup`] says when it wants
 //! to be called again though nothing happened. The first event of a new machine is a
 //! [`Event::Wakeup`].
+//!
+//! A call has one order. The event comes first, then whatever is due by the clock; then the ledger
+//! walks toward the best chain. Behind that stands what follows from the new state, whatever
+//! brought it about: who holds up the download, which blocks and transactions to ask for, what to
+//! announce, what to mine.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -33,10 +38,7 @@ use crate::sync::Sync;
 use crate::tally::Tally;
 use crate::verifier::Verifier;
 
-/// How often the machine looks at its time-outs while nothing else happens.
-pub(crate) const TICK: Duration = Duration::from_millis(500);
-
-/// Coins in memory are written at least this often while the node is idle.
+/// Coins in memory are written after this long, also while the node is idle.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Coins in memory that are written at once.
@@ -94,8 +96,8 @@ pub struct Machine {
     pub(crate) serving: Serving,
     pub(crate) tally: Tally,
     pub(crate) effects: Vec<Effect>,
-    pub(crate) next_tick: Duration,
-    pub(crate) last_flush: Duration,
+    /// When coins that are only in memory are written; `None` when there are none.
+    flush_due: Option<Duration>,
 }
 
 impl Machine {
@@ -125,8 +127,7 @@ impl Machine {
             serving: Serving::default(),
             tally: Tally::default(),
             effects: Vec::new(),
-            next_tick: now.monotonic,
-            last_flush: now.monotonic,
+            flush_due: None,
             config,
             network,
             rng,
@@ -164,26 +165,39 @@ impl Machine {
             Event::Addresses(addresses) => self.hear_addresses(&addresses),
             Event::Wakeup => {}
         }
-        if now.monotonic >= self.next_tick {
-            self.tick()?;
-        }
+        self.do_what_is_due()?;
         self.advance()?;
+        self.time_out_sync();
         self.request_missing_blocks();
         self.adopt_orphans()?;
         self.request_transactions();
         self.announce_fresh();
         self.refresh_mining();
+        let is_dirty = self.ledger.dirty_coins() > 0;
+        let flush_due = self.flush_due.unwrap_or(now.monotonic + FLUSH_INTERVAL);
+        self.flush_due = is_dirty.then_some(flush_due);
         Ok(std::mem::take(&mut self.effects))
     }
 
-    /// When [`Machine::handle`] wants to be called with [`Event::Wakeup`], by the monotonic clock.
-    /// A time in the past means at once.
+    /// When [`Machine::handle`] wants to be called with [`Event::Wakeup`], by the monotonic clock:
+    /// the earliest time at which something is due. A time in the past means at once, `None` that
+    /// it waits for nothing.
     pub fn next_wakeup(&self) -> Option<Duration> {
+        let now = self.now.monotonic;
         if !self.ledger.is_settled() || self.has_better_chain() {
-            return Some(self.now.monotonic);
+            return Some(now);
         }
-        let rest = self.mining.rest_until();
-        Some(rest.map_or(self.next_tick, |rest| rest.min(self.next_tick)))
+        let deadlines = [
+            self.peers.next_deadline(),
+            self.sync.next_deadline(now),
+            self.relay.next_deadline(),
+            self.intake.next_deadline(self.now),
+            self.mempool.next_deadline(),
+            self.mining.next_deadline(),
+            self.address_book.next_deadline(),
+            self.flush_due,
+        ];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Writes everything that is only in memory. Nothing may be handled afterwards.
@@ -255,20 +269,23 @@ impl Machine {
         self.tree.best_complete() != self.ledger.cursor()
     }
 
-    /// Time-outs, redials, held blocks, flushes: everything that only the clock brings about.
-    pub(crate) fn tick(&mut self) -> Result<(), MachineError> {
-        self.next_tick = self.now.monotonic + TICK;
-        self.time_out_peers();
-        self.time_out_sync();
+    /// Time-outs, redials, held blocks, flushes: everything that only the clock brings about, as
+    /// far as it is due.
+    fn do_what_is_due(&mut self) -> Result<(), MachineError> {
+        let now = self.now.monotonic;
+        let is_due = |deadline: Option<Duration>| deadline.is_some_and(|at| at <= now);
+        if is_due(self.peers.next_deadline()) {
+            self.time_out_peers();
+        }
+        if is_due(self.address_book.next_deadline()) {
+            self.dial_due();
+        }
         self.time_out_transactions();
-        self.dial_due();
         self.release_held_blocks()?;
-        self.mempool.expire(self.now.monotonic);
-        let idle = self.ledger.is_settled();
-        let due = self.now.monotonic >= self.last_flush + FLUSH_INTERVAL;
-        if idle && due && self.ledger.dirty_coins() > 0 {
+        self.mempool.expire(now);
+        if is_due(self.flush_due) && self.ledger.is_settled() {
             self.ledger.flush()?;
-            self.last_flush = self.now.monotonic;
+            self.flush_due = None;
         }
         Ok(())
     }

@@ -244,6 +244,11 @@ impl Mempool {
         self.changes
     }
 
+    /// When the transaction that waits longest expires, by the monotonic clock.
+    pub(crate) fn next_deadline(&self) -> Option<Duration> {
+        self.oldest_arrived()?.checked_add(self.limits.expiry)
+    }
+
     pub(crate) fn get(&self, id: EntryId) -> Option<&Pending> {
         self.entries.get(&id).map(|entry| &entry.pending)
     }

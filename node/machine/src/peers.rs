@@ -14,6 +14,13 @@ pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_millis(4500);
 /// A quiet connection is pinged this often.
 pub(crate) const PING_INTERVAL: Duration = Duration::from_secs(60);
 
+/// Who is to be pinged within this time is pinged together with who is to be pinged now: an idle
+/// node is woken for all of them at once.
+const PING_TOGETHER: Duration = Duration::from_secs(5);
+
+/// A connection that has said nothing for this long is dead.
+const DEAD_AFTER: Duration = Duration::from_secs(180);
+
 /// How far a connection is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PeerState {
@@ -88,6 +95,20 @@ impl Peer {
         matches!(self.role(), Some(Role::Peer | Role::Wallet))
     }
 
+    /// When it is closed unless it says something.
+    pub(crate) fn silent_deadline(&self) -> Option<Duration> {
+        match self.state {
+            PeerState::Handshake { deadline } => Some(deadline),
+            PeerState::Ready { .. } => Some(self.last_heard + DEAD_AFTER),
+            PeerState::Closing => None,
+        }
+    }
+
+    /// When it is pinged unless it says something.
+    fn ping_deadline(&self) -> Option<Duration> {
+        self.role().map(|_| self.next_ping)
+    }
+
     /// A full node whose handshake is done.
     pub fn is_ready_node(&self) -> bool {
         self.role() == Some(Role::Peer)
@@ -125,6 +146,23 @@ impl Peers {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Peer> {
         self.peers.values()
+    }
+
+    /// When the next connection is to be pinged or closed.
+    pub(crate) fn next_deadline(&self) -> Option<Duration> {
+        let silent = self.iter().filter_map(Peer::silent_deadline);
+        silent.chain(self.iter().filter_map(Peer::ping_deadline)).min()
+    }
+
+    /// Who is to be pinged now; nobody before one of them must be.
+    pub(crate) fn due_pings(&self, now: Duration) -> Vec<PeerId> {
+        let within = |time: Duration| {
+            self.iter().filter(move |peer| peer.ping_deadline().is_some_and(|at| at <= time))
+        };
+        if within(now).next().is_none() {
+            return Vec::new();
+        }
+        within(now + PING_TOGETHER).map(|peer| peer.id).collect()
     }
 
     /// The full nodes whose handshake is done, each by its oldest connection: two that dial each

@@ -85,6 +85,14 @@ impl Sync {
         self.downloads.forget_peer(id);
     }
 
+    /// When something that was asked for, or a chain that is being shown, is given up. `now` is the
+    /// time at which [`Machine::time_out_sync`] looked last.
+    pub(crate) fn next_deadline(&self, now: Duration) -> Option<Duration> {
+        let presyncs = self.peers.values().filter_map(|peer| peer.presync.as_ref());
+        let presyncs = presyncs.map(|presync| presync.progress + PRESYNC_IDLE_MAX);
+        presyncs.chain(self.stall_deadlines(now)).min()
+    }
+
     /// The nodes, each with the header of most work that it is known to have.
     pub(crate) fn best_headers(&self) -> impl Iterator<Item = (PeerId, HeaderId)> {
         self.peers.iter().map(|(id, peer)| (*id, peer.best_header))

@@ -1,5 +1,7 @@
 //! Who may talk to us, in which order, and how many.
 
+use std::time::Duration;
+
 use chain::genesis::Network;
 use chain::spec::ChainSpec;
 use wire::directory::DirectoryMessage;

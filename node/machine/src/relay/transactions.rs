@@ -33,6 +33,11 @@ const SOURCES_MAX: usize = 8;
 const REFUSED_MAX: usize = 10_000;
 
 impl Relay {
+    /// When a transaction that was asked for is asked of somebody else.
+    pub(crate) fn next_deadline(&self) -> Option<Duration> {
+        Some(self.requests.oldest()? + REQUEST_PATIENCE)
+    }
+
     /// Nobody is asked for this transaction any more.
     fn finish_request(&mut self, wtxid: &Wtxid) {
         self.requests.remove(wtxid);

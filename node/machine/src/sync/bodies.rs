@@ -122,9 +122,10 @@ impl Machine {
     /// Drops connections that hold up the download, and chains without progress.
     pub(crate) fn time_out_sync(&mut self) {
         self.time_out_presyncs();
-        let stalling = self.sync.downloads.peers().filter(|(id, oldest)| {
-            let patience = if self.holds_up(*id) { self.sync.stall } else { REQUEST_MAX };
-            self.now.monotonic >= self.sync.waiting_since(*id, *oldest) + patience
+        let (now, stall) = (self.now.monotonic, self.sync.stall);
+        let stalling = self.sync.waiting().filter(|(id, since)| {
+            now >= *since + stall.min(REQUEST_MAX)
+                && now >= *since + if self.holds_up(*id) { stall } else { REQUEST_MAX }
         });
         let stalling: Vec<PeerId> = stalling.map(|(id, _)| id).collect();
         for id in stalling {
@@ -153,9 +154,22 @@ impl Machine {
 }
 
 impl Sync {
-    /// Since when a block is awaited from this connection, of which the oldest request was made at
-    /// `oldest`. Only blocks count as progress: words are cheap.
-    fn waiting_since(&self, id: PeerId, oldest: Duration) -> Duration {
-        self.peers.get(&id).map_or(oldest, |peer| peer.last_delivery.max(oldest))
+    /// The connections from which blocks are awaited, each with the time since when nothing came.
+    /// Only blocks count as progress: words are cheap.
+    fn waiting(&self) -> impl Iterator<Item = (PeerId, Duration)> {
+        self.downloads.peers().filter_map(|(id, oldest)| {
+            let peer = self.peers.get(&id)?;
+            Some((id, peer.last_delivery.max(oldest)))
+        })
+    }
+
+    /// When to look whether a connection stalls. Whether it holds up others may change with every
+    /// event, and every event looks at those whose shorter time is over: they are still here, so
+    /// they have the longer one.
+    pub(super) fn stall_deadlines(&self, now: Duration) -> impl Iterator<Item = Duration> {
+        self.waiting().map(move |(_, since)| {
+            let shorter = since + self.stall.min(REQUEST_MAX);
+            if shorter > now { shorter } else { since + self.stall.max(REQUEST_MAX) }
+        })
     }
 }
