@@ -216,7 +216,7 @@ impl Machine {
                 Step::Idle => return Ok(()),
                 Step::Moved(effort) => {
                     work += effort;
-                    if self.ledger.dirty_coins() >= crate::machine::DIRTY_COINS_MAX {
+                    if self.ledger.dirty_coins() >= crate::store::DIRTY_COINS_MAX {
                         self.ledger.flush()?;
                     }
                 }

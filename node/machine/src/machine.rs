@@ -41,9 +41,6 @@ use crate::verifier::Verifier;
 /// Coins in memory are written after this long, also while the node is idle.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Coins in memory that are written at once.
-pub(crate) const DIRTY_COINS_MAX: usize = 16_384;
-
 /// What makes one node different from another.
 #[derive(Debug, Clone)]
 pub struct MachineConfig {

@@ -18,7 +18,8 @@ const IN_FLIGHT_MAX: usize = 16;
 /// Blocks behind the last complete one that are fetched at a time.
 const WINDOW_BLOCKS: u32 = 512;
 
-/// First patience with a block that holds up the others; it doubles with every connection that stalls.
+/// First patience with a block that holds up the others; it doubles with every connection that
+/// stalls.
 pub(super) const STALL_MIN: Duration = Duration::from_secs(2);
 const STALL_MAX: Duration = Duration::from_secs(64);
 

@@ -1,6 +1,6 @@
 //! Random conversations: whatever connections may do to a machine, in any order and at any time.
 
-use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub(crate) struct Subject {
     pub forge: Forge,
     /// Ends of chains.
     tips: Vec<BlockHash>,
-    /// Blocks of all of them, one ahead of the clock and one that breaks a rule among them.
+    /// Blocks of all of them, some ahead of the clock and one that breaks a rule among them.
     blocks: Vec<BlockHash>,
     payments: Vec<Transfer>,
 }
@@ -39,11 +39,12 @@ pub(crate) static SUBJECT: LazyLock<Subject> = LazyLock::new(|| {
     let limit = u64::from(forge.network.spec.future_limit_s());
     let ahead = u64::from(forge.network.spec.genesis_time) + AGE_S + limit + 40;
     let ahead = u32::try_from(ahead).unwrap();
-    let early = forge.mine_with(right[21], &[], |block| block.header.time = ahead);
+    let early = [forge.genesis(), left[19], right[21]]
+        .map(|tip| forge.mine_with(tip, &[], |block| block.header.time = ahead));
     let behind = forge.chain(greedy, 20)[19];
     let tips = vec![left[19], right[21], left[8], behind];
     let mut blocks: Vec<BlockHash> = tips.iter().flat_map(|tip| forge.path(*tip)).collect();
-    blocks.extend([early; 4]);
+    blocks.extend([early; 6].as_flattened());
     let payments = [payments, vec![orphan]].concat();
     Subject { forge, tips, blocks, payments }
 });
@@ -141,7 +142,7 @@ pub(crate) struct Conversation {
     pub rig: Rig,
     /// Connections that have not ended, in whatever state.
     pub connected: Vec<PeerId>,
-    dialed: Vec<std::net::SocketAddr>,
+    dialed: Vec<SocketAddr>,
     wall_base_s: u64,
     joined: u32,
 }
@@ -159,15 +160,12 @@ impl Conversation {
         self.rig.now.wall_s = self.wall_base_s + monotonic.as_secs();
     }
 
-    /// One event, with what became of connections and dials.
+    /// One event; what is dialed may connect or fail later.
     pub fn handle(&mut self, event: Event) -> Vec<Effect> {
         let effects = self.rig.handle(event);
-        let mut closed = BTreeSet::new();
         for effect in &effects {
-            match effect {
-                Effect::Dial { address } => self.dialed.push(*address),
-                Effect::Disconnect { peer, .. } => _ = closed.insert(*peer),
-                _ => {}
+            if let Effect::Dial { address } = effect {
+                self.dialed.push(*address);
             }
         }
         effects
