@@ -1,6 +1,6 @@
 //! The address book: where other nodes are, and whom to dial next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -9,10 +9,9 @@ use rand::seq::IndexedRandom;
 use wire::Message;
 use wire::peer::{ADDRESSES_MAX, PeerMessage};
 
-use super::conduct::Offense;
-use super::effect::Effect;
-use super::handshake::canonical;
-use super::{Direction, Machine, PeerId};
+use crate::conduct::Misbehavior;
+use crate::effect::Effect;
+use crate::{Direction, Machine, PeerId};
 
 /// Addresses that are remembered.
 const ADDRESSES_KNOWN_MAX: usize = 4096;
@@ -60,23 +59,54 @@ impl Entry {
     }
 }
 
+/// What a connection has told us of other nodes, and we told it.
+#[derive(Debug, Default)]
+pub(crate) struct AddressPeer {
+    /// Addresses of its that were taken.
+    taken: u32,
+    /// Whether it was given some.
+    given: bool,
+}
+
 /// Where other nodes are.
 #[derive(Debug)]
-pub(super) struct AddressBook {
+pub(crate) struct AddressBook {
+    /// The full nodes whose handshake is done.
+    pub(crate) peers: BTreeMap<PeerId, AddressPeer>,
     entries: BTreeMap<SocketAddr, Entry>,
     /// Addresses that turned out to be our own.
     own: Vec<SocketAddr>,
+    /// When to look whom to dial: brought forward by whatever may let somebody be dialed earlier.
+    next_look: Option<Duration>,
 }
 
 impl AddressBook {
-    pub(super) fn new(fixed: &[SocketAddr]) -> Self {
+    pub(crate) fn new(fixed: &[SocketAddr]) -> Self {
         let entry = Entry { fixed: true, ..Entry::new(Duration::ZERO) };
         let entries = fixed.iter().map(|address| (canonical(*address), entry.clone())).collect();
-        Self { entries, own: Vec::new() }
+        Self { peers: BTreeMap::new(), entries, own: Vec::new(), next_look: Some(Duration::ZERO) }
+    }
+
+    /// When to look whom to dial.
+    pub(crate) fn next_deadline(&self) -> Option<Duration> {
+        self.next_look
+    }
+
+    /// Somebody may be dialed earlier than it seemed.
+    pub(crate) fn look_again(&mut self) {
+        self.next_look = Some(Duration::ZERO);
+    }
+
+    pub(crate) fn add_peer(&mut self, id: PeerId) {
+        self.peers.insert(id, AddressPeer::default());
+    }
+
+    pub(crate) fn forget_peer(&mut self, id: PeerId) {
+        self.peers.remove(&id);
     }
 
     /// An address that somebody told us.
-    pub(super) fn seen(&mut self, address: SocketAddr, now: Duration) {
+    pub(crate) fn seen(&mut self, address: SocketAddr, now: Duration) {
         let address = canonical(address);
         if self.own.contains(&address) || self.entries.contains_key(&address) {
             return;
@@ -85,10 +115,21 @@ impl AddressBook {
             return;
         }
         self.entries.insert(address, Entry::new(now));
+        self.look_again();
+    }
+
+    /// Whether this connection may tell us one address more.
+    fn may_tell(&mut self, id: PeerId) -> bool {
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return false;
+        };
+        let may = peer.taken < ADDRESSES_PER_PEER_MAX;
+        peer.taken += u32::from(may);
+        may
     }
 
     /// Takes up what a node before us remembered.
-    pub(super) fn with_met(mut self, addresses: &[SocketAddr]) -> Self {
+    pub(crate) fn with_met(mut self, addresses: &[SocketAddr]) -> Self {
         for address in addresses.iter().take(REMEMBERED_MAX) {
             self.seen(*address, Duration::ZERO);
             self.met(*address);
@@ -97,7 +138,7 @@ impl AddressBook {
     }
 
     /// A handshake was done with a node that listens there, or says so.
-    pub(super) fn met(&mut self, address: SocketAddr) {
+    pub(crate) fn met(&mut self, address: SocketAddr) {
         if let Some(entry) = self.entries.get_mut(&canonical(address)) {
             entry.met = true;
         }
@@ -116,9 +157,10 @@ impl AddressBook {
     }
 
     /// Lets an address that failed be dialed without its pause: there is news of it.
-    pub(super) fn try_again(&mut self, address: SocketAddr, now: Duration) {
+    pub(crate) fn try_again(&mut self, address: SocketAddr, now: Duration) {
         if let Some(entry) = self.entries.get_mut(&canonical(address)) {
             entry.next_dial = entry.next_dial.min(now);
+            self.look_again();
         }
     }
 
@@ -135,28 +177,28 @@ impl AddressBook {
     }
 
     /// Our own address: never dialed again.
-    pub(super) fn forget(&mut self, address: SocketAddr) {
+    pub(crate) fn forget(&mut self, address: SocketAddr) {
         self.entries.remove(&address);
         if self.own.len() < 16 {
             self.own.push(address);
         }
     }
 
-    pub(super) fn connected(&mut self, address: SocketAddr, peer: PeerId) {
+    pub(crate) fn connected(&mut self, address: SocketAddr, peer: PeerId) {
         if let Some(entry) = self.entries.get_mut(&address) {
             entry.state = DialState::Connected(peer);
         }
     }
 
     /// The handshake with an address that we dialed is done.
-    pub(super) fn ready(&mut self, address: SocketAddr) {
+    pub(crate) fn ready(&mut self, address: SocketAddr) {
         if let Some(entry) = self.entries.get_mut(&address) {
             entry.failures = 0;
             entry.met = true;
         }
     }
 
-    pub(super) fn dial_failed(&mut self, address: SocketAddr, now: Duration) {
+    pub(crate) fn dial_failed(&mut self, address: SocketAddr, now: Duration) {
         let Some(entry) = self.entries.get_mut(&address) else {
             return;
         };
@@ -167,9 +209,10 @@ impl AddressBook {
         if !entry.fixed && entry.failures > failures_max {
             self.entries.remove(&address);
         }
+        self.look_again();
     }
 
-    pub(super) fn disconnected(&mut self, address: SocketAddr, peer: PeerId, now: Duration) {
+    pub(crate) fn disconnected(&mut self, address: SocketAddr, peer: PeerId, now: Duration) {
         if let Some(entry) = self.entries.get_mut(&address)
             && entry.state == DialState::Connected(peer)
         {
@@ -184,8 +227,13 @@ fn backoff(failures: u32) -> Duration {
     (REDIAL_MIN * 2u32.pow(doublings)).min(REDIAL_MAX)
 }
 
+/// IPv4 and its IPv6-mapped form are one address.
+pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
 /// Whether a node can be there at all.
-pub(super) fn is_dialable(address: &SocketAddr) -> bool {
+pub(crate) fn is_dialable(address: &SocketAddr) -> bool {
     let ip = address.ip().to_canonical();
     address.port() != 0 && !ip.is_unspecified() && !ip.is_multicast()
 }
@@ -198,44 +246,65 @@ fn group(ip: IpAddr) -> [u8; 4] {
     }
 }
 
+/// An address that may be dialed from some time on.
+struct DialTime {
+    address: SocketAddr,
+    fixed: bool,
+    at: Duration,
+}
+
+/// Whether an address that nobody fixed may be dialed beside these connections.
+fn has_room(busy: &[IpAddr], ip: IpAddr) -> bool {
+    let same_group = busy.iter().filter(|other| group(**other) == group(ip));
+    let fits = ip.is_loopback() || (!busy.contains(&ip) && same_group.count() < 2);
+    busy.len() < OUTBOUND_MAX && fits
+}
+
 impl Machine {
-    /// Addresses of nodes that it has met, for [`super::MachineConfig::known`] of its next life.
+    /// Addresses of nodes that it has met, for [`crate::MachineConfig::known`] of its next life.
     pub fn met_addresses(&self) -> Vec<SocketAddr> {
         self.address_book.worth_remembering()
     }
 
     /// Opens connections until there are enough: fixed addresses always, others at random with at
     /// most one an address and two a group (loopback is exempt).
-    pub(super) fn dial(&mut self) {
+    pub(crate) fn dial_due(&mut self) {
         let now = self.now.monotonic;
-        let mut due: Vec<SocketAddr> = Vec::new();
-        let mut fixed: Vec<SocketAddr> = Vec::new();
-        let linked: Vec<SocketAddr> =
-            self.peers.iter().filter_map(|peer| peer.listen_address).collect();
-        for (address, entry) in &self.address_book.entries {
-            let waits = entry.state == DialState::Idle && now >= entry.next_dial;
-            if waits && !linked.contains(address) && !self.conduct.is_barred(address.ip(), now) {
-                if entry.fixed { fixed.push(*address) } else { due.push(*address) }
-            }
+        let (fixed, mut due): (Vec<_>, Vec<_>) =
+            self.dial_times().filter(|dial| dial.at <= now).partition(|dial| dial.fixed);
+        for dial in fixed {
+            self.start_dial(dial.address);
         }
-        for address in fixed {
-            self.start_dial(address);
-        }
-        let mut busy: Vec<IpAddr> = self.outbound_addresses();
-        while busy.len() < OUTBOUND_MAX {
-            let fits = |address: &&SocketAddr| {
-                let ip = address.ip();
-                let same_group = busy.iter().filter(|other| group(**other) == group(ip));
-                ip.is_loopback() || (!busy.contains(&ip) && same_group.count() < 2)
-            };
-            let fitting: Vec<SocketAddr> = due.iter().filter(fits).copied().collect();
+        let mut busy = self.outbound_addresses();
+        loop {
+            let fitting = due.iter().filter(|dial| has_room(&busy, dial.address.ip()));
+            let fitting: Vec<SocketAddr> = fitting.map(|dial| dial.address).collect();
             let Some(address) = fitting.choose(&mut self.rng).copied() else {
-                return;
+                break;
             };
-            due.retain(|other| *other != address);
+            due.retain(|dial| dial.address != address);
             busy.push(address.ip());
             self.start_dial(address);
         }
+        // Who is due and does not fit waits for a connection to end.
+        let later = self.dial_times().filter(|dial| dial.at > now);
+        let possible = later.filter(|dial| dial.fixed || has_room(&busy, dial.address.ip()));
+        let next_look = possible.map(|dial| dial.at).min();
+        self.address_book.next_look = next_look;
+    }
+
+    /// The addresses that nobody is connected to, each with the time from which on it may be
+    /// dialed.
+    fn dial_times(&self) -> impl Iterator<Item = DialTime> {
+        let linked: BTreeSet<SocketAddr> =
+            self.peers.iter().filter_map(|peer| peer.listen_address).collect();
+        let idle = self.address_book.entries.iter();
+        let idle = idle.filter(|(_, entry)| entry.state == DialState::Idle);
+        idle.filter(move |(address, _)| !linked.contains(address)).map(|(address, entry)| {
+            let banned_until = self.conduct.banned_until(address.ip()).unwrap_or_default();
+            let at = entry.next_dial.max(banned_until);
+            DialTime { address: *address, fixed: entry.fixed, at }
+        })
     }
 
     fn outbound_addresses(&self) -> Vec<IpAddr> {
@@ -255,13 +324,16 @@ impl Machine {
     }
 
     /// Some addresses for another node, loopback only for loopback; once a connection.
-    pub(super) fn give_addresses(&mut self, id: PeerId) {
-        let Some(peer) = self.peers.get_mut(id) else {
+    pub(crate) fn on_get_addresses(&mut self, id: PeerId) {
+        let Some(told) = self.address_book.peers.get_mut(&id) else {
             return;
         };
-        if std::mem::replace(&mut peer.addresses_given, true) {
+        if std::mem::replace(&mut told.given, true) {
             return;
         }
+        let Some(peer) = self.peers.get(id) else {
+            return;
+        };
         let to_loopback = peer.address.ip().is_loopback();
         let own = peer.listen_address;
         let mut known: Vec<SocketAddr> = self
@@ -280,21 +352,21 @@ impl Machine {
     }
 
     /// Addresses that another node tells; loopback only from loopback.
-    pub(super) fn take_addresses(&mut self, id: PeerId, addresses: &[SocketAddr]) {
+    pub(crate) fn on_addresses(&mut self, id: PeerId, addresses: &[SocketAddr]) {
         if addresses.len() > ADDRESSES_MAX {
-            self.punish(id, Offense::TooMany, "more than 256 addresses in one message");
+            self.note_misbehavior(
+                id,
+                Misbehavior::TooMany,
+                "more than 256 addresses in one message",
+            );
             return;
         }
         let now = self.now.monotonic;
-        let Some(peer) = self.peers.get_mut(id) else {
-            return;
-        };
-        let from_loopback = peer.address.ip().is_loopback();
+        let from_loopback = self.peers.get(id).is_some_and(|peer| peer.address.ip().is_loopback());
         for address in addresses {
             let ip = address.ip().to_canonical();
             let is_possible = is_dialable(address) && (from_loopback || !ip.is_loopback());
-            if is_possible && peer.addresses_taken < ADDRESSES_PER_PEER_MAX {
-                peer.addresses_taken += 1;
+            if is_possible && self.address_book.may_tell(id) {
                 self.address_book.seen(*address, now);
             }
         }

@@ -1,52 +1,51 @@
-//! Conduct: who is to blame for what, in one table.
+//! Conduct: what connections do wrong, and what follows, in one table.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::effect::Effect;
-use super::event::PeerId;
-use super::intake::Source;
-use super::peers::{Peer, PeerState};
-use super::{Machine, Report};
+use crate::effect::{Effect, Report};
+use crate::event::PeerId;
+use crate::machine::Machine;
+use crate::peers::PeerState;
 
-/// Addresses that are remembered as barred.
-const BARRED_MAX: usize = 4096;
+/// Addresses that are remembered as banned.
+const BANNED_MAX: usize = 4096;
 
-const BAR_PUBLIC: Duration = Duration::from_secs(24 * 3600);
-const BAR_PRIVATE: Duration = Duration::from_secs(10 * 60);
+const BAN_PUBLIC: Duration = Duration::from_hours(24);
+const BAN_PRIVATE: Duration = Duration::from_mins(10);
 
-/// How often one connection is borne with: the right body is welcome after a wrong one, for a
-/// while.
-const DISAPPOINTMENTS_MAX: u32 = 10;
+/// What one connection may do of what is tolerated: the right body is welcome after a wrong one,
+/// for a while.
+const MISBEHAVIOR_SCORE_MAX: u32 = 10;
+
+/// Unknown commands that a connection may send a minute: room for the protocol to grow.
+pub(crate) const UNKNOWN_COMMANDS_MAX: u32 = 10;
+
+/// Who brings something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Our own miner.
+    Miner,
+    /// A connection.
+    Peer(PeerId),
+    /// The clock: a block that was held until its second.
+    Held,
+}
 
 /// What a connection can do wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Offense {
+pub(crate) enum Misbehavior {
     /// Bytes that are no frame or no message.
     Malformed,
     /// The same before the handshake: another program, or another version of this one.
     MalformedHello,
-    /// A hello of another version.
-    OtherVersion,
     /// Something else than a hello first.
     BeforeHandshake,
     /// A second hello.
     SecondHello,
     /// A message that its role may not send.
     OutOfRole,
-    /// Nothing within the time for a handshake.
-    SilentHandshake,
-    /// No sign of life.
-    Dead,
-    /// Another network.
-    OtherNetwork,
-    /// Ourselves.
-    Ourselves,
-    /// No room for another connection of its kind.
-    Full,
-    /// Its address is barred.
-    Barred,
     /// A header that breaks a rule anybody can check.
     InvalidHeader,
     /// Headers that do not follow each other, or more of them than a message may hold.
@@ -75,68 +74,127 @@ pub(super) enum Offense {
 
 /// What follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Punishment {
-    /// Nothing, at least the first few times.
-    Patience,
+pub(crate) enum Consequence {
+    /// Its score rises; the connection is closed once that is too high.
+    Score,
     /// The connection is closed.
     Disconnect,
-    /// The connection is closed and its address barred for a while.
-    Bar,
+    /// The connection is closed and its address banned for a while.
+    Ban,
 }
 
 /// The table. What an honest node can bring about, by being slow, behind, restarted or on another
-/// network, is never barred.
-pub(super) fn punishment(offense: Offense) -> Punishment {
-    match offense {
-        Offense::BodyMismatch
-        | Offense::CondemnedHeader
-        | Offense::NotFound
-        | Offense::InvalidPayment => Punishment::Patience,
-        Offense::SilentHandshake
-        | Offense::Dead
-        | Offense::MalformedHello
-        | Offense::OtherVersion
-        | Offense::OtherNetwork
-        | Offense::Ourselves
-        | Offense::Full
-        | Offense::Barred
-        | Offense::SecondHello
-        | Offense::OutOfRole
-        | Offense::Stalling
-        | Offense::TooMany
-        | Offense::UnknownCommands => Punishment::Disconnect,
-        Offense::Malformed
-        | Offense::BeforeHandshake
-        | Offense::InvalidHeader
-        | Offense::BrokenHeaders
-        | Offense::InvalidBlock
-        | Offense::InvalidTransaction => Punishment::Bar,
+/// network, never bans.
+pub(crate) fn consequence(misbehavior: Misbehavior) -> Consequence {
+    match misbehavior {
+        Misbehavior::BodyMismatch
+        | Misbehavior::CondemnedHeader
+        | Misbehavior::NotFound
+        | Misbehavior::InvalidPayment => Consequence::Score,
+        Misbehavior::MalformedHello
+        | Misbehavior::SecondHello
+        | Misbehavior::OutOfRole
+        | Misbehavior::Stalling
+        | Misbehavior::TooMany
+        | Misbehavior::UnknownCommands => Consequence::Disconnect,
+        Misbehavior::Malformed
+        | Misbehavior::BeforeHandshake
+        | Misbehavior::InvalidHeader
+        | Misbehavior::BrokenHeaders
+        | Misbehavior::InvalidBlock
+        | Misbehavior::InvalidTransaction => Consequence::Ban,
     }
 }
 
-/// Addresses that are barred.
+/// Why a connection is closed that did nothing wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum DisconnectReason {
+    /// An earlier connection of its address did something wrong.
+    #[error("its address is barred for a while")]
+    Banned,
+    /// Too many have not said hello yet.
+    #[error("too many connections without a hello")]
+    TooManyHandshakes,
+    /// No room for another connection of its role.
+    #[error("no room for another connection")]
+    NoRoom,
+    /// It is ourselves.
+    #[error("this is our own address")]
+    Ourselves,
+    /// Its hello is of another version of the protocol; the text says of which.
+    #[error("{0}")]
+    OtherVersion(String),
+    /// Its hello is of another network; the text says where they differ.
+    #[error("{0}")]
+    OtherNetwork(String),
+    /// No hello within its time.
+    #[error("no hello within 5 s")]
+    SilentHandshake,
+    /// No sign of life.
+    #[error("no sign of life for 180 s")]
+    Dead,
+}
+
+/// Who did what.
 #[derive(Debug, Default)]
-pub(super) struct Conduct {
-    barred_until: BTreeMap<IpAddr, Duration>,
+pub(crate) struct Conduct {
+    /// The connections that are not closing.
+    pub(crate) peers: BTreeMap<PeerId, ConductPeer>,
+    banned_until: BTreeMap<IpAddr, Duration>,
+}
+
+/// What a connection did that is tolerated a few times.
+#[derive(Debug)]
+pub(crate) struct ConductPeer {
+    misbehavior_score: u32,
+    /// Commands that nobody knows, in the minute that began then.
+    unknown_commands: (Duration, u32),
 }
 
 impl Conduct {
-    /// Bars an address; loopback never is.
-    pub(super) fn bar(&mut self, ip: IpAddr, now: Duration) {
+    pub(crate) fn add_peer(&mut self, id: PeerId, now: Duration) {
+        let peer = ConductPeer { misbehavior_score: 0, unknown_commands: (now, 0) };
+        self.peers.insert(id, peer);
+    }
+
+    pub(crate) fn forget_peer(&mut self, id: PeerId) {
+        self.peers.remove(&id);
+    }
+
+    /// Counts a command that nobody knows; true when there are too many.
+    pub(crate) fn count_unknown_command(&mut self, id: PeerId, now: Duration) -> bool {
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return false;
+        };
+        let (since, count) = &mut peer.unknown_commands;
+        if now >= *since + Duration::from_mins(1) {
+            (*since, *count) = (now, 0);
+        }
+        *count += 1;
+        *count > UNKNOWN_COMMANDS_MAX
+    }
+
+    /// Bans an address; loopback never is.
+    pub(crate) fn ban(&mut self, ip: IpAddr, now: Duration) {
         let ip = ip.to_canonical();
         if ip.is_loopback() {
             return;
         }
-        self.barred_until.retain(|_, until| *until > now);
-        if self.barred_until.len() < BARRED_MAX {
-            let time = if is_private(ip) { BAR_PRIVATE } else { BAR_PUBLIC };
-            self.barred_until.insert(ip, now + time);
+        self.banned_until.retain(|_, until| *until > now);
+        if self.banned_until.len() < BANNED_MAX {
+            let time = if is_private(ip) { BAN_PRIVATE } else { BAN_PUBLIC };
+            self.banned_until.insert(ip, now + time);
         }
     }
 
-    /// Whether an address is barred; IPv4 and its mapped form are one.
-    pub(super) fn is_barred(&self, ip: IpAddr, now: Duration) -> bool {
-        self.barred_until.get(&ip.to_canonical()).is_some_and(|until| *until > now)
+    /// Whether an address is banned.
+    pub(crate) fn is_banned(&self, ip: IpAddr, now: Duration) -> bool {
+        self.banned_until(ip).is_some_and(|until| until > now)
+    }
+
+    /// Until when an address is or was banned; IPv4 and its mapped form are one.
+    pub(crate) fn banned_until(&self, ip: IpAddr) -> Option<Duration> {
+        self.banned_until.get(&ip.to_canonical()).copied()
     }
 }
 
@@ -148,38 +206,48 @@ fn is_private(ip: IpAddr) -> bool {
 }
 
 impl Machine {
-    /// Punishes whoever brought something, if it was a connection.
-    pub(super) fn blame(&mut self, source: Source, offense: Offense, reason: &str) {
+    /// Notes what whoever brought something did wrong, if it was a connection.
+    pub(crate) fn blame(&mut self, source: Source, misbehavior: Misbehavior, reason: &str) {
         if let Source::Peer(peer) = source {
-            self.punish(peer, offense, reason);
+            self.note_misbehavior(peer, misbehavior, reason);
         }
     }
 
-    /// Punishes a connection by the table.
-    pub(super) fn punish(&mut self, id: PeerId, offense: Offense, reason: &str) {
-        let still_here = |peer: &&mut Peer| peer.state != PeerState::Closing;
-        let Some(peer) = self.peers.get_mut(id).filter(still_here) else {
+    /// Notes what a connection did wrong, and does what follows by the table.
+    pub(crate) fn note_misbehavior(&mut self, id: PeerId, misbehavior: Misbehavior, reason: &str) {
+        let Some(conduct) = self.conduct.peers.get_mut(&id) else {
             return;
         };
-        let ip = peer.address.ip();
-        match punishment(offense) {
-            Punishment::Patience => {
-                peer.disappointments += 1;
-                if peer.disappointments <= DISAPPOINTMENTS_MAX {
+        match consequence(misbehavior) {
+            Consequence::Score => {
+                conduct.misbehavior_score += 1;
+                if conduct.misbehavior_score <= MISBEHAVIOR_SCORE_MAX {
                     return;
                 }
             }
-            Punishment::Disconnect => {}
-            Punishment::Bar => self.conduct.bar(ip, self.now.monotonic),
+            Consequence::Disconnect => {}
+            Consequence::Ban => {
+                if let Some(peer) = self.peers.get(id) {
+                    self.conduct.ban(peer.address.ip(), self.now.monotonic);
+                }
+            }
         }
-        self.disconnect(id, reason);
+        self.close_connection(id, reason);
+    }
+
+    /// Closes a connection that did nothing wrong.
+    pub(crate) fn disconnect_peer(&mut self, id: PeerId, reason: &DisconnectReason) {
+        self.close_connection(id, &reason.to_string());
     }
 
     /// Closes a connection; nothing that still comes from it is looked at.
-    fn disconnect(&mut self, id: PeerId, reason: &str) {
+    fn close_connection(&mut self, id: PeerId, reason: &str) {
         let Some(peer) = self.peers.get_mut(id) else {
             return;
         };
+        if peer.state == PeerState::Closing {
+            return;
+        }
         if peer.is_reported() {
             let name = peer.name().to_owned();
             let report = Report::PeerLost {
@@ -191,7 +259,7 @@ impl Machine {
         }
         peer.state = PeerState::Closing;
         self.effects.push(Effect::Disconnect { peer: id, reason: reason.to_owned() });
-        self.forget_requests(id);
+        self.forget_peer(id);
     }
 }
 

@@ -9,14 +9,19 @@ use wire::operator::OperatorMessage;
 use wire::peer::ADDRESSES_MAX;
 use wire::{ByteString, Message};
 
-use super::address_book::is_dialable;
-use super::conduct::Offense;
-use super::{Effect, Machine, PeerId};
+use crate::address_book::is_dialable;
+use crate::conduct::Misbehavior;
+use crate::{Effect, Machine, PeerId};
 
 impl Machine {
     /// What anybody asks of the directory. The spec is handed out here; the rest is the
     /// directory's own.
-    pub(super) fn directory(&mut self, id: PeerId, role: Role, message: DirectoryMessage) {
+    pub(crate) fn on_directory_message(
+        &mut self,
+        id: PeerId,
+        role: Role,
+        message: DirectoryMessage,
+    ) {
         let is_nameless = self.peers.get(id).is_none_or(|peer| peer.is_nameless);
         match message {
             DirectoryMessage::GetSpec(()) if self.config.directory => {
@@ -31,27 +36,31 @@ impl Machine {
             | DirectoryMessage::AskFaucet(_)
                 if self.config.directory && !is_nameless =>
             {
-                self.forward(id, Message::Directory(message));
+                self.forward_question(id, Message::Directory(message));
             }
             _ => {
                 let reason = format!("a directory message that a {role:?} may not send here");
-                self.punish(id, Offense::OutOfRole, &reason);
+                self.note_misbehavior(id, Misbehavior::OutOfRole, &reason);
             }
         }
     }
 
     /// What whoever runs the node asks; the hello was taken from this computer only.
-    pub(super) fn operator(&mut self, id: PeerId, message: OperatorMessage) {
+    pub(crate) fn on_operator_message(&mut self, id: PeerId, message: OperatorMessage) {
         match message {
-            OperatorMessage::Ask(_) => self.forward(id, Message::Operator(message)),
+            OperatorMessage::Ask(_) => self.forward_question(id, Message::Operator(message)),
             OperatorMessage::Answer(_) => {
-                self.punish(id, Offense::OutOfRole, "an answer that nobody asked for");
+                self.note_misbehavior(
+                    id,
+                    Misbehavior::OutOfRole,
+                    "an answer that nobody asked for",
+                );
             }
         }
     }
 
     /// The answer to something that was forwarded.
-    pub(super) fn reply(&mut self, id: PeerId, message: &Message) {
+    pub(crate) fn on_reply(&mut self, id: PeerId, message: &Message) {
         if self.peers.get(id).is_some_and(|peer| peer.role().is_some()) {
             self.send(id, message);
         }
@@ -59,16 +68,15 @@ impl Machine {
 
     /// Addresses that another part of the process has heard: dialed at once, also those that did
     /// not answer earlier.
-    pub(super) fn hear_addresses(&mut self, addresses: &[SocketAddr]) {
+    pub(crate) fn hear_addresses(&mut self, addresses: &[SocketAddr]) {
         let now = self.now.monotonic;
         for address in addresses.iter().take(ADDRESSES_MAX).filter(|address| is_dialable(address)) {
             self.address_book.seen(*address, now);
             self.address_book.try_again(*address, now);
         }
-        self.dial();
     }
 
-    fn forward(&mut self, peer: PeerId, message: Message) {
+    fn forward_question(&mut self, peer: PeerId, message: Message) {
         if let Some(address) = self.peers.get(peer).map(|peer| peer.address) {
             self.effects.push(Effect::Forward { peer, address, message: Box::new(message) });
         }

@@ -1,7 +1,6 @@
 //! The handshake and the life of a connection: hello, pings, time-outs, the end.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use chain::genesis::Network;
 use rand::{Rng, RngExt};
@@ -9,26 +8,14 @@ use wire::Message;
 use wire::hello::{Greeting, Hello, HelloRefusal, NetworkIdentity, Role};
 use wire::peer::PeerMessage;
 
-use super::conduct::Offense;
-use super::peers::PeerState;
-use super::{Direction, Machine, MachineConfig, PeerId, Report};
-
-/// A connection without a hello is closed at the first look after this long: within 5 s.
-pub(super) const HANDSHAKE_MAX: Duration =
-    Duration::from_secs(5).saturating_sub(crate::machine::TICK);
+use crate::address_book::canonical;
+use crate::conduct::{DisconnectReason, Misbehavior};
+use crate::peers::{PING_INTERVAL, Peer, PeerState};
+use crate::{Direction, Machine, MachineConfig, PeerId, Report};
 
 /// Connections of others that may be without a hello at a time, all together and from one address.
 const HANDSHAKES_MAX: usize = 256;
 const HANDSHAKES_PER_IP_MAX: usize = 16;
-
-/// A quiet connection is pinged this often.
-pub(super) const PING_INTERVAL: Duration = Duration::from_secs(60);
-
-/// A connection that has said nothing for this long is dead.
-const DEAD_AFTER: Duration = Duration::from_secs(180);
-
-/// Unknown commands that a connection may send a minute: room for the protocol to grow.
-const UNKNOWN_COMMANDS_MAX: u32 = 10;
 
 /// Connections that others may open, by their role, all together and from one address (loopback is
 /// exempt from the second).
@@ -42,8 +29,19 @@ fn inbound_max(role: Role) -> (usize, usize) {
     }
 }
 
+/// How far a connection is that says something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// It is closing or gone: nothing it says is looked at.
+    Closing,
+    /// It has not said hello yet.
+    Handshake,
+    /// The handshake is done.
+    Ready(Role),
+}
+
 /// What our hello says that never changes.
-pub(super) fn own_greeting(
+pub(crate) fn own_greeting(
     network: &Network,
     config: &MachineConfig,
     rng: &mut impl Rng,
@@ -58,15 +56,16 @@ pub(super) fn own_greeting(
 }
 
 impl Machine {
-    pub(super) fn connected(&mut self, peer: PeerId, address: SocketAddr, direction: Direction) {
+    pub(crate) fn on_connected(&mut self, peer: PeerId, address: SocketAddr, direction: Direction) {
         let address = canonical(address);
         let ip = address.ip();
         self.peers.insert(peer, address, direction, self.now.monotonic);
+        self.conduct.add_peer(peer, self.now.monotonic);
         if direction == Direction::Outbound {
             self.address_book.connected(address, peer);
         }
-        if self.conduct.is_barred(ip, self.now.monotonic) {
-            self.punish(peer, Offense::Barred, "its address is barred for a while");
+        if self.conduct.is_banned(ip, self.now.monotonic) {
+            self.disconnect_peer(peer, &DisconnectReason::Banned);
             return;
         }
         if direction == Direction::Outbound {
@@ -76,31 +75,32 @@ impl Machine {
         let (all, same_ip) = self.peers.inbound_handshakes(ip);
         let crowded = same_ip > HANDSHAKES_PER_IP_MAX && !ip.is_loopback();
         if all > HANDSHAKES_MAX || crowded {
-            self.punish(peer, Offense::Full, "too many connections without a hello");
+            self.disconnect_peer(peer, &DisconnectReason::TooManyHandshakes);
         }
     }
 
-    /// Notes a sign of life. The role is none before the handshake; nothing is returned for
-    /// connections that are closing.
-    pub(super) fn heard_from(&mut self, id: PeerId) -> Option<Option<Role>> {
+    /// Notes a sign of life, and says how far its sender is.
+    pub(crate) fn heard_from(&mut self, id: PeerId) -> Heard {
         let now = self.now.monotonic;
-        let peer = self.peers.get_mut(id)?;
+        let Some(peer) = self.peers.get_mut(id) else {
+            return Heard::Closing;
+        };
         peer.last_heard = now;
         peer.next_ping = now + PING_INTERVAL;
         match &peer.state {
-            PeerState::Closing => None,
-            PeerState::Handshake { .. } => Some(None),
-            PeerState::Ready { role, .. } => Some(Some(*role)),
+            PeerState::Closing => Heard::Closing,
+            PeerState::Handshake { .. } => Heard::Handshake,
+            PeerState::Ready { role, .. } => Heard::Ready(*role),
         }
     }
 
-    pub(super) fn hello(&mut self, id: PeerId, hello: &Hello) {
+    pub(crate) fn on_hello(&mut self, id: PeerId, hello: &Hello) {
         let Some(peer) = self.peers.get(id) else {
             return;
         };
         let (direction, address) = (peer.direction, peer.address);
         if !matches!(peer.state, PeerState::Handshake { .. }) {
-            self.punish(id, Offense::SecondHello, "a second hello");
+            self.note_misbehavior(id, Misbehavior::SecondHello, "a second hello");
             return;
         }
         if direction == Direction::Inbound {
@@ -111,27 +111,27 @@ impl Machine {
             if refusal == HelloRefusal::Ourselves && direction == Direction::Outbound {
                 self.address_book.forget(address);
             }
-            self.punish(id, offense_of(&refusal), &refusal.to_string());
+            self.refuse_hello(id, &refusal);
             return;
         }
         let ip = address.ip();
         let is_here = ip.is_loopback() || self.config.listen_ip == Some(ip);
         if hello.role == Role::Operator && !is_here {
             let reason = "an operator calls from the node's own computer only";
-            self.punish(id, Offense::OutOfRole, reason);
+            self.note_misbehavior(id, Misbehavior::OutOfRole, reason);
             return;
         }
         let (all_max, same_ip_max) = inbound_max(hello.role);
         let (all, same_ip) = self.peers.inbound(hello.role, ip);
         let crowded = same_ip >= same_ip_max && !ip.is_loopback();
         if direction == Direction::Inbound && (all >= all_max || crowded) {
-            self.punish(id, Offense::Full, "no room for another connection");
+            self.disconnect_peer(id, &DisconnectReason::NoRoom);
             return;
         }
-        self.ready(id, hello);
+        self.finish_handshake(id, hello);
     }
 
-    fn ready(&mut self, id: PeerId, hello: &Hello) {
+    fn finish_handshake(&mut self, id: PeerId, hello: &Hello) {
         let Some(peer) = self.peers.get_mut(id) else {
             return;
         };
@@ -151,9 +151,15 @@ impl Machine {
         if hello.role == Role::Wallet {
             self.tally.wallet_connections += 1;
         }
+        if matches!(hello.role, Role::Peer | Role::Wallet) {
+            self.serving.add_peer(id);
+        }
         if hello.role != Role::Peer {
             return;
         }
+        self.sync.add_peer(id, self.now.monotonic);
+        self.relay.add_peer(id);
+        self.address_book.add_peer(id);
         if let Some(listen) = listen {
             self.address_book.seen(listen, self.now.monotonic);
             self.address_book.met(listen);
@@ -162,19 +168,19 @@ impl Machine {
             self.address_book.ready(address);
         }
         self.send(id, &Message::Peer(PeerMessage::GetAddresses(())));
-        self.ask_headers(id);
+        self.request_headers(id);
         self.announce_mempool(id);
     }
 
-    pub(super) fn before_handshake(&mut self, id: PeerId) {
-        self.punish(id, Offense::BeforeHandshake, "a message before the hello");
+    pub(crate) fn refuse_before_handshake(&mut self, id: PeerId) {
+        self.note_misbehavior(id, Misbehavior::BeforeHandshake, "a message before the hello");
     }
 
-    pub(super) fn out_of_role(&mut self, id: PeerId) {
-        self.punish(id, Offense::OutOfRole, "a message that its role may not send");
+    pub(crate) fn refuse_out_of_role(&mut self, id: PeerId) {
+        self.note_misbehavior(id, Misbehavior::OutOfRole, "a message that its role may not send");
     }
 
-    pub(super) fn malformed(&mut self, id: PeerId, reason: &str) {
+    pub(crate) fn on_malformed(&mut self, id: PeerId, reason: &str) {
         let is_first = self
             .peers
             .get(id)
@@ -185,94 +191,92 @@ impl Machine {
             // Perhaps a hello of another version: the other side shall learn ours.
             self.send_hello(id);
         }
-        let offense = if is_first { Offense::MalformedHello } else { Offense::Malformed };
-        self.punish(id, offense, reason);
+        let misbehavior =
+            if is_first { Misbehavior::MalformedHello } else { Misbehavior::Malformed };
+        self.note_misbehavior(id, misbehavior, reason);
     }
 
-    pub(super) fn unknown_command(&mut self, id: PeerId, command: u16) {
+    pub(crate) fn on_unknown_command(&mut self, id: PeerId, command: u16) {
+        if self.heard_from(id) == Heard::Handshake {
+            self.refuse_before_handshake(id);
+        }
         let now = self.now.monotonic;
-        if self.heard_from(id) == Some(None) {
-            self.before_handshake(id);
-        }
-        let Some(peer) = self.peers.get_mut(id).filter(|peer| peer.role().is_some()) else {
-            return;
-        };
-        let (since, count) = &mut peer.unknown_commands;
-        if now >= *since + Duration::from_secs(60) {
-            (*since, *count) = (now, 0);
-        }
-        *count += 1;
-        if *count > UNKNOWN_COMMANDS_MAX {
+        if self.conduct.count_unknown_command(id, now) {
             let reason = format!("too many unknown commands, the last was {command}");
-            self.punish(id, Offense::UnknownCommands, &reason);
+            self.note_misbehavior(id, Misbehavior::UnknownCommands, &reason);
         }
     }
 
-    pub(super) fn disconnected(&mut self, id: PeerId) {
-        self.forget_requests(id);
-        self.forget_sender(id);
+    pub(crate) fn on_disconnected(&mut self, id: PeerId) {
+        self.forget_peer(id);
         if let Some(peer) = self.peers.remove(id) {
             if peer.is_reported() {
                 let reason = format!("{}: the connection was closed", peer.name());
                 self.report(Report::PeerLost { peer: id, address: peer.address, reason });
             }
             self.address_book.disconnected(peer.address, id, self.now.monotonic);
+            if peer.direction == Direction::Outbound || peer.listen_address.is_some() {
+                // There is room for another one, or a way to its address again.
+                self.address_book.look_again();
+            }
         }
     }
 
+    /// Nothing is kept about a connection that is closing or gone, and what was asked of it may be
+    /// asked of others.
+    pub(crate) fn forget_peer(&mut self, id: PeerId) {
+        self.conduct.forget_peer(id);
+        self.sync.forget_peer(id);
+        self.relay.forget_peer(id);
+        self.serving.forget_peer(id);
+        self.address_book.forget_peer(id);
+        self.forget_sender(id);
+    }
+
     /// Closes silent connections and pings quiet ones.
-    pub(super) fn time_out_peers(&mut self) {
+    pub(crate) fn time_out_peers(&mut self) {
         let now = self.now.monotonic;
-        let (mut silent, mut dead, mut quiet) = (Vec::new(), Vec::new(), Vec::new());
-        for peer in self.peers.iter() {
-            match &peer.state {
-                PeerState::Handshake { deadline } if now >= *deadline => silent.push(peer.id),
-                PeerState::Ready { .. } if now >= peer.last_heard + DEAD_AFTER => {
-                    dead.push(peer.id);
-                }
-                PeerState::Ready { role, .. } if now >= peer.next_ping => {
-                    quiet.push((peer.id, *role));
-                }
-                _ => {}
-            }
+        let is_silent = |peer: &&Peer| peer.silent_deadline().is_some_and(|at| at <= now);
+        let silent = self.peers.iter().filter(is_silent).map(|peer| (peer.id, peer.role()));
+        for (id, role) in silent.collect::<Vec<_>>() {
+            let reason = match role {
+                Some(_) => DisconnectReason::Dead,
+                None => DisconnectReason::SilentHandshake,
+            };
+            self.disconnect_peer(id, &reason);
         }
-        for id in silent {
-            self.punish(id, Offense::SilentHandshake, "no hello within 5 s");
-        }
-        for id in dead {
-            self.punish(id, Offense::Dead, "no sign of life for 180 s");
-        }
-        for (id, role) in quiet {
-            let number = self.rng.random();
+        for id in self.peers.due_pings(now) {
             if let Some(peer) = self.peers.get_mut(id) {
                 peer.next_ping = now + PING_INTERVAL;
             }
+            let number = self.rng.random();
             self.send(id, &Message::Ping(number));
-            if role == Role::Peer {
-                // Also a second chance for news that got lost.
-                self.ask_headers(id);
-            }
+            // Also a second chance for news that got lost.
+            self.request_headers(id);
         }
+    }
+
+    fn refuse_hello(&mut self, id: PeerId, refusal: &HelloRefusal) {
+        let reason = match refusal {
+            HelloRefusal::OtherVersion { .. } => {
+                DisconnectReason::OtherVersion(refusal.to_string())
+            }
+            HelloRefusal::Ourselves => DisconnectReason::Ourselves,
+            HelloRefusal::NoNetwork | HelloRefusal::OtherNetwork { .. } => {
+                DisconnectReason::OtherNetwork(refusal.to_string())
+            }
+            HelloRefusal::NoNode { .. } => {
+                self.note_misbehavior(id, Misbehavior::OutOfRole, &refusal.to_string());
+                return;
+            }
+        };
+        self.disconnect_peer(id, &reason);
     }
 
     fn send_hello(&mut self, id: PeerId) {
         let hello = self.greeting.hello(self.now.wall_s, self.ledger.published().height);
         self.send(id, &Message::Hello(Box::new(hello)));
     }
-}
-
-fn offense_of(refusal: &HelloRefusal) -> Offense {
-    match refusal {
-        HelloRefusal::OtherVersion { .. } => Offense::OtherVersion,
-        HelloRefusal::Ourselves => Offense::Ourselves,
-        HelloRefusal::NoNetwork | HelloRefusal::OtherNetwork { .. } => Offense::OtherNetwork,
-        HelloRefusal::NoNode { .. } => Offense::OutOfRole,
-    }
-}
-
-/// IPv4 and its IPv6-mapped form are one address.
-pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 /// A name from outside, without anything that could move a terminal's cursor.

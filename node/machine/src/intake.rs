@@ -6,6 +6,7 @@
 mod arrival;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chain::block::CommittedBlock;
 use chain::hash::{BlockHash, Txid};
@@ -17,11 +18,12 @@ use chain::target::Work;
 use chain::transaction::{OutPoint, Transaction, Transfer};
 use wire::wallet::RefusalKind;
 
-use super::conduct::Offense;
+use super::conduct::{Misbehavior, Source};
+use super::deadline::look_again;
 use super::effect::Report;
 use super::header_tree::{HeaderId, HeaderRefusal};
 use super::verifier::first_invalid;
-use super::{Machine, MachineError, PeerId, TemplateId};
+use super::{Machine, MachineError, Now, PeerId, TemplateId};
 
 /// Blocks that are too far ahead of the clock and wait for their second.
 const HELD_BLOCKS_MAX: usize = 32;
@@ -34,17 +36,6 @@ const CONFIRMED_OUTPUTS_MAX: usize = 16;
 
 /// Senders of bodies that are not connected yet.
 const SENDERS_MAX: usize = 4096;
-
-/// Who brings something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Source {
-    /// Our own miner.
-    Miner,
-    /// A connection.
-    Peer(PeerId),
-    /// The clock: a block that was held until its second.
-    Held,
-}
 
 /// What became of a transaction that was offered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +65,14 @@ pub(super) struct Intake {
     senders: BTreeMap<BlockHash, PeerId>,
 }
 
+impl Intake {
+    /// When to look whether the second of the first held block has begun.
+    pub(super) fn next_deadline(&self, now: Now) -> Option<Duration> {
+        let ((valid_from_s, _), _) = self.held.first_key_value()?;
+        Some(look_again(now, *valid_from_s))
+    }
+}
+
 impl Machine {
     /// A block from anywhere, as bytes: header first, then the body, then the walk to it.
     pub(super) fn take_body(
@@ -88,7 +87,7 @@ impl Machine {
         match CommittedBlock::decode(*header, body) {
             Ok(block) => self.take_wanted(source, wanted, block),
             Err(mismatch) => {
-                self.blame(source, Offense::BodyMismatch, &mismatch.to_string());
+                self.blame(source, Misbehavior::BodyMismatch, &mismatch.to_string());
                 Ok(())
             }
         }
@@ -127,7 +126,7 @@ impl Machine {
         let id = match wanted {
             Wanted::Now(id) => id,
             Wanted::From(valid_from_s) => {
-                self.hold(valid_from_s, block);
+                self.hold_block(valid_from_s, block);
                 return Ok(());
             }
         };
@@ -161,17 +160,17 @@ impl Machine {
             Ok(id) => return Some(id),
             Err(HeaderRefusal::UnknownParent) => {
                 if let Source::Peer(peer) = source {
-                    self.ask_headers(peer);
+                    self.request_headers(peer);
                 }
             }
             // Its sender may be far behind; that is no fault.
             Err(HeaderRefusal::TooLittleWork) => {}
             // Only a body showed what is wrong, and its sender may not have seen that yet.
             Err(HeaderRefusal::Condemned(rule)) => {
-                self.blame(source, Offense::CondemnedHeader, &rule.to_string());
+                self.blame(source, Misbehavior::CondemnedHeader, &rule.to_string());
             }
             Err(HeaderRefusal::Invalid(rule)) => {
-                self.blame(source, Offense::InvalidHeader, &rule.to_string());
+                self.blame(source, Misbehavior::InvalidHeader, &rule.to_string());
             }
         }
         None
@@ -234,7 +233,7 @@ impl Machine {
     }
 
     /// Our miner's solution. One of a template that was replaced is dropped.
-    pub(super) fn mined(
+    pub(super) fn on_mined(
         &mut self,
         template: TemplateId,
         header: Header,
@@ -290,7 +289,7 @@ impl Machine {
         };
         leads_on(id)
             || leads_on(self.tree.best_header())
-            || self.peers.iter().any(|peer| leads_on(peer.best_header))
+            || self.sync.best_headers().any(|(_, best)| leads_on(best))
     }
 
     /// Early is nobody's fault, but waiting room is for work that was really done: whether the
@@ -298,7 +297,7 @@ impl Machine {
     pub(super) fn is_worth_waiting_for(&mut self, source: Source, header: &Header) -> bool {
         let Some(parent) = self.tree.find(&header.previous) else {
             if let Source::Peer(peer) = source {
-                self.ask_headers(peer);
+                self.request_headers(peer);
             }
             return false;
         };
@@ -308,7 +307,7 @@ impl Machine {
         match self.tree.chain_end(parent).extended(header, &self.network) {
             Ok(end) => end.work >= self.tree.entry(self.ledger.tip_id()).work,
             Err(rule) => {
-                self.blame(source, Offense::InvalidHeader, &rule.to_string());
+                self.blame(source, Misbehavior::InvalidHeader, &rule.to_string());
                 false
             }
         }
@@ -319,7 +318,7 @@ impl Machine {
         self.intake.senders.retain(|_, sender| *sender != id);
     }
 
-    fn hold(&mut self, valid_from_s: u64, block: CommittedBlock) {
+    fn hold_block(&mut self, valid_from_s: u64, block: CommittedBlock) {
         let held = &mut self.intake.held;
         held.insert((valid_from_s, block.hash), block);
         if held.len() > HELD_BLOCKS_MAX {
@@ -339,6 +338,6 @@ impl Machine {
 
     fn refuse_block(&mut self, hash: BlockHash, invalid: &InvalidBlock, source: Source) {
         self.report(Report::BlockRefused { hash, reason: invalid.to_string() });
-        self.blame(source, Offense::InvalidBlock, &invalid.to_string());
+        self.blame(source, Misbehavior::InvalidBlock, &invalid.to_string());
     }
 }

@@ -5,6 +5,8 @@
 
 mod address_book;
 mod conduct;
+mod deadline;
+mod dispatch;
 mod effect;
 mod event;
 mod forwarding;
@@ -20,6 +22,8 @@ mod peers;
 mod publication;
 mod relay;
 pub mod replay;
+mod requests;
+mod serving;
 pub mod store;
 mod sync;
 mod tally;
@@ -29,7 +33,7 @@ mod tests;
 mod verifications;
 mod verifier;
 pub mod views;
-mod wallet_desk;
+mod wallet_server;
 
 pub use effect::{Effect, Report};
 pub use event::{Direction, Event, Now, PeerId, TemplateId};

@@ -5,6 +5,11 @@
 //! happened and carries out the effects that come back; [`Machine::next_wakeup`] says when it wants
 //! to be called again though nothing happened. The first event of a new machine is a
 //! [`Event::Wakeup`].
+//!
+//! A call has one order. The event comes first, then whatever is due by the clock; then the ledger
+//! walks toward the best chain. Behind that stands what follows from the new state, whatever
+//! brought it about: who holds up the download, which blocks and transactions to ask for, what to
+//! announce, what to mine.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -29,19 +34,14 @@ use crate::mining::{Mining, MiningPolicy};
 use crate::peers::{Peer, Peers};
 use crate::publication::Publication;
 use crate::relay::Relay;
+use crate::serving::Serving;
 use crate::store::{Reader, Store, StoreError, Totals};
 use crate::sync::Sync;
 use crate::tally::Tally;
 use crate::verifications::Verifications;
 
-/// How often the machine looks at its time-outs while nothing else happens.
-pub(crate) const TICK: Duration = Duration::from_millis(500);
-
-/// Coins in memory are written at least this often while the node is idle.
+/// Coins in memory are written after this long, also while the node is idle.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(5);
-
-/// Coins in memory that are written at once.
-pub(crate) const DIRTY_COINS_MAX: usize = 16_384;
 
 /// What makes one node different from another.
 #[derive(Debug, Clone)]
@@ -96,10 +96,11 @@ pub struct Machine {
     pub(crate) address_book: AddressBook,
     pub(crate) sync: Sync,
     pub(crate) relay: Relay,
+    pub(crate) serving: Serving,
     pub(crate) tally: Tally,
     pub(crate) effects: Vec<Effect>,
-    pub(crate) next_tick: Duration,
-    pub(crate) last_flush: Duration,
+    /// When coins that are only in memory are written; `None` when there are none.
+    flush_due: Option<Duration>,
 }
 
 impl Machine {
@@ -127,10 +128,10 @@ impl Machine {
             conduct: Conduct::default(),
             sync: Sync::default(),
             relay: Relay::default(),
+            serving: Serving::default(),
             tally: Tally::default(),
             effects: Vec::new(),
-            next_tick: now.monotonic,
-            last_flush: now.monotonic,
+            flush_due: None,
             config,
             network,
             rng,
@@ -148,18 +149,18 @@ impl Machine {
         self.now = now;
         match event {
             Event::Connected { peer, address, direction } => {
-                self.connected(peer, address, direction);
+                self.on_connected(peer, address, direction);
             }
-            Event::Message { peer, message } => self.message(peer, *message)?,
-            Event::UnknownCommand { peer, command } => self.unknown_command(peer, command),
-            Event::Malformed { peer, reason } => self.malformed(peer, &reason),
-            Event::Drained { peer } => self.serve(peer)?,
-            Event::Disconnected { peer } => self.disconnected(peer),
+            Event::Message { peer, message } => self.on_message(peer, *message)?,
+            Event::UnknownCommand { peer, command } => self.on_unknown_command(peer, command),
+            Event::Malformed { peer, reason } => self.on_malformed(peer, &reason),
+            Event::Drained { peer } => self.on_drained(peer)?,
+            Event::Disconnected { peer } => self.on_disconnected(peer),
             Event::DialFailed { address } => self.address_book.dial_failed(address, now.monotonic),
             Event::Mined { template, header, extra_nonce } => {
-                self.mined(template, header, extra_nonce)?;
+                self.on_mined(template, header, extra_nonce)?;
             }
-            Event::Reply { peer, message } => self.reply(peer, &message),
+            Event::Reply { peer, message } => self.on_reply(peer, &message),
             Event::OwnTransaction(transaction) => {
                 // Reported either way; whoever made it offers it again.
                 self.take_transaction(&transaction)?;
@@ -169,29 +170,43 @@ impl Machine {
             Event::Verified { id, first_invalid } => self.on_verified(id, first_invalid)?,
             Event::Wakeup => {}
         }
-        if now.monotonic >= self.next_tick {
-            self.tick()?;
-        }
+        self.do_what_is_due()?;
         self.advance()?;
         // The miner first: it alone goes by what is not durable yet.
         self.refresh_mining();
         self.write_blocks();
-        self.request_bodies();
+        self.time_out_sync();
+        self.request_missing_blocks();
         self.adopt_orphans()?;
+        self.request_transactions();
         self.announce_fresh();
         self.refresh_mining();
+        let is_dirty = self.ledger.dirty_coins() > 0;
+        let flush_due = self.flush_due.unwrap_or(now.monotonic + FLUSH_INTERVAL);
+        self.flush_due = is_dirty.then_some(flush_due);
         Ok(std::mem::take(&mut self.effects))
     }
 
-    /// When [`Machine::handle`] wants to be called with [`Event::Wakeup`], by the monotonic clock.
-    /// A time in the past means at once.
+    /// When [`Machine::handle`] wants to be called with [`Event::Wakeup`], by the monotonic clock:
+    /// the earliest time at which something is due. A time in the past means at once, `None` that
+    /// it waits for nothing.
     pub fn next_wakeup(&self) -> Option<Duration> {
+        let now = self.now.monotonic;
         let is_behind = !self.ledger.is_settled() || self.has_better_chain();
         if is_behind && !self.ledger.is_waiting() {
-            return Some(self.now.monotonic);
+            return Some(now);
         }
-        let rest = self.mining.rest_until();
-        Some(rest.map_or(self.next_tick, |rest| rest.min(self.next_tick)))
+        let deadlines = [
+            self.peers.next_deadline(),
+            self.sync.next_deadline(now),
+            self.relay.next_deadline(),
+            self.intake.next_deadline(self.now),
+            self.mempool.next_deadline(),
+            self.mining.next_deadline(),
+            self.address_book.next_deadline(),
+            self.flush_due,
+        ];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Writes everything that is only in memory. Nothing may be handled afterwards. `outcome` is
@@ -261,6 +276,12 @@ impl Machine {
         self.peers.nodes()
     }
 
+    /// Height of the header with most work that a connected full node is known to have.
+    pub fn known_height(&self, peer: PeerId) -> Option<u32> {
+        let (_, best) = self.sync.best_headers().find(|(id, _)| *id == peer)?;
+        Some(self.tree.entry(best).height)
+    }
+
     /// The clocks of its last event.
     pub fn now(&self) -> Now {
         self.now
@@ -276,48 +297,23 @@ impl Machine {
         self.tree.best_complete() != self.ledger.cursor()
     }
 
-    pub(crate) fn message(&mut self, peer: PeerId, message: Message) -> Result<(), MachineError> {
-        let Some(role) = self.heard_from(peer) else {
-            return Ok(());
-        };
-        match (role, message) {
-            (_, Message::Hello(hello)) => self.hello(peer, &hello),
-            (None, _) => self.before_handshake(peer),
-            (Some(_), Message::Ping(number)) => self.send(peer, &Message::Pong(number)),
-            // Any message is a sign of life; a pong is nothing else.
-            (Some(_), Message::Pong(_)) => {}
-            (Some(role), Message::Directory(message)) => self.directory(peer, role, message),
-            (Some(wire::hello::Role::Operator), Message::Operator(message)) => {
-                self.operator(peer, message);
-            }
-            (Some(wire::hello::Role::Peer), Message::Peer(message)) => {
-                self.peer_message(peer, message)?;
-            }
-            (Some(wire::hello::Role::Wallet), Message::Wallet(message)) => {
-                self.wallet_message(peer, message)?;
-            }
-            // A light client may look at headers and blocks as any node may.
-            (Some(wire::hello::Role::Wallet), Message::Peer(message)) => {
-                self.wallet_looks(peer, message)?;
-            }
-            (Some(_), _) => self.out_of_role(peer),
+    /// Time-outs, redials, held blocks, flushes: everything that only the clock brings about, as
+    /// far as it is due.
+    fn do_what_is_due(&mut self) -> Result<(), MachineError> {
+        let now = self.now.monotonic;
+        let is_due = |deadline: Option<Duration>| deadline.is_some_and(|at| at <= now);
+        if is_due(self.peers.next_deadline()) {
+            self.time_out_peers();
         }
-        Ok(())
-    }
-
-    /// Time-outs, redials, held blocks, flushes: everything that only the clock brings about.
-    pub(crate) fn tick(&mut self) -> Result<(), MachineError> {
-        self.next_tick = self.now.monotonic + TICK;
-        self.time_out_peers();
-        self.time_out_requests();
-        self.dial();
+        if is_due(self.address_book.next_deadline()) {
+            self.dial_due();
+        }
+        self.time_out_transactions();
         self.release_held_blocks()?;
-        self.mempool.expire(self.now.monotonic);
-        let idle = self.ledger.is_settled();
-        let due = self.now.monotonic >= self.last_flush + FLUSH_INTERVAL;
-        if idle && due && self.ledger.dirty_coins() > 0 {
+        self.mempool.expire(now);
+        if is_due(self.flush_due) && self.ledger.is_settled() {
             self.ledger.flush()?;
-            self.last_flush = self.now.monotonic;
+            self.flush_due = None;
         }
         Ok(())
     }

@@ -8,10 +8,10 @@
 mod admission;
 mod fee_rate;
 #[cfg(test)]
-pub(super) mod fixture;
+pub(crate) mod fixture;
 mod index;
 mod removal;
-mod standing;
+mod replacement;
 #[cfg(test)]
 mod tests;
 
@@ -25,11 +25,10 @@ use chain::hash::{Txid, Wtxid};
 use chain::key::OutputKey;
 use chain::transaction::{Input, OutPoint, Output, Transaction};
 
-pub use admission::{Candidate, InsertOutcome, MempoolError};
+pub use admission::{Candidate, MempoolError};
 pub use fee_rate::FeeRate;
-pub use removal::RemovedConflicts;
 
-use index::{Entry, KeepOrder};
+use index::{Entry, EvictionOrder};
 
 /// The least fee rate of an empty pool, in units per 1000 bytes: one unit (10^-8 coin) a byte. A
 /// usual payment pays 0.000003 coins; a pool's worth of spam still costs something.
@@ -63,9 +62,26 @@ impl Default for MempoolLimits {
     }
 }
 
+/// Names an entry of a pool; counts arrivals up, so the lower came first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntryId(u64);
+
+impl EntryId {
+    /// The first of all.
+    pub(crate) const FIRST: Self = Self(0);
+    /// Behind every one that is ever given.
+    const LAST: Self = Self(u64::MAX);
+
+    fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
 /// A transaction that waits for a block.
 #[derive(Debug, Clone)]
 pub struct Pending {
+    /// Its name in the pool; no two transactions of a pool share one.
+    pub id: EntryId,
     /// The transaction; always a transfer.
     pub transaction: Arc<Transaction>,
     /// Its txid.
@@ -76,8 +92,6 @@ pub struct Pending {
     pub fee: Amount,
     /// Its consensus bytes.
     pub bytes: u32,
-    /// Counts arrivals up; no two transactions of a pool share one.
-    pub arrival: u64,
     /// Monotonic time of its arrival.
     pub arrived: Duration,
     /// Lowest height of a block that may hold it: its lock height, or where the last coinbase it
@@ -108,25 +122,24 @@ impl Pending {
 
 /// The pending transactions of a node.
 ///
-/// Entries are named by their arrival number. A hash map here only answers lookups: nothing ever
-/// depends on its order.
+/// A hash map here only answers lookups: nothing ever depends on its order.
 #[derive(Debug)]
 pub struct Mempool {
     limits: MempoolLimits,
-    entries: BTreeMap<u64, Entry>,
-    by_txid: HashMap<Txid, u64>,
-    by_wtxid: HashMap<Wtxid, u64>,
+    entries: BTreeMap<EntryId, Entry>,
+    by_txid: HashMap<Txid, EntryId>,
+    by_wtxid: HashMap<Wtxid, EntryId>,
     /// Who spends an outpoint; no outpoint is spent by two entries.
-    spenders: HashMap<OutPoint, u64>,
+    spenders: HashMap<OutPoint, EntryId>,
     /// Who pays to or spends from a key.
-    by_key: BTreeSet<(OutputKey, u64)>,
+    by_key: BTreeSet<(OutputKey, EntryId)>,
     /// Best rate first, then the earlier arrival.
-    by_priority: BTreeSet<(Reverse<FeeRate>, u64)>,
+    by_priority: BTreeSet<(Reverse<FeeRate>, EntryId)>,
     /// Who leaves a full pool first.
-    by_keep: BTreeSet<KeepOrder>,
+    by_eviction: BTreeSet<EvictionOrder>,
     /// Sum of the entries' estimates.
     heap_bytes: usize,
-    next_arrival: u64,
+    next_id: EntryId,
     /// Counts every arrival and every removal.
     changes: u64,
     /// Units per 1000 bytes; raised above what a full pool evicted, see [`Mempool::fee_rate_min`].
@@ -144,9 +157,9 @@ impl Mempool {
             spenders: HashMap::new(),
             by_key: BTreeSet::new(),
             by_priority: BTreeSet::new(),
-            by_keep: BTreeSet::new(),
+            by_eviction: BTreeSet::new(),
             heap_bytes: 0,
-            next_arrival: 0,
+            next_id: EntryId::FIRST,
             changes: 0,
             fee_rate_min: FEE_RATE_FLOOR,
         }
@@ -207,14 +220,14 @@ impl Mempool {
     /// All, highest fee rate first, the earlier arrival first among equals. A parent may come after
     /// its child.
     pub fn iter_by_priority(&self) -> impl Iterator<Item = &Pending> {
-        self.by_priority.iter().filter_map(|(_, arrival)| self.get(*arrival))
+        self.by_priority.iter().filter_map(|(_, id)| self.get(*id))
     }
 
     /// Those that pay to or spend from `key`, first come first.
     pub fn touching(&self, key: &OutputKey) -> Vec<Arc<Transaction>> {
         self.by_key
-            .range((*key, 0)..=(*key, u64::MAX))
-            .filter_map(|(_, arrival)| self.get(*arrival))
+            .range((*key, EntryId::FIRST)..=(*key, EntryId::LAST))
+            .filter_map(|(_, id)| self.get(*id))
             .map(|pending| Arc::clone(&pending.transaction))
             .collect()
     }
@@ -231,7 +244,12 @@ impl Mempool {
         self.changes
     }
 
-    pub(super) fn get(&self, arrival: u64) -> Option<&Pending> {
-        self.entries.get(&arrival).map(|entry| &entry.pending)
+    /// When the transaction that waits longest expires, by the monotonic clock.
+    pub(crate) fn next_deadline(&self) -> Option<Duration> {
+        self.oldest_arrived()?.checked_add(self.limits.expiry)
+    }
+
+    pub(crate) fn get(&self, id: EntryId) -> Option<&Pending> {
+        self.entries.get(&id).map(|entry| &entry.pending)
     }
 }

@@ -13,6 +13,7 @@ use rand::{Rng, RngExt};
 pub use policy::{MiningDecision, MiningPolicy, decide};
 pub use state::MiningState;
 
+use super::deadline::look_again;
 use super::effect::Effect;
 use super::template::{Template, TemplateContext, TemplateOutcome, assemble, build};
 use super::{Machine, TemplateId};
@@ -24,9 +25,6 @@ const REFRESH_MIN: Duration = Duration::from_secs(1);
 /// A template is replaced at the latest after this long, so that its time limit stays ahead of the
 /// clock (the shortest future limit is 15 s).
 const REFRESH_MAX: Duration = Duration::from_secs(10);
-
-/// A chain that is ahead of the clock is looked at again at the latest after so many seconds.
-const WAIT_MAX_S: u64 = 60;
 
 /// What our miner is doing.
 #[derive(Debug)]
@@ -56,7 +54,7 @@ impl Mining {
     }
 
     /// When the miner wants to be looked at again.
-    pub(super) fn rest_until(&self) -> Option<Duration> {
+    pub(super) fn next_deadline(&self) -> Option<Duration> {
         self.rest_until
     }
 
@@ -130,9 +128,7 @@ impl Machine {
             }
             TemplateOutcome::NothingToClaim => self.rest(None),
             TemplateOutcome::WaitUntil { wall_s } => {
-                let wait = wall_s.saturating_sub(self.now.wall_s).clamp(1, WAIT_MAX_S);
-                let wait = Duration::from_secs(wait);
-                self.rest(Some(now + wait));
+                self.rest(Some(look_again(self.now, wall_s)));
             }
         }
     }

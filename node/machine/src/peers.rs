@@ -1,18 +1,25 @@
-//! Peers: what the machine knows of every connection.
+//! Peers: what a connection itself is. What each subsystem keeps about it stands there.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use chain::hash::{BlockHash, Wtxid};
 use wire::hello::Role;
 
-use super::event::{Direction, PeerId};
-use super::header_tree::HeaderId;
-use super::sync::{HeaderRun, Served};
+use crate::event::{Direction, PeerId};
 
-/// Transactions that a connection is remembered to know.
-const KNOWN_TRANSACTIONS_MAX: usize = 5000;
+/// A connection without a hello is closed after this long: within 5 s, also when we are late.
+pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_millis(4500);
+
+/// A quiet connection is pinged this often.
+pub(crate) const PING_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Who is to be pinged within this time is pinged together with who is to be pinged now: an idle
+/// node is woken for all of them at once.
+const PING_TOGETHER: Duration = Duration::from_secs(5);
+
+/// A connection that has said nothing for this long is dead.
+const DEAD_AFTER: Duration = Duration::from_secs(180);
 
 /// How far a connection is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,33 +53,10 @@ pub struct Peer {
     pub state: PeerState,
     /// Where the other side accepts connections, as its hello says.
     pub listen_address: Option<SocketAddr>,
-    /// The header with most work that it is known to have.
-    pub best_header: HeaderId,
-    /// Blocks requested from it, with the time of the request.
-    pub blocks_in_flight: BTreeMap<BlockHash, Duration>,
     /// It named no network: it may ask for the spec and for nothing else.
-    pub(super) is_nameless: bool,
-    pub(super) last_heard: Duration,
-    pub(super) next_ping: Duration,
-    pub(super) transactions: KnownTransactions,
-    /// Transactions it announced that are still to be asked for.
-    pub(super) announced: VecDeque<Wtxid>,
-    pub(super) transactions_in_flight: BTreeSet<Wtxid>,
-    /// When a block that was requested from it came last.
-    pub(super) last_delivery: Duration,
-    /// Blocks and transactions it asked for that are still to be sent.
-    pub(super) serving: VecDeque<Served>,
-    /// Whether [`super::Event::Drained`] is awaited before more is sent.
-    pub(super) draining: bool,
-    /// Headers of little work that it is showing us.
-    pub(super) run: Option<HeaderRun>,
-    /// When headers were last asked of it and nothing has come yet.
-    pub(super) headers_asked: Option<Duration>,
-    /// How often it was borne with.
-    pub(super) disappointments: u32,
-    pub(super) unknown_commands: (Duration, u32),
-    pub(super) addresses_taken: u32,
-    pub(super) addresses_given: bool,
+    pub(crate) is_nameless: bool,
+    pub(crate) last_heard: Duration,
+    pub(crate) next_ping: Duration,
 }
 
 impl Peer {
@@ -81,25 +65,11 @@ impl Peer {
             id,
             address,
             direction,
-            state: PeerState::Handshake { deadline: now + super::handshake::HANDSHAKE_MAX },
+            state: PeerState::Handshake { deadline: now + HANDSHAKE_MAX },
             listen_address: None,
-            best_header: HeaderId::GENESIS,
-            blocks_in_flight: BTreeMap::new(),
             is_nameless: false,
             last_heard: now,
-            next_ping: now + super::handshake::PING_INTERVAL,
-            transactions: KnownTransactions::default(),
-            announced: VecDeque::new(),
-            transactions_in_flight: BTreeSet::new(),
-            last_delivery: now,
-            serving: VecDeque::new(),
-            draining: false,
-            run: None,
-            headers_asked: None,
-            disappointments: 0,
-            unknown_commands: (now, 0),
-            addresses_taken: 0,
-            addresses_given: false,
+            next_ping: now + PING_INTERVAL,
         }
     }
 
@@ -121,8 +91,22 @@ impl Peer {
 
     /// Whether its coming and going is reported: callers of the directory and operators say one
     /// thing and hang up, every few seconds.
-    pub(super) fn is_reported(&self) -> bool {
+    pub(crate) fn is_reported(&self) -> bool {
         matches!(self.role(), Some(Role::Peer | Role::Wallet))
+    }
+
+    /// When it is closed unless it says something.
+    pub(crate) fn silent_deadline(&self) -> Option<Duration> {
+        match self.state {
+            PeerState::Handshake { deadline } => Some(deadline),
+            PeerState::Ready { .. } => Some(self.last_heard + DEAD_AFTER),
+            PeerState::Closing => None,
+        }
+    }
+
+    /// When it is pinged unless it says something.
+    fn ping_deadline(&self) -> Option<Duration> {
+        self.role().map(|_| self.next_ping)
     }
 
     /// A full node whose handshake is done.
@@ -131,38 +115,14 @@ impl Peer {
     }
 }
 
-/// Transactions that a connection has, as far as we know: nothing is announced twice. The oldest
-/// are forgotten.
-#[derive(Debug, Default)]
-pub(super) struct KnownTransactions {
-    order: VecDeque<Wtxid>,
-    set: BTreeSet<Wtxid>,
-}
-
-impl KnownTransactions {
-    /// Remembers one; false when it was known.
-    pub(super) fn insert(&mut self, wtxid: Wtxid) -> bool {
-        if !self.set.insert(wtxid) {
-            return false;
-        }
-        self.order.push_back(wtxid);
-        if self.order.len() > KNOWN_TRANSACTIONS_MAX
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.set.remove(&oldest);
-        }
-        true
-    }
-}
-
 /// All connections.
 #[derive(Debug, Default)]
-pub(super) struct Peers {
+pub(crate) struct Peers {
     peers: BTreeMap<PeerId, Peer>,
 }
 
 impl Peers {
-    pub(super) fn insert(
+    pub(crate) fn insert(
         &mut self,
         id: PeerId,
         address: SocketAddr,
@@ -172,47 +132,55 @@ impl Peers {
         self.peers.insert(id, Peer::new(id, address, direction, now));
     }
 
-    pub(super) fn remove(&mut self, id: PeerId) -> Option<Peer> {
+    pub(crate) fn remove(&mut self, id: PeerId) -> Option<Peer> {
         self.peers.remove(&id)
     }
 
-    pub(super) fn get(&self, id: PeerId) -> Option<&Peer> {
+    pub(crate) fn get(&self, id: PeerId) -> Option<&Peer> {
         self.peers.get(&id)
     }
 
-    pub(super) fn get_mut(&mut self, id: PeerId) -> Option<&mut Peer> {
+    pub(crate) fn get_mut(&mut self, id: PeerId) -> Option<&mut Peer> {
         self.peers.get_mut(&id)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Peer> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Peer> {
         self.peers.values()
     }
 
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Peer> {
-        self.peers.values_mut()
+    /// When the next connection is to be pinged or closed.
+    pub(crate) fn next_deadline(&self) -> Option<Duration> {
+        let silent = self.iter().filter_map(Peer::silent_deadline);
+        silent.chain(self.iter().filter_map(Peer::ping_deadline)).min()
     }
 
-    /// Names of the full nodes whose handshake is done.
-    pub(super) fn ready_nodes(&self) -> Vec<PeerId> {
-        self.iter().filter(|peer| peer.is_ready_node()).map(|peer| peer.id).collect()
+    /// Who is to be pinged now; nobody before one of them must be.
+    pub(crate) fn due_pings(&self, now: Duration) -> Vec<PeerId> {
+        let within = |time: Duration| {
+            self.iter().filter(move |peer| peer.ping_deadline().is_some_and(|at| at <= time))
+        };
+        if within(now).next().is_none() {
+            return Vec::new();
+        }
+        within(now + PING_TOGETHER).map(|peer| peer.id).collect()
     }
 
     /// The full nodes whose handshake is done, each by its oldest connection: two that dial each
     /// other at the same time have two. Both stay, as closing one for what the other side says of
     /// itself would let a stranger close connections that are not his.
-    pub(super) fn nodes(&self) -> Vec<&Peer> {
+    pub(crate) fn nodes(&self) -> Vec<&Peer> {
         let mut seen = BTreeSet::new();
         let is_new = |peer: &&Peer| peer.listen_address.is_none_or(|address| seen.insert(address));
         self.iter().filter(|peer| peer.is_ready_node()).filter(is_new).collect()
     }
 
     /// Connections with this role that others opened, all of them and those from `ip`.
-    pub(super) fn inbound(&self, role: Role, ip: IpAddr) -> (usize, usize) {
+    pub(crate) fn inbound(&self, role: Role, ip: IpAddr) -> (usize, usize) {
         self.count_inbound(ip, |peer| peer.role() == Some(role))
     }
 
     /// Connections without a hello that others opened, all of them and those from `ip`.
-    pub(super) fn inbound_handshakes(&self, ip: IpAddr) -> (usize, usize) {
+    pub(crate) fn inbound_handshakes(&self, ip: IpAddr) -> (usize, usize) {
         self.count_inbound(ip, |peer| matches!(peer.state, PeerState::Handshake { .. }))
     }
 

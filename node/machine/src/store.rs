@@ -56,6 +56,9 @@ pub(crate) use view::decode_block;
 /// brought up to date at its start.
 pub const SCHEMA_VERSION: u32 = 2;
 
+/// Dirty coins that make a flush due.
+pub const DIRTY_COINS_MAX: usize = 16_384;
+
 /// A block file that would grow beyond this many bytes is followed by the next one, as the file
 /// systems and tools that people copy with handle files of this size well.
 pub const BLOCK_FILE_BYTES_MAX: u64 = 128 << 20;

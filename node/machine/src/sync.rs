@@ -1,8 +1,7 @@
 //! Headers-first synchronization: ask for headers, keep those whose chain has enough work;
-//! [`bodies`] fetches the blocks of the better chain, [`serving`] answers others.
+//! [`bodies`] fetches the blocks of the better chain.
 
 mod bodies;
-mod serving;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,21 +14,19 @@ use chain::target::Work;
 use wire::Message;
 use wire::peer::{HEADERS_MAX, PeerMessage};
 
-use super::conduct::Offense;
-use super::header_tree::HeaderId;
-use super::intake::Source;
-use super::{Machine, MachineError, PeerId};
+use crate::conduct::{Misbehavior, Source};
+use crate::header_tree::HeaderId;
+use crate::requests::Requests;
+use crate::{Machine, PeerId};
 
-pub(super) use serving::Served;
+/// Headers of little work that one connection may show.
+const PRESYNC_HEADERS_MAX: usize = 65_536;
 
-/// Headers of little work that one run may hold.
-const RUN_HEADERS_MAX: usize = 65_536;
+/// Connections that may show such a chain at a time.
+const PRESYNCS_MAX: usize = 2;
 
-/// Runs that are held at a time.
-const RUNS_MAX: usize = 2;
-
-/// A run without progress for this long is dropped.
-const RUN_IDLE_MAX: Duration = Duration::from_secs(120);
+/// Such a chain without progress for this long is dropped.
+const PRESYNC_IDLE_MAX: Duration = Duration::from_secs(120);
 
 /// An unanswered request for headers may be repeated after this long.
 const HEADERS_PATIENCE: Duration = Duration::from_secs(10);
@@ -37,32 +34,77 @@ const HEADERS_PATIENCE: Duration = Duration::from_secs(10);
 /// A chain of headers that has too little work to be kept: rule-checked, contiguous, outside the
 /// tree. It is taken in as soon as it has shown enough.
 #[derive(Debug)]
-pub(super) struct HeaderRun {
+pub(crate) struct PresyncChain {
     headers: Vec<Header>,
     end: ChainEnd,
     progress: Duration,
 }
 
-/// What synchronization remembers across connections.
+/// Where each node is, and what was asked of it.
 #[derive(Debug)]
-pub(super) struct Sync {
-    /// Who was asked for which block.
-    in_flight: BTreeMap<BlockHash, PeerId>,
+pub(crate) struct Sync {
+    /// The full nodes whose handshake is done.
+    pub(crate) peers: BTreeMap<PeerId, SyncPeer>,
+    /// Blocks that were asked for, in whatever form.
+    pub(crate) downloads: Requests<BlockHash>,
     /// Patience with a block that holds up others.
     stall: Duration,
 }
 
+/// What synchronization knows of one node.
+#[derive(Debug)]
+pub(crate) struct SyncPeer {
+    /// The header with most work that it is known to have.
+    best_header: HeaderId,
+    /// When headers were last asked of it and nothing has come yet.
+    headers_asked: Option<Duration>,
+    /// Headers of little work that it is showing us.
+    presync: Option<PresyncChain>,
+    /// When a block that was asked of it came last.
+    last_delivery: Duration,
+}
+
 impl Default for Sync {
     fn default() -> Self {
-        Self { in_flight: BTreeMap::new(), stall: bodies::STALL_MIN }
+        Self { peers: BTreeMap::new(), downloads: Requests::default(), stall: bodies::STALL_MIN }
+    }
+}
+
+impl Sync {
+    pub(crate) fn add_peer(&mut self, id: PeerId, now: Duration) {
+        let peer = SyncPeer {
+            best_header: HeaderId::GENESIS,
+            headers_asked: None,
+            presync: None,
+            last_delivery: now,
+        };
+        self.peers.insert(id, peer);
+    }
+
+    pub(crate) fn forget_peer(&mut self, id: PeerId) {
+        self.peers.remove(&id);
+        self.downloads.forget_peer(id);
+    }
+
+    /// When something that was asked for, or a chain that is being shown, is given up. `now` is the
+    /// time at which [`Machine::time_out_sync`] looked last.
+    pub(crate) fn next_deadline(&self, now: Duration) -> Option<Duration> {
+        let presyncs = self.peers.values().filter_map(|peer| peer.presync.as_ref());
+        let presyncs = presyncs.map(|presync| presync.progress + PRESYNC_IDLE_MAX);
+        presyncs.chain(self.stall_deadlines(now)).min()
+    }
+
+    /// The nodes, each with the header of most work that it is known to have.
+    pub(crate) fn best_headers(&self) -> impl Iterator<Item = (PeerId, HeaderId)> {
+        self.peers.iter().map(|(id, peer)| (*id, peer.best_header))
     }
 }
 
 impl Machine {
     /// Asks for what lies behind our best header, unless an answer is still awaited.
-    pub(super) fn ask_headers(&mut self, id: PeerId) {
+    pub(crate) fn request_headers(&mut self, id: PeerId) {
         let now = self.now.monotonic;
-        let Some(peer) = self.peers.get_mut(id).filter(|peer| peer.is_ready_node()) else {
+        let Some(peer) = self.sync.peers.get_mut(&id) else {
             return;
         };
         if peer.headers_asked.is_some_and(|asked| now < asked + HEADERS_PATIENCE) {
@@ -74,16 +116,24 @@ impl Machine {
     }
 
     /// Headers that another node sends.
-    pub(super) fn take_headers(&mut self, id: PeerId, bytes: &[u8]) {
+    pub(crate) fn on_headers(&mut self, id: PeerId, bytes: &[u8]) {
         let (chunks, rest) = bytes.as_chunks::<HEADER_BYTES>();
         if !rest.is_empty() || chunks.len() > HEADERS_MAX {
-            self.punish(id, Offense::BrokenHeaders, "headers in no form the protocol has");
+            self.note_misbehavior(
+                id,
+                Misbehavior::BrokenHeaders,
+                "headers in no form the protocol has",
+            );
             return;
         }
         let headers: Vec<Header> = chunks.iter().map(Header::from_bytes).collect();
         let linked = headers.windows(2).all(|pair| pair[1].previous == pair[0].hash());
         if !linked {
-            self.punish(id, Offense::BrokenHeaders, "headers that do not follow each other");
+            self.note_misbehavior(
+                id,
+                Misbehavior::BrokenHeaders,
+                "headers that do not follow each other",
+            );
             return;
         }
         let Some(last) = headers.last() else {
@@ -92,12 +142,12 @@ impl Machine {
         };
         let last_hash = last.hash();
         let more = headers.len() == HEADERS_MAX;
-        let taken = match self.run_of(id, &headers) {
-            Some(end) => self.extend_run(id, &headers, end),
+        let taken = match self.presync_end(id, &headers) {
+            Some(end) => self.extend_chain(id, &headers, end),
             None => self.take_linked(id, &headers),
         };
         if taken && more {
-            if let Some(peer) = self.peers.get_mut(id) {
+            if let Some(peer) = self.sync.peers.get_mut(&id) {
                 peer.headers_asked = Some(self.now.monotonic);
             }
             // The other side has this very header, so one hash is locator enough.
@@ -107,15 +157,15 @@ impl Machine {
     }
 
     fn headers_answered(&mut self, id: PeerId) {
-        if let Some(peer) = self.peers.get_mut(id) {
+        if let Some(peer) = self.sync.peers.get_mut(&id) {
             peer.headers_asked = None;
         }
     }
 
-    /// The end of the run that these headers continue.
-    fn run_of(&self, id: PeerId, headers: &[Header]) -> Option<ChainEnd> {
-        let run = self.peers.get(id)?.run.as_ref()?;
-        (headers.first()?.previous == run.end.hash).then(|| run.end.clone())
+    /// The end of the chain of little work that these headers continue.
+    fn presync_end(&self, id: PeerId, headers: &[Header]) -> Option<ChainEnd> {
+        let presync = self.sync.peers.get(&id)?.presync.as_ref()?;
+        (headers.first()?.previous == presync.end.hash).then(|| presync.end.clone())
     }
 
     /// Headers that continue something in the tree. False when nothing more shall be asked.
@@ -136,16 +186,16 @@ impl Machine {
             // They continue a chain that we do not know (any more): start over from what we have.
             // An answer that leads nowhere does not count as one, so this cannot go round and
             // round.
-            self.ask_headers(id);
+            self.request_headers(id);
             return false;
         };
         let end = self.tree.chain_end(parent);
-        self.extend_run(id, new, end)
+        self.extend_chain(id, new, end)
     }
 
     /// Checks headers behind `end` and keeps them: in the tree when their chain has enough work,
-    /// else in the connection's run. False when nothing more shall be asked.
-    fn extend_run(&mut self, id: PeerId, headers: &[Header], mut end: ChainEnd) -> bool {
+    /// else outside of it. False when nothing more shall be asked.
+    fn extend_chain(&mut self, id: PeerId, headers: &[Header], mut end: ChainEnd) -> bool {
         self.headers_answered(id);
         let (start, mut good) = (end.hash, Vec::with_capacity(headers.len()));
         for header in headers {
@@ -155,7 +205,7 @@ impl Machine {
             end = match end.extended(header, &self.network) {
                 Ok(end) => end,
                 Err(rule) => {
-                    self.punish(id, Offense::InvalidHeader, &rule.to_string());
+                    self.note_misbehavior(id, Misbehavior::InvalidHeader, &rule.to_string());
                     return false;
                 }
             };
@@ -163,31 +213,31 @@ impl Machine {
         }
         let complete = good.len() == headers.len();
         let work_min = self.work_threshold();
-        let Some(peer) = self.peers.get_mut(id).filter(|_| !good.is_empty()) else {
+        let Some(peer) = self.sync.peers.get_mut(&id).filter(|_| !good.is_empty()) else {
             return false;
         };
-        let mut run = match peer.run.take() {
-            Some(run) if run.end.hash == start => run.headers,
+        let mut headers = match peer.presync.take() {
+            Some(presync) if presync.end.hash == start => presync.headers,
             _ => Vec::new(),
         };
-        run.append(&mut good);
+        headers.append(&mut good);
         if end.work >= work_min {
-            self.take_run(id, &run);
+            self.take_chain(id, &headers);
             return complete;
         }
-        let others = self.peers.iter().filter(|peer| peer.run.is_some()).count();
-        if run.len() > RUN_HEADERS_MAX || others >= RUNS_MAX {
+        let others = self.sync.peers.values().filter(|peer| peer.presync.is_some()).count();
+        if headers.len() > PRESYNC_HEADERS_MAX || others >= PRESYNCS_MAX {
             return false;
         }
         let progress = self.now.monotonic;
-        if let Some(peer) = self.peers.get_mut(id) {
-            peer.run = Some(HeaderRun { headers: run, end, progress });
+        if let Some(peer) = self.sync.peers.get_mut(&id) {
+            peer.presync = Some(PresyncChain { headers, end, progress });
         }
         complete
     }
 
     /// A chain that has shown enough work goes into the tree, its beginning too.
-    fn take_run(&mut self, id: PeerId, headers: &[Header]) {
+    fn take_chain(&mut self, id: PeerId, headers: &[Header]) {
         for header in headers {
             match self.take_header(Source::Peer(id), header, Work::ZERO) {
                 Some(entry) => self.note_header(id, entry),
@@ -197,10 +247,10 @@ impl Machine {
     }
 
     /// A connection is known to have this header.
-    pub(super) fn note_header(&mut self, id: PeerId, entry: HeaderId) {
+    pub(crate) fn note_header(&mut self, id: PeerId, entry: HeaderId) {
         let entry = self.tree.last_valid(entry);
         let work = self.tree.entry(entry).work;
-        if let Some(peer) = self.peers.get_mut(id) {
+        if let Some(peer) = self.sync.peers.get_mut(&id) {
             let known = self.tree.last_valid(peer.best_header);
             if work > self.tree.entry(known).work {
                 peer.best_header = entry;
@@ -208,55 +258,15 @@ impl Machine {
         }
     }
 
-    /// Drops runs without progress.
-    fn time_out_runs(&mut self) {
+    /// Drops chains of little work without progress.
+    fn time_out_presyncs(&mut self) {
         let now = self.now.monotonic;
-        for peer in self.peers.iter_mut() {
-            if peer.run.as_ref().is_some_and(|run| now >= run.progress + RUN_IDLE_MAX) {
-                peer.run = None;
+        for peer in self.sync.peers.values_mut() {
+            let idle = |presync: &PresyncChain| now >= presync.progress + PRESYNC_IDLE_MAX;
+            if peer.presync.as_ref().is_some_and(idle) {
+                peer.presync = None;
             }
         }
-    }
-
-    /// What a node may say to a node.
-    pub(super) fn peer_message(
-        &mut self,
-        id: PeerId,
-        message: PeerMessage,
-    ) -> Result<(), MachineError> {
-        match message {
-            PeerMessage::GetHeaders(locator) => self.serve_headers(id, &locator),
-            PeerMessage::Headers(bytes) => self.take_headers(id, &bytes.0),
-            PeerMessage::GetBlocks(hashes) => self.ask_blocks(id, &hashes)?,
-            PeerMessage::Block(bytes) => self.take_block_message(id, &bytes.0)?,
-            PeerMessage::BlocksNotFound(hashes) => self.blocks_not_found(id, &hashes),
-            PeerMessage::CompactBlock(compact) => self.take_compact_block(id, &compact)?,
-            PeerMessage::GetBlockTransactions(request) => {
-                self.serve_block_transactions(id, &request)?;
-            }
-            PeerMessage::BlockTransactions(answer) => self.take_block_transactions(id, &answer)?,
-            PeerMessage::AnnounceTransactions(wtxids) => self.announced(id, &wtxids),
-            PeerMessage::GetTransactions(wtxids) => self.ask_pending(id, &wtxids)?,
-            PeerMessage::Transaction(bytes) => self.take_relayed(id, &bytes.0)?,
-            PeerMessage::TransactionsNotFound(wtxids) => self.not_found(id, &wtxids),
-            PeerMessage::GetAddresses(()) => self.give_addresses(id),
-            PeerMessage::Addresses(addresses) => self.take_addresses(id, &addresses),
-        }
-        Ok(())
-    }
-
-    /// What a light client may ask a node besides the wallet conversation.
-    pub(super) fn wallet_looks(
-        &mut self,
-        id: PeerId,
-        message: PeerMessage,
-    ) -> Result<(), MachineError> {
-        match message {
-            PeerMessage::GetHeaders(locator) => self.serve_headers(id, &locator),
-            PeerMessage::GetBlocks(hashes) => self.ask_blocks(id, &hashes)?,
-            _ => self.out_of_role(id),
-        }
-        Ok(())
     }
 }
 

@@ -57,12 +57,12 @@ impl Machine {
                 return Ok(None);
             }
             Step::Moved(effort) => {
-                if self.ledger.dirty_coins() >= crate::machine::DIRTY_COINS_MAX {
+                if self.ledger.dirty_coins() >= crate::store::DIRTY_COINS_MAX {
                     self.ledger.flush()?;
                 }
                 return Ok(Some(effort));
             }
-            Step::Arrived(arrival) => self.arrived(arrival)?,
+            Step::Arrived(arrival) => self.on_arrival(arrival)?,
             Step::Condemned { id, invalid } => self.condemned(id, &invalid),
         }
         Ok(Some(1))

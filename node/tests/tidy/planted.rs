@@ -1,6 +1,7 @@
 //! Every rule of `tidy` fires: what it must find, and the honest neighbors it must leave alone.
 
 use crate::graph;
+use crate::imports;
 use crate::rules::*;
 use crate::source::code;
 
@@ -282,4 +283,30 @@ fn a_drawing_of_other_crates() {
         "there is no crate `gone`",
     ];
     assert_eq!(differences, expected);
+}
+
+#[test]
+fn files_that_import_in_a_circle() {
+    let file = |path: &str, text: &str| (format!("node/machine/src/{path}.rs"), text.to_owned());
+    let sources = [
+        // The root shows what others import from it.
+        file("lib", "mod sync;\npub use peers::{Peer, PeerId};\npub use machine::Machine;"),
+        file("peers", "use crate::{Machine, sync::bodies::{self, Body}};"),
+        file("sync", "mod bodies;\nuse bodies::Body;\nuse crate::{Machine, PeerId};"),
+        file("sync/bodies", "impl super::super::relay::Relay {}\n// use crate::dial;"),
+        file("relay", "use super::Peer as Connection;"),
+        // On no circle: one imports it, one it imports, and tests do not count.
+        file("machine", "use crate::sync::Sync;\nuse crate::MachineError;"),
+        file("dial", "#[cfg(test)]\nmod tests {\n    use crate::relay::Relay;\n}"),
+        file("sync/tests", "use crate::machine::Rig;"),
+    ];
+    let circle = |from: &str, to: &str| format!("node/machine/src: {from} imports {to}");
+    let expected = [
+        circle("peers", "sync::bodies"),
+        circle("relay", "peers"),
+        circle("sync::bodies", "relay"),
+    ];
+    assert_eq!(imports::circles(&sources, "node/machine/src"), expected);
+    let cut: Vec<_> = sources.into_iter().filter(|(path, _)| !path.contains("relay")).collect();
+    assert!(imports::circles(&cut, "node/machine/src").is_empty());
 }

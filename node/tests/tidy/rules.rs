@@ -53,7 +53,7 @@ fn is_test_file(path: &str) -> bool {
 
 /// The line of `#[cfg(test)]` before the test module that closes a file; a `mod tests;` that stands
 /// among the code ends nothing.
-fn test_module_line(text: &str) -> Option<usize> {
+pub fn test_module_line(text: &str) -> Option<usize> {
     let lines: Vec<&str> = text.lines().collect();
     let at = (1..lines.len()).find(|&at| {
         let closes = lines[at].ends_with('{') || at + 1 == lines.len();

@@ -32,8 +32,9 @@ fn rig_with(peers: &[&str]) -> Rig {
     Rig::with(&forge, config)
 }
 
-fn tell(rig: &mut Rig, peer: PeerId, addresses: Vec<SocketAddr>) {
-    rig.say(peer, PeerMessage::Addresses(addresses));
+/// Tells of addresses; returns those that are dialed at once.
+fn tell(rig: &mut Rig, peer: PeerId, addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    dialed(&rig.say(peer, PeerMessage::Addresses(addresses)))
 }
 
 #[test]
@@ -63,12 +64,12 @@ fn a_connection_that_ends_is_dialed_again_and_one_that_stands_is_not() {
 }
 
 #[test]
-fn a_barred_address_that_was_being_dialed_is_dialed_again_when_the_bar_has_ended() {
+fn a_banned_address_that_was_being_dialed_is_dialed_again_when_the_ban_has_ended() {
     let mut rig = rig_with(&[]);
     rig.machine.address_book = AddressBook::new(&[address("9.9.9.9:9000")]);
     assert_eq!(dialed(&rig.pass(Duration::from_secs(1))).len(), 1);
     let now = rig.now.monotonic;
-    rig.machine.conduct.bar(address("9.9.9.9:9000").ip(), now);
+    rig.machine.conduct.ban(address("9.9.9.9:9000").ip(), now);
     let (peer, _) = rig.connect("9.9.9.9:9000", Direction::Outbound);
     assert!(!rig.is_open(peer));
     rig.settle(Event::Disconnected { peer });
@@ -83,8 +84,7 @@ fn eight_strangers_are_dialed_one_an_address_and_two_a_group() {
     let teller = rig.peer();
     let addresses =
         (0..200u8).map(|at| SocketAddr::from(([11, at / 20, at % 10, 1], 9000 + u16::from(at))));
-    tell(&mut rig, teller, addresses.collect());
-    let due = dialed(&rig.pass(Duration::from_secs(1)));
+    let due = tell(&mut rig, teller, addresses.collect());
     assert_eq!(due.len(), OUTBOUND_MAX);
     for one in &due {
         let same_ip = due.iter().filter(|other| other.ip() == one.ip()).count();
@@ -97,16 +97,16 @@ fn eight_strangers_are_dialed_one_an_address_and_two_a_group() {
 #[test]
 fn strangers_cannot_fill_the_book_nor_keep_it_full() {
     let mut rig = rig_with(&["9.9.9.9:9000"]);
+    let mut due = Vec::new();
     for liar in 0..40u8 {
         let teller = rig.peer();
         for part in 0..3u8 {
             let lies = (0..=255u8).map(|at| SocketAddr::from(([20 + part, liar, at, 1], 1)));
-            tell(&mut rig, teller, lies.collect());
+            due.extend(tell(&mut rig, teller, lies.collect()));
         }
         rig.settle(Event::Disconnected { peer: teller });
     }
     assert_eq!(rig.machine.address_book.entries.len(), ADDRESSES_KNOWN_MAX);
-    let due = dialed(&rig.pass(Duration::from_secs(1)));
     fail(&mut rig, &due);
     let honest = rig.peer();
     tell(&mut rig, honest, vec![address("8.7.6.5:9000")]);

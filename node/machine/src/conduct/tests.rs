@@ -1,4 +1,4 @@
-//! The table, row by row, through the door where that can be: who is punished, and who is not.
+//! The table, row by row, through the door where that can be: who is followed, and who is not.
 
 use chain::header::Header;
 use wire::hello::Role;
@@ -15,17 +15,17 @@ use crate::{Direction, Event, MachineConfig};
 const PUBLIC: &str = "9.9.9.9";
 
 /// What became of a connection from this address after it did something.
-fn outcome(rig: &mut Rig, act: impl FnOnce(&mut Rig, PeerId)) -> Punishment {
+fn outcome(rig: &mut Rig, act: impl FnOnce(&mut Rig, PeerId)) -> Consequence {
     let bystander = rig.join("8.8.8.8:1", Role::Peer);
     let peer = rig.join(&format!("{PUBLIC}:1"), Role::Peer);
     act(rig, peer);
-    assert!(rig.is_open(bystander), "nobody else is punished");
+    assert!(rig.is_open(bystander), "nobody else is followed");
     let (again, _) = rig.connect(&format!("{PUBLIC}:2"), Direction::Inbound);
     match (rig.is_open(peer), rig.is_open(again)) {
-        (true, true) => Punishment::Patience,
-        (false, true) => Punishment::Disconnect,
-        (false, false) => Punishment::Bar,
-        (true, false) => panic!("barred and still connected"),
+        (true, true) => Consequence::Score,
+        (false, true) => Consequence::Disconnect,
+        (false, false) => Consequence::Ban,
+        (true, false) => panic!("banned and still connected"),
     }
 }
 
@@ -35,24 +35,24 @@ fn headers(rig: &mut Rig, peer: PeerId, headers: &[Header]) {
 }
 
 #[test]
-fn bytes_that_are_no_message_bar() {
+fn bytes_that_are_no_message_ban() {
     let mut rig = Rig::new(&Forge::new());
-    let punished = outcome(&mut rig, |rig, peer| {
+    let followed = outcome(&mut rig, |rig, peer| {
         rig.settle(Event::Malformed { peer, reason: "noise".to_owned() });
     });
-    assert_eq!(punished, Punishment::Bar);
+    assert_eq!(followed, Consequence::Ban);
     for message in [
         PeerMessage::Block(ByteString(vec![0; 79])),
         PeerMessage::Transaction(ByteString(vec![0; 79])),
     ] {
         let mut rig = Rig::new(&Forge::new());
-        let punished = outcome(&mut rig, |rig, peer| _ = rig.say(peer, message));
-        assert_eq!(punished, Punishment::Bar);
+        let followed = outcome(&mut rig, |rig, peer| _ = rig.say(peer, message));
+        assert_eq!(followed, Consequence::Ban);
     }
 }
 
 #[test]
-fn a_header_without_its_work_bars_known_parent_or_not() {
+fn a_header_without_its_work_bans_known_parent_or_not() {
     let mut forge = Forge::new();
     let hash = forge.mine(forge.genesis(), &[]);
     let mut header = forge.header(hash);
@@ -64,76 +64,76 @@ fn a_header_without_its_work_bars_known_parent_or_not() {
         let body = &forge.bytes(hash)[80..];
         let bytes = [&header.to_bytes()[..], body].concat();
         let mut rig = Rig::new(&forge);
-        let punished = outcome(&mut rig, |rig, peer| _ = rig.give(peer, bytes));
-        assert_eq!(punished, Punishment::Bar);
+        let followed = outcome(&mut rig, |rig, peer| _ = rig.give(peer, bytes));
+        assert_eq!(followed, Consequence::Ban);
         assert_eq!(rig.machine.tree().len(), 1);
     }
     let mut rig = Rig::new(&forge);
-    let punished = outcome(&mut rig, |rig, peer| self::headers(rig, peer, &[header]));
-    assert_eq!(punished, Punishment::Bar);
+    let followed = outcome(&mut rig, |rig, peer| self::headers(rig, peer, &[header]));
+    assert_eq!(followed, Consequence::Ban);
 }
 
 #[test]
-fn headers_that_do_not_follow_each_other_bar() {
+fn headers_that_do_not_follow_each_other_ban() {
     let mut forge = Forge::new();
     let chain = forge.chain(forge.genesis(), 3);
     let (first, third) = (forge.header(chain[0]), forge.header(chain[2]));
     let mut rig = Rig::new(&forge);
-    let punished = outcome(&mut rig, |rig, peer| headers(rig, peer, &[first, third]));
-    assert_eq!(punished, Punishment::Bar);
+    let followed = outcome(&mut rig, |rig, peer| headers(rig, peer, &[first, third]));
+    assert_eq!(followed, Consequence::Ban);
     let mut rig = Rig::new(&forge);
-    let punished = outcome(&mut rig, |rig, peer| {
+    let followed = outcome(&mut rig, |rig, peer| {
         rig.say(peer, PeerMessage::Headers(ByteString(vec![0; 81])));
     });
-    assert_eq!(punished, Punishment::Bar);
+    assert_eq!(followed, Consequence::Ban);
 }
 
 #[test]
-fn an_invalid_block_bars_its_sender_and_its_header_is_borne_with_from_others() {
+fn an_invalid_block_bans_its_sender_and_its_header_is_tolerated_from_others() {
     let mut forge = Forge::new();
     let greedy = forge.mine_greedy(forge.genesis());
     let behind = forge.mine(greedy, &[]);
     let mut rig = Rig::new(&forge);
     let late = rig.join("8.8.8.9:1", Role::Peer);
-    let punished = outcome(&mut rig, |rig, peer| _ = rig.sync(peer, &forge, greedy));
-    assert_eq!(punished, Punishment::Bar);
-    for _ in 0..DISAPPOINTMENTS_MAX / 2 {
+    let followed = outcome(&mut rig, |rig, peer| _ = rig.sync(peer, &forge, greedy));
+    assert_eq!(followed, Consequence::Ban);
+    for _ in 0..MISBEHAVIOR_SCORE_MAX / 2 {
         rig.give(late, forge.bytes(greedy));
         rig.give(late, forge.bytes(behind));
     }
     assert!(rig.is_open(late));
     rig.give(late, forge.bytes(behind));
-    assert!(!rig.is_open(late), "patience ends");
+    assert!(!rig.is_open(late), "the score is too high");
     rig.join("8.8.8.9:2", Role::Peer);
 }
 
 #[test]
-fn wrong_bodies_are_borne_with_for_a_while_and_never_bar() {
+fn wrong_bodies_are_tolerated_for_a_while_and_never_ban() {
     let mut forge = Forge::new();
     let hash = forge.mine(forge.genesis(), &[]);
     let wrong = [&forge.bytes(hash)[..80], &[0]].concat();
     let mut rig = Rig::new(&forge);
-    let punished = outcome(&mut rig, |rig, peer| {
-        for _ in 0..DISAPPOINTMENTS_MAX {
+    let followed = outcome(&mut rig, |rig, peer| {
+        for _ in 0..MISBEHAVIOR_SCORE_MAX {
             rig.give(peer, wrong.clone());
         }
         assert!(rig.is_open(peer));
         rig.give(peer, wrong);
     });
-    assert_eq!(punished, Punishment::Disconnect);
+    assert_eq!(followed, Consequence::Disconnect);
 }
 
 #[test]
-fn an_invalid_transaction_bars_a_node_and_only_disappoints_from_a_wallet() {
+fn an_invalid_transaction_bans_a_node_and_only_scores_for_a_wallet() {
     let forge = Forge::new();
     let mut payment = forge.payment(0);
     payment.inputs[0].signature.0[7] ^= 1;
     let mut rig = Rig::new(&forge);
     let message = PeerMessage::Transaction(payment_bytes(&payment));
-    let punished = outcome(&mut rig, |rig, peer| _ = rig.say(peer, message));
-    assert_eq!(punished, Punishment::Bar);
+    let followed = outcome(&mut rig, |rig, peer| _ = rig.say(peer, message));
+    assert_eq!(followed, Consequence::Ban);
     let wallet = rig.join("8.8.8.9:1", Role::Wallet);
-    for request in 0..DISAPPOINTMENTS_MAX {
+    for request in 0..MISBEHAVIOR_SCORE_MAX {
         let submit = Submit { request, transaction: payment_bytes(&payment) };
         rig.ask(wallet, WalletMessage::Submit(submit));
     }
@@ -155,8 +155,8 @@ fn a_transaction_that_is_only_early_poor_or_unknown_is_nobodys_fault() {
     for transfer in [cheap, orphan, locked] {
         let mut rig = Rig::new(&forge);
         let message = PeerMessage::Transaction(payment_bytes(&transfer));
-        let punished = outcome(&mut rig, |rig, peer| _ = rig.say(peer, message));
-        assert_eq!(punished, Punishment::Patience);
+        let followed = outcome(&mut rig, |rig, peer| _ = rig.say(peer, message));
+        assert_eq!(followed, Consequence::Score);
         assert!(rig.machine.mempool().is_empty());
     }
 }
@@ -179,25 +179,25 @@ fn too_much_in_one_list_disconnects() {
         PeerMessage::Addresses(addresses),
     ] {
         let mut rig = Rig::new(&Forge::new());
-        let punished = outcome(&mut rig, |rig, peer| _ = rig.say(peer, message));
-        assert_eq!(punished, Punishment::Disconnect);
+        let followed = outcome(&mut rig, |rig, peer| _ = rig.say(peer, message));
+        assert_eq!(followed, Consequence::Disconnect);
     }
 }
 
 #[test]
 fn a_message_out_of_role_disconnects() {
     let mut rig = Rig::new(&Forge::new());
-    let punished = outcome(&mut rig, |rig, peer| {
+    let followed = outcome(&mut rig, |rig, peer| {
         rig.tell(peer, Message::Wallet(WalletMessage::GetTip(1)));
     });
-    assert_eq!(punished, Punishment::Disconnect);
+    assert_eq!(followed, Consequence::Disconnect);
     let wallet = rig.join("8.8.8.9:1", Role::Wallet);
     rig.say(wallet, PeerMessage::AnnounceTransactions(Vec::new()));
     assert!(!rig.is_open(wallet));
 }
 
 #[test]
-fn loopback_is_never_barred_in_whatever_form() {
+fn loopback_is_never_banned_in_whatever_form() {
     let mut rig = Rig::new(&Forge::new());
     for address in ["127.0.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1", "127.8.8.8:1"] {
         for _ in 0..3 {
@@ -209,7 +209,7 @@ fn loopback_is_never_barred_in_whatever_form() {
 }
 
 #[test]
-fn a_bar_covers_both_forms_of_an_address_and_ends_after_its_time() {
+fn a_ban_covers_both_forms_of_an_address_and_ends_after_its_time() {
     let hours = |hours: u64| Duration::from_secs(hours * 3600);
     for (address, mapped, time) in [
         ("9.9.9.9", "[::ffff:9.9.9.9]", hours(24)),
@@ -219,50 +219,43 @@ fn a_bar_covers_both_forms_of_an_address_and_ends_after_its_time() {
         let mut conduct = Conduct::default();
         let ip: IpAddr = address.parse().unwrap();
         let other: IpAddr = mapped.trim_matches(['[', ']']).parse().unwrap();
-        conduct.bar(ip, Duration::ZERO);
+        conduct.ban(ip, Duration::ZERO);
         let just_before = time - Duration::from_secs(1);
-        assert!(conduct.is_barred(other, just_before) && conduct.is_barred(ip, just_before));
-        assert!(!conduct.is_barred(other, time) && !conduct.is_barred(ip, time));
+        assert!(conduct.is_banned(other, just_before) && conduct.is_banned(ip, just_before));
+        assert!(!conduct.is_banned(other, time) && !conduct.is_banned(ip, time));
     }
 }
 
 #[test]
-fn the_list_of_barred_addresses_is_bounded() {
+fn the_list_of_banned_addresses_is_bounded() {
     let mut conduct = Conduct::default();
     for number in 0..10_000u32 {
-        conduct.bar(IpAddr::from((0x0800_0000 + number).to_be_bytes()), Duration::ZERO);
+        conduct.ban(IpAddr::from((0x0800_0000 + number).to_be_bytes()), Duration::ZERO);
     }
-    assert_eq!(conduct.barred_until.len(), BARRED_MAX);
+    assert_eq!(conduct.banned_until.len(), BANNED_MAX);
 }
 
 #[test]
-fn what_an_honest_node_can_bring_about_never_bars() {
-    for offense in [
-        Offense::MalformedHello,
-        Offense::OtherVersion,
-        Offense::SecondHello,
-        Offense::OutOfRole,
-        Offense::SilentHandshake,
-        Offense::Dead,
-        Offense::OtherNetwork,
-        Offense::Ourselves,
-        Offense::Full,
-        Offense::Barred,
-        Offense::CondemnedHeader,
-        Offense::BodyMismatch,
-        Offense::NotFound,
-        Offense::Stalling,
-        Offense::InvalidPayment,
-        Offense::TooMany,
-        Offense::UnknownCommands,
+fn what_an_honest_node_can_bring_about_never_bans() {
+    for misbehavior in [
+        Misbehavior::MalformedHello,
+        Misbehavior::SecondHello,
+        Misbehavior::OutOfRole,
+        Misbehavior::CondemnedHeader,
+        Misbehavior::BodyMismatch,
+        Misbehavior::NotFound,
+        Misbehavior::Stalling,
+        Misbehavior::InvalidPayment,
+        Misbehavior::TooMany,
+        Misbehavior::UnknownCommands,
     ] {
-        assert_ne!(punishment(offense), Punishment::Bar, "{offense:?}");
+        assert_ne!(consequence(misbehavior), Consequence::Ban, "{misbehavior:?}");
     }
 }
 
 /// Everything that honest machines send each other while they sync, fork, pay and reorganize.
 #[test]
-fn honest_machines_never_punish_each_other() {
+fn honest_machines_never_blame_each_other() {
     let mut forge = Forge::new();
     let payments: Vec<_> = (0..6).map(|at| forge.payment(at)).collect();
     let a = forge.mine(forge.genesis(), &payments[..2]);
@@ -289,7 +282,7 @@ fn honest_machines_never_punish_each_other() {
         for message in said {
             for_right.extend(left.tell(to_right, message));
         }
-        if right.machine.peers.get(to_left).is_some_and(|peer| peer.draining) {
+        if right.machine.serving.peers.get(&to_left).is_some_and(|peer| peer.draining) {
             for_left.extend(right.settle(Event::Drained { peer: to_left }));
         }
     }

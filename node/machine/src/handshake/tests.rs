@@ -1,5 +1,7 @@
 //! Who may talk to us, in which order, and how many.
 
+use std::time::Duration;
+
 use chain::genesis::Network;
 use chain::spec::ChainSpec;
 use wire::directory::DirectoryMessage;
@@ -7,6 +9,7 @@ use wire::peer::PeerMessage;
 use wire::wallet::WalletMessage;
 
 use super::*;
+use crate::conduct::UNKNOWN_COMMANDS_MAX;
 use crate::tests::forge::Forge;
 use crate::tests::rig::{Rig, closed, config, reports, sent};
 use crate::{Effect, Event, MachineConfig};
@@ -96,7 +99,7 @@ fn the_refused_side_hears_our_hello_before_it_is_closed() {
 }
 
 #[test]
-fn another_version_noise_and_a_second_hello_are_refused_but_never_barred() {
+fn another_version_noise_and_a_second_hello_are_refused_but_never_banned() {
     let mut rig = rig();
     let other = hello_with(&rig, |hello| hello.protocol += 1);
     let reason = refusal(&mut rig, "9.9.9.9:1", other).unwrap();

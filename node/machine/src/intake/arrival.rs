@@ -13,7 +13,7 @@ use super::super::{Machine, MachineError};
 impl Machine {
     /// The tip has followed the cursor: the pool goes by it at once, and so does the miner;
     /// everybody else is told when it is durable.
-    pub(crate) fn arrived(&mut self, arrival: Arrival) -> Result<(), MachineError> {
+    pub(crate) fn on_arrival(&mut self, arrival: Arrival) -> Result<(), MachineError> {
         self.update_mempool(&arrival)?;
         self.publish_arrival(arrival)
     }

@@ -16,7 +16,7 @@ use chain::utxo::Coin;
 use wire::fee::fee_at_rate;
 use wire::wallet::RefusalKind;
 
-use super::standing::Standing;
+use super::replacement::Displaced;
 use super::{FeeRate, Mempool, Pending};
 
 /// Why a transfer is not taken. Only [`MempoolError::Rule`] and [`MempoolError::TooLarge`] are for
@@ -127,8 +127,6 @@ pub struct Candidate {
     pub spent: Vec<Output>,
     /// Those of its outpoints that pending transactions made.
     pub unconfirmed: Vec<OutPoint>,
-    /// Pending transactions that leave when it comes, as things stood at its check.
-    pub replaces: Vec<Txid>,
     /// Signatures that must hold.
     pub checks: Vec<SignatureCheck>,
 }
@@ -146,15 +144,6 @@ impl Candidate {
         };
         inputs.iter().map(|input| input.outpoint)
     }
-}
-
-/// Who left because a transaction came.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct InsertOutcome {
-    /// What it replaced, with all that hung on it.
-    pub replaced: Vec<Txid>,
-    /// What a full pool (or a chain that became too long) had to let go.
-    pub evicted: Vec<Txid>,
 }
 
 impl Mempool {
@@ -196,8 +185,7 @@ impl Mempool {
         Ok(judged.and_then(|mut candidate| {
             candidate.unconfirmed = unconfirmed;
             self.check_fee(&candidate)?;
-            let standing = self.standing(&candidate)?;
-            candidate.replaces = self.txids(&standing.replaced);
+            self.displaced_by(&candidate)?;
             Ok(candidate)
         }))
     }
@@ -208,11 +196,7 @@ impl Mempool {
     ///
     /// # Errors
     /// Why it is not taken after all; the pool is then unchanged.
-    pub fn insert(
-        &mut self,
-        candidate: Candidate,
-        now: Duration,
-    ) -> Result<InsertOutcome, MempoolError> {
+    pub fn insert(&mut self, candidate: Candidate, now: Duration) -> Result<(), MempoolError> {
         if self.contains_txid(&candidate.txid) {
             return Err(MempoolError::AlreadyPending(candidate.txid));
         }
@@ -221,28 +205,26 @@ impl Mempool {
             return Err(MempoolError::MissingCoins { outpoint: *outpoint });
         }
         self.check_fee(&candidate)?;
-        let Standing { replaced, evicted } = self.standing(&candidate)?;
+        let Displaced { replaced, evicted } = self.displaced_by(&candidate)?;
         self.raise_fee_rate_min(&evicted);
-        let mut outcome =
-            InsertOutcome { replaced: self.txids(&replaced), evicted: self.txids(&evicted) };
         for leaver in replaced.into_iter().chain(evicted) {
             self.remove(leaver);
         }
-        let arrival = self.next_arrival;
-        self.next_arrival += 1;
+        let id = self.next_id;
+        self.next_id = id.next();
         self.add(Pending {
+            id,
             transaction: candidate.transaction,
             txid: candidate.txid,
             wtxid: candidate.wtxid,
             fee: candidate.fee,
             bytes: candidate.bytes,
-            arrival,
             arrived: now,
             valid_from: candidate.valid_from,
             spent: candidate.spent,
         });
-        outcome.evicted.extend(self.trim_chains(arrival));
-        Ok(outcome)
+        self.trim_chains(id);
+        Ok(())
     }
 
     fn check_fee(&self, candidate: &Candidate) -> Result<(), MempoolError> {
@@ -312,7 +294,6 @@ fn judge(
         checks: signature_checks(transfer, &spent, network.genesis_hash(), 0),
         spent,
         unconfirmed: Vec::new(),
-        replaces: Vec::new(),
         transaction: Arc::new(Transaction::Transfer(transfer.clone())),
     })
 }

@@ -19,7 +19,7 @@ use chain::transaction::{
 };
 use chain::utxo::Coin;
 
-use super::{InsertOutcome, Mempool, MempoolError, MempoolLimits};
+use super::{Mempool, MempoolError, MempoolLimits};
 
 /// What each genesis output holds.
 pub(crate) const FUNDS: u64 = 1_000_000_000;
@@ -130,7 +130,7 @@ impl World {
         pool: &mut Mempool,
         transfer: &Transfer,
         now: Duration,
-    ) -> Result<InsertOutcome, MempoolError> {
+    ) -> Result<(), MempoolError> {
         let coin = |outpoint: &OutPoint| self.coin(outpoint);
         let candidate = pool.check(transfer, &self.network, self.height, coin).unwrap()?;
         assert!(candidate.checks.iter().all(chain::key::SignatureCheck::is_valid));

@@ -6,16 +6,16 @@ use std::collections::BTreeSet;
 use chain::key::OutputKey;
 use chain::transaction::{Input, OutPoint, Output};
 
-use super::{FeeRate, Mempool, Pending};
+use super::{EntryId, FeeRate, Mempool, Pending};
 
 /// A pending transaction and what hangs on it.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) pending: Pending,
     /// Pending transactions whose outputs it spends.
-    pub(super) parents: BTreeSet<u64>,
+    pub(super) parents: BTreeSet<EntryId>,
     /// Pending transactions that spend its outputs.
-    pub(super) children: BTreeSet<u64>,
+    pub(super) children: BTreeSet<EntryId>,
     /// The best rate among itself and its descendants: what would be lost with it. So never below a
     /// child's.
     pub(super) keep_rate: FeeRate,
@@ -24,33 +24,33 @@ pub(super) struct Entry {
 
 /// Who leaves a full pool first: the lowest keep rate; where that is a descendant's, the lower rate
 /// of its own; among equals the one that came last.
-pub(super) type KeepOrder = (FeeRate, FeeRate, Reverse<u64>);
+pub(super) type EvictionOrder = (FeeRate, FeeRate, Reverse<EntryId>);
 
 impl Entry {
-    fn keep_order(&self) -> KeepOrder {
+    fn eviction_order(&self) -> EvictionOrder {
         let own = self.pending.fee_rate();
-        (self.keep_rate, own, Reverse(self.pending.arrival))
+        (self.keep_rate, own, Reverse(self.pending.id))
     }
 }
 
 /// Nodes of trees and tables are rarely full; each entry in one is counted twice.
 const SLACK: usize = 2;
-/// One entry in the maps by arrival, txid, wtxid, priority and keep order, and two counts of an
+/// One entry in the maps by name, txid, wtxid, priority and eviction order, and two counts of an
 /// `Arc`.
 const ENTRY_BYTES: usize = SLACK
     * (size_of::<Entry>()
         + 8
         + 2 * (32 + 8)
-        + size_of::<(FeeRate, u64)>()
-        + size_of::<KeepOrder>())
+        + size_of::<(FeeRate, EntryId)>()
+        + size_of::<EvictionOrder>())
     + size_of::<chain::transaction::Transaction>()
     + 16;
 /// A link at both its ends.
 const LINK_BYTES: usize = SLACK * 2 * 8;
-const KEY_BYTES: usize = SLACK * size_of::<(OutputKey, u64)>();
+const KEY_BYTES: usize = SLACK * size_of::<(OutputKey, EntryId)>();
 const INPUT_BYTES: usize = size_of::<Input>()
     + size_of::<Output>()
-    + SLACK * size_of::<(OutPoint, u64)>()
+    + SLACK * size_of::<(OutPoint, EntryId)>()
     + KEY_BYTES
     + LINK_BYTES;
 const OUTPUT_BYTES: usize = size_of::<Output>() + KEY_BYTES;
@@ -65,7 +65,7 @@ impl Mempool {
     /// Adds to every index. Its txid must not be pending and no entry may spend what it spends.
     /// Links to parents and to children: after a reorganization a child may have been there first.
     pub(super) fn add(&mut self, pending: Pending) {
-        let arrival = pending.arrival;
+        let id = pending.id;
         let outputs = pending.transaction.outputs().len();
         let entry = Entry {
             parents: self.pending_parents(pending.outpoints()),
@@ -76,44 +76,46 @@ impl Mempool {
         };
         for parent in &entry.parents {
             if let Some(parent) = self.entries.get_mut(parent) {
-                parent.children.insert(arrival);
+                parent.children.insert(id);
             }
         }
         for child in &entry.children {
             if let Some(child) = self.entries.get_mut(child) {
-                child.parents.insert(arrival);
+                child.parents.insert(id);
             }
         }
         self.heap_bytes += entry.heap_bytes;
-        self.by_txid.insert(entry.pending.txid, arrival);
-        self.by_wtxid.insert(entry.pending.wtxid, arrival);
+        self.by_txid.insert(entry.pending.txid, id);
+        self.by_wtxid.insert(entry.pending.wtxid, id);
         for outpoint in entry.pending.outpoints() {
-            self.spenders.insert(outpoint, arrival);
+            self.spenders.insert(outpoint, id);
         }
         for key in touched_keys(&entry.pending) {
-            self.by_key.insert((key, arrival));
+            self.by_key.insert((key, id));
         }
         let own = entry.pending.fee_rate();
-        self.by_priority.insert((Reverse(own), arrival));
-        self.by_keep.insert(entry.keep_order());
-        let changed = entry.parents.iter().copied().chain([arrival]).collect();
-        self.entries.insert(arrival, entry);
+        self.by_priority.insert((Reverse(own), id));
+        self.by_eviction.insert(entry.eviction_order());
+        let changed = entry.parents.iter().copied().chain([id]).collect();
+        self.entries.insert(id, entry);
         self.changes += 1;
         self.refresh_keep_rates(changed);
     }
 
     /// Takes out of every index. Its children stay; the caller says whether they may.
-    pub(super) fn remove(&mut self, arrival: u64) -> Option<Pending> {
-        let entry = self.entries.remove(&arrival)?;
+    pub(super) fn remove(&mut self, id: EntryId) {
+        let Some(entry) = self.entries.remove(&id) else {
+            return;
+        };
         self.changes += 1;
         for parent in &entry.parents {
             if let Some(parent) = self.entries.get_mut(parent) {
-                parent.children.remove(&arrival);
+                parent.children.remove(&id);
             }
         }
         for child in &entry.children {
             if let Some(child) = self.entries.get_mut(child) {
-                child.parents.remove(&arrival);
+                child.parents.remove(&id);
             }
         }
         self.heap_bytes -= entry.heap_bytes;
@@ -123,32 +125,31 @@ impl Mempool {
             self.spenders.remove(&outpoint);
         }
         for key in touched_keys(&entry.pending) {
-            self.by_key.remove(&(key, arrival));
+            self.by_key.remove(&(key, id));
         }
         let own = entry.pending.fee_rate();
-        self.by_priority.remove(&(Reverse(own), arrival));
-        self.by_keep.remove(&entry.keep_order());
+        self.by_priority.remove(&(Reverse(own), id));
+        self.by_eviction.remove(&entry.eviction_order());
         self.refresh_keep_rates(entry.parents.into_iter().collect());
-        Some(entry.pending)
     }
 
     /// Takes out a transaction and everything that hangs on it.
-    pub(super) fn remove_with_descendants(&mut self, arrival: u64) -> Vec<Pending> {
-        let mut leaving = self.descendants(arrival);
-        leaving.insert(arrival);
-        leaving.into_iter().filter_map(|leaver| self.remove(leaver)).collect()
+    pub(super) fn remove_with_descendants(&mut self, id: EntryId) {
+        for leaver in self.descendants(id).into_iter().chain([id]) {
+            self.remove(leaver);
+        }
     }
 
-    /// Pending transactions that `arrival` spends from, directly or not, without itself.
-    pub(crate) fn ancestors(&self, arrival: u64) -> BTreeSet<u64> {
-        let parents = self.entries.get(&arrival).map(|entry| &entry.parents);
+    /// Pending transactions that `id` spends from, directly or not, without itself.
+    pub(crate) fn ancestors(&self, id: EntryId) -> BTreeSet<EntryId> {
+        let parents = self.entries.get(&id).map(|entry| &entry.parents);
         let parents = parents.into_iter().flatten().copied();
         self.closure(parents.collect(), |entry| &entry.parents, usize::MAX)
     }
 
-    /// Pending transactions that spend from `arrival`, directly or not, without itself.
-    pub(crate) fn descendants(&self, arrival: u64) -> BTreeSet<u64> {
-        let children = self.entries.get(&arrival).map(|entry| &entry.children);
+    /// Pending transactions that spend from `id`, directly or not, without itself.
+    pub(crate) fn descendants(&self, id: EntryId) -> BTreeSet<EntryId> {
+        let children = self.entries.get(&id).map(|entry| &entry.children);
         let children = children.into_iter().flatten().copied();
         self.closure(children.collect(), |entry| &entry.children, usize::MAX)
     }
@@ -157,17 +158,17 @@ impl Mempool {
     /// result then has more entries than that.
     pub(super) fn closure(
         &self,
-        from: BTreeSet<u64>,
-        next: impl Fn(&Entry) -> &BTreeSet<u64>,
+        from: BTreeSet<EntryId>,
+        next: impl Fn(&Entry) -> &BTreeSet<EntryId>,
         max: usize,
-    ) -> BTreeSet<u64> {
-        let mut open: Vec<u64> = from.iter().copied().collect();
+    ) -> BTreeSet<EntryId> {
+        let mut open: Vec<EntryId> = from.iter().copied().collect();
         let mut reached = from;
-        while let Some(arrival) = open.pop() {
+        while let Some(id) = open.pop() {
             if reached.len() > max {
                 break;
             }
-            for neighbor in self.entries.get(&arrival).into_iter().flat_map(&next) {
+            for neighbor in self.entries.get(&id).into_iter().flat_map(&next) {
                 if reached.insert(*neighbor) {
                     open.push(*neighbor);
                 }
@@ -180,11 +181,11 @@ impl Mempool {
     pub(super) fn pending_parents(
         &self,
         outpoints: impl Iterator<Item = OutPoint>,
-    ) -> BTreeSet<u64> {
+    ) -> BTreeSet<EntryId> {
         outpoints.filter_map(|outpoint| self.by_txid.get(&outpoint.txid).copied()).collect()
     }
 
-    fn pending_spenders(&self, pending: &Pending, outputs: usize) -> BTreeSet<u64> {
+    fn pending_spenders(&self, pending: &Pending, outputs: usize) -> BTreeSet<EntryId> {
         (0u32..)
             .take(outputs)
             .map(|index| OutPoint { txid: pending.txid, index })
@@ -194,9 +195,9 @@ impl Mempool {
 
     /// Brings the keep rates of `changed` up to date, and those above them as far as they follow.
     /// Links have no circles and few levels, so this ends soon.
-    fn refresh_keep_rates(&mut self, mut changed: Vec<u64>) {
-        while let Some(arrival) = changed.pop() {
-            let Some(entry) = self.entries.get(&arrival) else {
+    fn refresh_keep_rates(&mut self, mut changed: Vec<EntryId>) {
+        while let Some(id) = changed.pop() {
+            let Some(entry) = self.entries.get(&id) else {
                 continue;
             };
             let children = entry.children.iter().filter_map(|child| self.entries.get(child));
@@ -205,10 +206,10 @@ impl Mempool {
             if keep_rate == entry.keep_rate {
                 continue;
             }
-            self.by_keep.remove(&entry.keep_order());
-            if let Some(entry) = self.entries.get_mut(&arrival) {
+            self.by_eviction.remove(&entry.eviction_order());
+            if let Some(entry) = self.entries.get_mut(&id) {
                 entry.keep_rate = keep_rate;
-                self.by_keep.insert(entry.keep_order());
+                self.by_eviction.insert(entry.eviction_order());
                 changed.extend(&entry.parents);
             }
         }

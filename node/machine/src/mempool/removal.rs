@@ -5,61 +5,46 @@ use std::time::Duration;
 
 use chain::block::CommittedBlock;
 use chain::genesis::Network;
-use chain::hash::Txid;
 use chain::transaction::{OutPoint, Transaction};
 use chain::utxo::Coin;
 
 use super::admission::matures_at;
 use super::{FEE_RATE_FLOOR, Mempool, Pending};
 
-/// What a block took out of the pool.
-#[derive(Debug, Clone, Default)]
-pub struct RemovedConflicts {
-    /// What it confirmed.
-    pub confirmed: Vec<Txid>,
-    /// What can no longer be confirmed: it spends what the block spends, or hangs on such a one.
-    pub conflicting: Vec<Pending>,
-}
-
 impl Mempool {
     /// Drops what `block` confirms and everything that conflicts with it. Call it for every block
     /// that is connected, before anything of the next height is checked.
-    pub fn remove_confirmed(&mut self, block: &CommittedBlock) -> RemovedConflicts {
-        let mut removed = RemovedConflicts::default();
+    pub fn remove_confirmed(&mut self, block: &CommittedBlock) {
         for (txid, transaction) in block.txids.iter().zip(&block.block.transactions) {
             let Transaction::Transfer(transfer) = transaction else {
                 continue;
             };
             // Other signatures may have been confirmed than were pending; the coins are the same.
-            if let Some(arrival) = self.by_txid.get(txid).copied() {
-                self.remove(arrival);
-                removed.confirmed.push(*txid);
+            if let Some(id) = self.by_txid.get(txid).copied() {
+                self.remove(id);
                 continue;
             }
             for input in &transfer.inputs {
                 if let Some(spender) = self.spenders.get(&input.outpoint).copied() {
-                    removed.conflicting.extend(self.remove_with_descendants(spender));
+                    self.remove_with_descendants(spender);
                 }
             }
         }
         self.relax_fee_rate_min();
-        removed
     }
 
     /// Drops what has waited too long, with all that hangs on it. `now` is monotonic.
-    pub fn expire(&mut self, now: Duration) -> Vec<Txid> {
-        let mut expired = Vec::new();
-        while let Some((arrival, entry)) = self.entries.first_key_value() {
+    pub fn expire(&mut self, now: Duration) {
+        let before = self.len();
+        while let Some((id, entry)) = self.entries.first_key_value() {
             if now.saturating_sub(entry.pending.arrived) < self.limits.expiry {
                 break;
             }
-            let leavers = self.remove_with_descendants(*arrival);
-            expired.extend(leavers.into_iter().map(|pending| pending.txid));
+            self.remove_with_descendants(*id);
         }
-        if !expired.is_empty() {
+        if self.len() < before {
             self.relax_fee_rate_min();
         }
-        expired
     }
 
     /// After a reorganization: judges every pending transaction against the new coins and the new
@@ -74,10 +59,10 @@ impl Mempool {
         network: &Network,
         height: u32,
         mut coin: impl FnMut(&OutPoint) -> Result<Option<Coin>, E>,
-    ) -> Result<Vec<Pending>, E> {
+    ) -> Result<(), E> {
         let mut invalid = BTreeSet::new();
         let mut valid_from = Vec::with_capacity(self.len());
-        for (arrival, entry) in &self.entries {
+        for (id, entry) in &self.entries {
             let mut from = Some(lock_height(&entry.pending));
             for outpoint in entry.pending.outpoints() {
                 if self.contains_txid(&outpoint.txid) {
@@ -87,17 +72,19 @@ impl Mempool {
                 from = from.zip(matures).map(|(from, matures)| from.max(matures));
             }
             match from.filter(|from| *from <= height) {
-                Some(from) => valid_from.push((*arrival, from)),
-                None => _ = invalid.insert(*arrival),
+                Some(from) => valid_from.push((*id, from)),
+                None => _ = invalid.insert(*id),
             }
         }
-        for (arrival, from) in valid_from {
-            if let Some(entry) = self.entries.get_mut(&arrival) {
+        for (id, from) in valid_from {
+            if let Some(entry) = self.entries.get_mut(&id) {
                 entry.pending.valid_from = from;
             }
         }
-        let dropped = invalid.into_iter().flat_map(|leaver| self.remove_with_descendants(leaver));
-        Ok(dropped.collect())
+        for leaver in invalid {
+            self.remove_with_descendants(leaver);
+        }
+        Ok(())
     }
 
     /// The raised minimum falls by half towards the floor; an empty pool has no reason to keep it.

@@ -27,8 +27,16 @@ fn priorities(pool: &Mempool) -> Vec<Txid> {
     pool.iter_by_priority().map(|pending| pending.txid).collect()
 }
 
-fn admit(world: &World, pool: &mut Mempool, transfer: &Transfer) -> InsertOutcome {
-    world.admit(pool, transfer, Duration::ZERO).unwrap()
+/// Who leaves the pool with a change to it, first come first.
+fn leavers(pool: &mut Mempool, change: impl FnOnce(&mut Mempool)) -> Vec<Txid> {
+    let before = txids(pool);
+    change(pool);
+    before.into_iter().filter(|txid| !pool.contains_txid(txid)).collect()
+}
+
+/// Admits what must be admitted, and tells who leaves for it.
+fn admit(world: &World, pool: &mut Mempool, transfer: &Transfer) -> Vec<Txid> {
+    leavers(pool, |pool| world.admit(pool, transfer, Duration::ZERO).unwrap())
 }
 
 /// Builds every index and link anew from the transactions alone, and compares.
@@ -40,16 +48,16 @@ fn assert_consistent(pool: &Mempool) {
     assert_eq!(pool.spenders, fresh.spenders);
     assert_eq!(pool.by_key, fresh.by_key);
     assert_eq!(pool.by_priority, fresh.by_priority);
-    assert_eq!(pool.by_keep, fresh.by_keep);
+    assert_eq!(pool.by_eviction, fresh.by_eviction);
     assert_eq!(pool.heap_bytes, fresh.heap_bytes);
-    for (arrival, entry) in &pool.entries {
-        let other = &fresh.entries[arrival];
+    for (id, entry) in &pool.entries {
+        let other = &fresh.entries[id];
         assert_eq!(&entry.parents, &other.parents);
         assert_eq!(&entry.children, &other.children);
-        let below = pool.descendants(*arrival);
-        let rates = below.iter().filter_map(|arrival| pool.get(*arrival)).map(Pending::fee_rate);
+        let below = pool.descendants(*id);
+        let rates = below.iter().filter_map(|id| pool.get(*id)).map(Pending::fee_rate);
         assert_eq!(entry.keep_rate, rates.fold(entry.pending.fee_rate(), FeeRate::max));
-        assert!(pool.ancestors(*arrival).len() < pool.limits.ancestors_max);
+        assert!(pool.ancestors(*id).len() < pool.limits.ancestors_max);
         assert!(below.len() < pool.limits.descendants_max);
     }
     assert!(pool.heap_bytes <= pool.limits.bytes_max);
@@ -68,8 +76,8 @@ proptest! {
             admit(&world, &mut pool, &payment);
         }
         let mut expected: Vec<&Pending> = pool.iter_by_arrival().collect();
-        let rate = |pending: &Pending| payments[pending.arrival as usize].1;
-        expected.sort_by_key(|pending| (Reverse(rate(pending)), pending.arrival));
+        let rate = |pending: &Pending| payments[pending.id.0 as usize].1;
+        expected.sort_by_key(|pending| (Reverse(rate(pending)), pending.id));
         let expected: Vec<Txid> = expected.iter().map(|pending| pending.txid).collect();
         prop_assert_eq!(priorities(&pool), expected);
         assert_consistent(&pool);
@@ -109,7 +117,7 @@ fn a_pending_transaction_is_found_by_both_its_names() {
     let pending = pool.get_by_wtxid(&payment.wtxid()).unwrap();
     assert_eq!(pending.fee.0, 10_000);
     assert_eq!(pending.bytes as usize, payment.encoded_bytes());
-    assert_eq!(pool.get_by_txid(&payment.txid()).unwrap().arrival, pending.arrival);
+    assert_eq!(pool.get_by_txid(&payment.txid()).unwrap().id, pending.id);
     assert_eq!(pool.oldest_arrived(), Some(Duration::from_secs(9)));
     assert_eq!(pool.len(), 1);
 }

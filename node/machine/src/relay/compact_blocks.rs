@@ -16,17 +16,16 @@ use wire::peer::{
 };
 use wire::{ByteString, Message};
 
-use super::super::conduct::Offense;
-use super::super::effect::Effect;
-use super::super::intake::Source;
-use super::super::{Machine, MachineError, PeerId};
+use crate::conduct::{Misbehavior, Source};
+use crate::effect::Effect;
+use crate::{Machine, MachineError, PeerId};
 
 /// Compact blocks that wait for their missing transactions, one a connection.
 const PARTIAL_MAX: usize = 8;
 
 /// A compact block whose missing transactions were asked for.
 #[derive(Debug)]
-pub(super) struct Partial {
+pub(crate) struct Partial {
     hash: BlockHash,
     header: Header,
     /// In order; empty places are missing.
@@ -52,10 +51,10 @@ impl Machine {
         self.relay.orphans.recheck();
         let tip = self.ledger.published_id();
         let unaware: Vec<PeerId> = self
-            .peers
-            .iter()
-            .filter(|peer| peer.is_ready_node() && !self.tree.is_ancestor(tip, peer.best_header))
-            .map(|peer| peer.id)
+            .sync
+            .best_headers()
+            .filter(|(_, best)| !self.tree.is_ancestor(tip, *best))
+            .map(|(id, _)| id)
             .collect();
         if unaware.is_empty() {
             return Ok(());
@@ -80,20 +79,28 @@ impl Machine {
     }
 
     /// A new block that another node tells of.
-    pub(crate) fn take_compact_block(
+    pub(crate) fn on_compact_block(
         &mut self,
         id: PeerId,
         compact: &CompactBlock,
     ) -> Result<(), MachineError> {
         let header = <&[u8; HEADER_BYTES]>::try_from(compact.header.0.as_slice());
         let (Ok(header), Ok(coinbase)) = (header, Transaction::decode(&compact.coinbase.0)) else {
-            self.punish(id, Offense::Malformed, "a compact block that does not decode");
+            self.note_misbehavior(
+                id,
+                Misbehavior::Malformed,
+                "a compact block that does not decode",
+            );
             return Ok(());
         };
         let header = Header::from_bytes(header);
         let (short_ids, rest) = compact.short_ids.0.as_chunks::<SHORT_ID_BYTES>();
         if !rest.is_empty() || short_ids.len() >= BLOCK_TRANSACTIONS_MAX {
-            self.punish(id, Offense::Malformed, "a compact block with broken short ids");
+            self.note_misbehavior(
+                id,
+                Misbehavior::Malformed,
+                "a compact block with broken short ids",
+            );
             return Ok(());
         }
         if !self.is_worth_completing(id, &header) {
@@ -112,9 +119,8 @@ impl Machine {
             return self.complete_partial(id, partial);
         }
         self.forget_partial(id);
-        if self.relay.partial.len() < PARTIAL_MAX && !self.is_requested(&hash) {
+        if self.relay.partial.len() < PARTIAL_MAX && self.note_block_request(id, hash) {
             let request = GetBlockTransactions { block: hash, positions: partial.missing.clone() };
-            self.note_request(id, hash);
             self.relay.partial.insert(id, partial);
             self.send(id, &Message::Peer(PeerMessage::GetBlockTransactions(request)));
         }
@@ -141,7 +147,7 @@ impl Machine {
     /// A compact block of this connection is no longer waited for.
     fn forget_partial(&mut self, id: PeerId) {
         if let Some(partial) = self.relay.partial.remove(&id) {
-            self.drop_request(id, &partial.hash);
+            self.sync.downloads.remove_from(&partial.hash, id);
         }
     }
 
@@ -163,7 +169,7 @@ impl Machine {
     }
 
     /// The transactions that a compact block had left out.
-    pub(crate) fn take_block_transactions(
+    pub(crate) fn on_block_transactions(
         &mut self,
         id: PeerId,
         answer: &BlockTransactions,
@@ -175,11 +181,15 @@ impl Machine {
         let Some(mut partial) = self.relay.partial.remove(&id) else {
             return Ok(());
         };
-        self.finish_request(id, &partial.hash);
+        self.finish_block_request(id, &partial.hash);
         let mut reader = Reader::new(&answer.transactions.0);
         for position in std::mem::take(&mut partial.missing) {
             let Ok(transaction) = Transaction::decode_from(&mut reader) else {
-                self.punish(id, Offense::Malformed, "missing transactions that do not decode");
+                self.note_misbehavior(
+                    id,
+                    Misbehavior::Malformed,
+                    "missing transactions that do not decode",
+                );
                 return Ok(());
             };
             if let Some(place) = partial.transactions.get_mut(position as usize) {
@@ -187,7 +197,11 @@ impl Machine {
             }
         }
         if reader.finish().is_err() {
-            self.punish(id, Offense::Malformed, "more transactions than were missing");
+            self.note_misbehavior(
+                id,
+                Misbehavior::Malformed,
+                "more transactions than were missing",
+            );
             return Ok(());
         }
         self.complete_partial(id, partial)
@@ -201,22 +215,24 @@ impl Machine {
         }
         let Ok(block) = CommittedBlock::decode(partial.header, &body) else {
             // Two transactions share a short id, or somebody lied: the whole block settles it.
-            if !self.is_requested(&partial.hash) {
-                self.request_blocks(id, vec![partial.hash]);
-            }
+            self.request_blocks(id, vec![partial.hash]);
             return Ok(());
         };
         self.take_block(Source::Peer(id), block)
     }
 
-    pub(crate) fn serve_block_transactions(
+    pub(crate) fn on_get_block_transactions(
         &mut self,
         id: PeerId,
         request: &GetBlockTransactions,
     ) -> Result<(), MachineError> {
         let rising = request.positions.windows(2).all(|pair| pair[0] < pair[1]);
         if !rising || request.positions.is_empty() {
-            self.punish(id, Offense::Malformed, "no positions, or positions that do not rise");
+            self.note_misbehavior(
+                id,
+                Misbehavior::Malformed,
+                "no positions, or positions that do not rise",
+            );
             return Ok(());
         }
         if !self.ledger.has_durable_block(&request.block) {
@@ -230,7 +246,11 @@ impl Machine {
             match block.block.transactions.get(*position as usize) {
                 Some(transaction) => transaction.encode_to(&mut bytes),
                 None => {
-                    self.punish(id, Offense::TooMany, "a position behind the end of a block");
+                    self.note_misbehavior(
+                        id,
+                        Misbehavior::TooMany,
+                        "a position behind the end of a block",
+                    );
                     return Ok(());
                 }
             }

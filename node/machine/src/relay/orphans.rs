@@ -7,9 +7,9 @@ use chain::hash::{Txid, Wtxid};
 use chain::transaction::Transaction;
 use wire::wallet::RefusalKind;
 
-use super::super::conduct::Offense;
-use super::super::intake::{Source, TransactionOutcome};
-use super::super::{Machine, MachineError, PeerId};
+use crate::conduct::{Misbehavior, Source};
+use crate::intake::TransactionOutcome;
+use crate::{Machine, MachineError, PeerId};
 
 /// Orphans that are kept; as many as others keep (Bitcoin Core).
 const ORPHANS_MAX: usize = 100;
@@ -137,7 +137,7 @@ impl Machine {
                     self.relay.orphans.waiting.insert(orphan.transaction.wtxid(), orphan);
                 }
                 RefusalKind::Invalid => {
-                    self.blame(Source::Peer(orphan.from), Offense::InvalidTransaction, &reason);
+                    self.blame(Source::Peer(orphan.from), Misbehavior::InvalidTransaction, &reason);
                 }
                 _ => {}
             }

@@ -9,9 +9,10 @@ use wire::Message;
 use wire::peer::{ANNOUNCED_MAX, PeerMessage, REQUESTED_MAX};
 use wire::wallet::RefusalKind;
 
-use super::super::conduct::Offense;
-use super::super::intake::TransactionOutcome;
-use super::super::{Machine, MachineError, PeerId};
+use super::Relay;
+use crate::conduct::Misbehavior;
+use crate::intake::TransactionOutcome;
+use crate::{Machine, MachineError, PeerId};
 
 /// Transactions asked of one connection at a time.
 const IN_FLIGHT_MAX: usize = 100;
@@ -31,13 +32,42 @@ const SOURCES_MAX: usize = 8;
 /// Refused transactions that are remembered until the tip changes.
 const REFUSED_MAX: usize = 10_000;
 
-/// A transaction that was asked for.
-#[derive(Debug)]
-pub(super) struct Request {
-    from: PeerId,
-    since: Duration,
-    /// Who else has it.
-    others: Vec<PeerId>,
+impl Relay {
+    /// When a transaction that was asked for is asked of somebody else.
+    pub(crate) fn next_deadline(&self) -> Option<Duration> {
+        Some(self.requests.oldest()? + REQUEST_PATIENCE)
+    }
+
+    /// Nobody is asked for this transaction any more.
+    fn finish_request(&mut self, wtxid: &Wtxid) {
+        self.requests.remove(wtxid);
+        self.others.remove(wtxid);
+    }
+
+    /// Whoever else has a transaction that did not come may be asked for it.
+    pub(super) fn wait_for_others(&mut self, wtxid: &Wtxid) {
+        self.requests.remove(wtxid);
+        for other in self.others.remove(wtxid).unwrap_or_default() {
+            self.note_announced(other, *wtxid);
+        }
+    }
+
+    /// A connection has this transaction and may be asked for it when there is room.
+    fn note_announced(&mut self, id: PeerId, wtxid: Wtxid) {
+        if let Some(peer) = self.peers.get_mut(&id)
+            && peer.announced.len() < PEER_ANNOUNCED_MAX
+        {
+            peer.announced.push_back(wtxid);
+        }
+    }
+
+    /// Besides whoever was asked for it, this connection has this transaction.
+    fn note_other(&mut self, id: PeerId, wtxid: Wtxid) {
+        let others = self.others.entry(wtxid).or_default();
+        if others.len() < SOURCES_MAX && !others.contains(&id) {
+            others.push(id);
+        }
+    }
 }
 
 impl Machine {
@@ -45,7 +75,7 @@ impl Machine {
     /// call.
     pub(crate) fn announce_transaction(&mut self, txid: &Txid) {
         if let Some(wtxid) = self.mempool.get_by_txid(txid).map(|pending| pending.wtxid) {
-            self.finish_transaction(&wtxid);
+            self.relay.finish_request(&wtxid);
             self.relay.fresh.push(wtxid);
         }
     }
@@ -57,16 +87,13 @@ impl Machine {
         if fresh.is_empty() {
             return;
         }
-        for id in self.peers.ready_nodes() {
-            let Some(peer) = self.peers.get_mut(id) else {
-                continue;
-            };
-            let new = fresh.iter().filter(|wtxid| peer.transactions.insert(**wtxid));
-            let new: Vec<Wtxid> = new.copied().collect();
-            for wtxids in new.chunks(ANNOUNCED_MAX) {
-                let message = PeerMessage::AnnounceTransactions(wtxids.to_vec());
-                self.send(id, &Message::Peer(message));
-            }
+        let mut news: Vec<(PeerId, Vec<Wtxid>)> = Vec::new();
+        for (id, peer) in &mut self.relay.peers {
+            let new = fresh.iter().filter(|wtxid| peer.known.insert(**wtxid));
+            news.push((*id, new.copied().collect()));
+        }
+        for (id, new) in news {
+            self.send_announcements(id, &new);
         }
     }
 
@@ -74,65 +101,70 @@ impl Machine {
     pub(crate) fn announce_mempool(&mut self, id: PeerId) {
         let pending: Vec<Wtxid> =
             self.mempool.iter_by_arrival().map(|pending| pending.wtxid).collect();
-        for wtxids in pending.chunks(ANNOUNCED_MAX) {
-            if let Some(peer) = self.peers.get_mut(id) {
-                for wtxid in wtxids {
-                    peer.transactions.insert(*wtxid);
-                }
+        if let Some(peer) = self.relay.peers.get_mut(&id) {
+            for wtxid in &pending {
+                peer.known.insert(*wtxid);
             }
+        }
+        self.send_announcements(id, &pending);
+    }
+
+    fn send_announcements(&mut self, id: PeerId, wtxids: &[Wtxid]) {
+        for wtxids in wtxids.chunks(ANNOUNCED_MAX) {
             let message = PeerMessage::AnnounceTransactions(wtxids.to_vec());
             self.send(id, &Message::Peer(message));
         }
     }
 
-    /// Transactions that another node has.
-    pub(crate) fn announced(&mut self, id: PeerId, wtxids: &[Wtxid]) {
+    /// Transactions that another node has; asked for at the end of the call.
+    pub(crate) fn on_announce_transactions(&mut self, id: PeerId, wtxids: &[Wtxid]) {
         if wtxids.len() > ANNOUNCED_MAX {
-            self.punish(id, Offense::TooMany, "more than 5000 transactions announced at a time");
+            let reason = "more than 5000 transactions announced at a time";
+            self.note_misbehavior(id, Misbehavior::TooMany, reason);
             return;
         }
         for wtxid in wtxids {
-            let Some(peer) = self.peers.get_mut(id) else {
+            let Some(peer) = self.relay.peers.get_mut(&id) else {
                 return;
             };
-            if peer.transactions.insert(*wtxid) && peer.announced.len() < PEER_ANNOUNCED_MAX {
-                peer.announced.push_back(*wtxid);
+            if peer.known.insert(*wtxid) {
+                self.relay.note_announced(id, *wtxid);
             }
         }
-        self.ask_transactions(id);
     }
 
-    /// Asks a connection for what it announced, as far as it may be asked at a time.
-    fn ask_transactions(&mut self, id: PeerId) {
+    /// Asks every connection for what it announced, as far as it may be asked at a time. While the
+    /// ledger is on its way no transaction can be judged, so none is asked for.
+    pub(crate) fn request_transactions(&mut self) {
         if !self.ledger.is_settled() {
-            // No transaction can be judged now.
             return;
         }
+        let announcing = self.relay.peers.iter().filter(|(_, peer)| !peer.announced.is_empty());
+        let announcing: Vec<PeerId> = announcing.map(|(id, _)| *id).collect();
+        for id in announcing {
+            self.request_transactions_from(id);
+        }
+    }
+
+    fn request_transactions_from(&mut self, id: PeerId) {
         let mut wanted = Vec::new();
-        while let Some(peer) = self.peers.get_mut(id) {
-            let room = peer.transactions_in_flight.len() < IN_FLIGHT_MAX;
-            if !room || self.relay.requests.len() >= REQUESTS_MAX {
-                break;
-            }
-            let Some(wtxid) = peer.announced.pop_front() else {
-                break;
-            };
+        while self.relay.requests.count_from(id) < IN_FLIGHT_MAX
+            && self.relay.requests.len() < REQUESTS_MAX
+            && let Some(peer) = self.relay.peers.get_mut(&id)
+            && let Some(wtxid) = peer.announced.pop_front()
+        {
             if self.mempool.contains_wtxid(&wtxid)
                 || self.relay.refused.contains(&wtxid)
                 || self.relay.orphans.contains(&wtxid)
+                || self.relay.requests.is_from(&wtxid, id)
             {
                 continue;
             }
-            if let Some(request) = self.relay.requests.get_mut(&wtxid) {
-                if request.others.len() < SOURCES_MAX && request.from != id {
-                    request.others.push(id);
-                }
-                continue;
+            if self.relay.requests.insert(wtxid, id, self.now.monotonic) {
+                wanted.push(wtxid);
+            } else {
+                self.relay.note_other(id, wtxid);
             }
-            peer.transactions_in_flight.insert(wtxid);
-            let request = Request { from: id, since: self.now.monotonic, others: Vec::new() };
-            self.relay.requests.insert(wtxid, request);
-            wanted.push(wtxid);
         }
         if !wanted.is_empty() {
             self.send(id, &Message::Peer(PeerMessage::GetTransactions(wanted)));
@@ -140,22 +172,21 @@ impl Machine {
     }
 
     /// A transaction from another node.
-    pub(crate) fn take_relayed(&mut self, id: PeerId, bytes: &[u8]) -> Result<(), MachineError> {
+    pub(crate) fn on_transaction(&mut self, id: PeerId, bytes: &[u8]) -> Result<(), MachineError> {
         let Ok(transaction) = Transaction::decode(bytes) else {
-            self.punish(id, Offense::Malformed, "a transaction that does not decode");
+            let reason = "a transaction that does not decode";
+            self.note_misbehavior(id, Misbehavior::Malformed, reason);
             return Ok(());
         };
         let wtxid = transaction.wtxid();
-        self.finish_transaction(&wtxid);
-        if let Some(peer) = self.peers.get_mut(id) {
-            peer.transactions_in_flight.remove(&wtxid);
-            peer.transactions.insert(wtxid);
+        self.relay.finish_request(&wtxid);
+        if let Some(peer) = self.relay.peers.get_mut(&id) {
+            peer.known.insert(wtxid);
         }
         if !self.ledger.is_settled() {
-            self.ask_later(id, wtxid);
+            self.relay.note_announced(id, wtxid);
             return Ok(());
         }
-        self.ask_transactions(id);
         if self.relay.refused.contains(&wtxid) || self.relay.orphans.contains(&wtxid) {
             return Ok(());
         }
@@ -168,77 +199,27 @@ impl Machine {
                 self.relay.refused.insert(wtxid);
             }
             if kind == RefusalKind::Invalid {
-                self.punish(id, Offense::InvalidTransaction, &reason);
+                self.note_misbehavior(id, Misbehavior::InvalidTransaction, &reason);
             }
         }
         Ok(())
     }
 
-    pub(crate) fn not_found(&mut self, id: PeerId, wtxids: &[Wtxid]) {
+    /// Transactions that a connection was asked for and does not have.
+    pub(crate) fn on_transactions_not_found(&mut self, id: PeerId, wtxids: &[Wtxid]) {
         for wtxid in wtxids.iter().take(REQUESTED_MAX) {
-            if let Some(peer) = self.peers.get_mut(id) {
-                peer.transactions_in_flight.remove(wtxid);
+            if self.relay.requests.is_from(wtxid, id) {
+                self.relay.wait_for_others(wtxid);
             }
-            if self.relay.requests.get(wtxid).is_some_and(|request| request.from == id) {
-                self.ask_somebody_else(wtxid);
-            }
-        }
-        for other in self.peers.ready_nodes() {
-            self.ask_transactions(other);
-        }
-    }
-
-    /// What was asked of this connection is asked of others.
-    pub(super) fn forget_transaction_requests(&mut self, id: PeerId) {
-        self.ask_somebody_else_for(|request| request.from == id);
-        if let Some(peer) = self.peers.get_mut(id) {
-            peer.transactions_in_flight.clear();
         }
     }
 
     /// What did not come is asked of others.
     pub(crate) fn time_out_transactions(&mut self) {
-        let now = self.now.monotonic;
-        self.ask_somebody_else_for(|request| now >= request.since + REQUEST_PATIENCE);
-    }
-
-    /// Asks for these requests elsewhere, and for whatever has been waiting for room.
-    fn ask_somebody_else_for(&mut self, concerns: impl Fn(&Request) -> bool) {
-        let requests = self.relay.requests.iter();
-        let asked: Vec<Wtxid> =
-            requests.filter(|(_, request)| concerns(request)).map(|(wtxid, _)| *wtxid).collect();
-        for wtxid in asked {
-            self.ask_somebody_else(&wtxid);
-        }
-        for id in self.peers.ready_nodes() {
-            self.ask_transactions(id);
-        }
-    }
-
-    fn ask_somebody_else(&mut self, wtxid: &Wtxid) {
-        let Some(request) = self.finish_transaction(wtxid) else {
-            return;
-        };
-        for other in request.others {
-            self.ask_later(other, *wtxid);
-        }
-    }
-
-    /// Nobody is asked for this transaction any more.
-    fn finish_transaction(&mut self, wtxid: &Wtxid) -> Option<Request> {
-        let request = self.relay.requests.remove(wtxid)?;
-        if let Some(peer) = self.peers.get_mut(request.from) {
-            peer.transactions_in_flight.remove(wtxid);
-        }
-        Some(request)
-    }
-
-    /// A connection has this transaction and may be asked for it when there is room.
-    fn ask_later(&mut self, id: PeerId, wtxid: Wtxid) {
-        if let Some(peer) = self.peers.get_mut(id).filter(|peer| peer.is_ready_node())
-            && peer.announced.len() < PEER_ANNOUNCED_MAX
-        {
-            peer.announced.push_back(wtxid);
+        if let Some(time) = self.now.monotonic.checked_sub(REQUEST_PATIENCE) {
+            for wtxid in self.relay.requests.until(time) {
+                self.relay.wait_for_others(&wtxid);
+            }
         }
     }
 }

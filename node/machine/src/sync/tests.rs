@@ -2,21 +2,20 @@
 
 use std::time::Duration;
 
-use chain::hash::{BlockHash, Wtxid};
-use proptest::prelude::*;
+use chain::hash::BlockHash;
 use wire::ByteString;
 use wire::hello::Role;
 
 use super::*;
+use crate::Event;
 use crate::tests::forge::Forge;
 use crate::tests::rig::{Rig, blocks_asked, closed, compact, said};
-use crate::{Effect, Event};
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// A rig at the end of a chain long enough that branches off genesis need a run.
+/// A rig at the end of a chain long enough that branches off genesis have little work.
 fn grown(forge: &mut Forge, length: usize) -> (Rig, PeerId, Vec<BlockHash>) {
     let chain = forge.chain(forge.genesis(), length);
     let mut rig = Rig::new(forge);
@@ -26,12 +25,9 @@ fn grown(forge: &mut Forge, length: usize) -> (Rig, PeerId, Vec<BlockHash>) {
     (rig, honest, chain)
 }
 
-fn run_length(rig: &Rig, peer: PeerId) -> usize {
-    rig.machine
-        .peers
-        .get(peer)
-        .and_then(|peer| peer.run.as_ref())
-        .map_or(0, |run| run.headers.len())
+fn presync_length(rig: &Rig, peer: PeerId) -> usize {
+    let presync = rig.machine.sync.peers.get(&peer).and_then(|peer| peer.presync.as_ref());
+    presync.map_or(0, |presync| presync.headers.len())
 }
 
 #[test]
@@ -42,7 +38,7 @@ fn headers_of_little_work_are_not_stored_whatever_message_brings_them() {
     let before = rig.machine.tree().len();
     let peer = rig.peer();
     rig.show_headers(peer, &forge, &spam);
-    assert_eq!(run_length(&rig, peer), 155, "it is held outside");
+    assert_eq!(presync_length(&rig, peer), 155, "it is held outside");
     for hash in &spam[..20] {
         rig.give(peer, forge.bytes(*hash));
         rig.say(peer, PeerMessage::CompactBlock(compact(&forge, *hash, 1)));
@@ -52,7 +48,7 @@ fn headers_of_little_work_are_not_stored_whatever_message_brings_them() {
 }
 
 #[test]
-fn a_header_ahead_of_the_clock_does_not_move_a_run_into_the_tree() {
+fn a_header_ahead_of_the_clock_does_not_move_its_chain_into_the_tree() {
     let mut forge = Forge::new();
     let (mut rig, _, chain) = grown(&mut forge, 300);
     let spam = forge.chain(forge.genesis(), 150);
@@ -64,11 +60,11 @@ fn a_header_ahead_of_the_clock_does_not_move_a_run_into_the_tree() {
     (early.previous, early.time) = (chain[299], ahead);
     rig.say(peer, PeerMessage::Headers(ByteString(early.to_bytes().to_vec())));
     assert_eq!(rig.machine.tree().len(), before);
-    assert_eq!(run_length(&rig, peer), 150);
+    assert_eq!(presync_length(&rig, peer), 150);
 }
 
 #[test]
-fn a_long_run_of_little_work_that_finally_has_enough_is_taken() {
+fn a_long_chain_of_little_work_that_finally_has_enough_is_taken() {
     let mut forge = Forge::new();
     let (mut rig, _, _) = grown(&mut forge, 300);
     let branch = forge.chain(forge.genesis(), 301);
@@ -80,13 +76,13 @@ fn a_long_run_of_little_work_that_finally_has_enough_is_taken() {
     }
     let effects = rig.show_headers(peer, &forge, &branch[155..]);
     assert_eq!(rig.machine.tree().len(), before + 301);
-    assert_eq!(run_length(&rig, peer), 0);
+    assert_eq!(presync_length(&rig, peer), 0);
     rig.answer(peer, &forge, branch[300], &effects);
     assert_eq!(rig.tip(), branch[300]);
 }
 
 #[test]
-fn two_runs_are_held_and_one_without_progress_makes_room_for_another() {
+fn two_chains_of_little_work_are_held_and_one_without_progress_makes_room_for_another() {
     let mut forge = Forge::new();
     let (mut rig, _, _) = grown(&mut forge, 300);
     let spam = forge.chain(forge.genesis(), 20);
@@ -94,16 +90,16 @@ fn two_runs_are_held_and_one_without_progress_makes_room_for_another() {
     for peer in peers {
         rig.show_headers(peer, &forge, &spam[..10]);
     }
-    assert_eq!(peers.map(|peer| run_length(&rig, peer)), [10, 10, 0]);
+    assert_eq!(peers.map(|peer| presync_length(&rig, peer)), [10, 10, 0]);
     rig.pass(seconds(60));
     rig.show_headers(peers[0], &forge, &spam[10..]);
     rig.pass(seconds(61));
-    assert_eq!(peers.map(|peer| run_length(&rig, peer)), [20, 0, 0]);
+    assert_eq!(peers.map(|peer| presync_length(&rig, peer)), [20, 0, 0]);
     rig.show_headers(peers[2], &forge, &spam[..10]);
-    assert_eq!(run_length(&rig, peers[2]), 10);
+    assert_eq!(presync_length(&rig, peers[2]), 10);
     rig.settle(Event::Disconnected { peer: peers[0] });
     rig.show_headers(peers[1], &forge, &spam[..10]);
-    assert_eq!(peers.map(|peer| run_length(&rig, peer)), [0, 10, 10]);
+    assert_eq!(peers.map(|peer| presync_length(&rig, peer)), [0, 10, 10]);
 }
 
 #[test]
@@ -257,87 +253,4 @@ fn a_connection_that_ends_frees_what_was_asked_of_it() {
     assert!(blocks_asked(&effects, honest).is_empty());
     let effects = rig.settle(Event::Disconnected { peer: gone });
     assert_eq!(blocks_asked(&effects, honest), chain);
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-    #[test]
-    fn serving_never_sends_more_than_half_a_queue_and_leaves_nothing_out(
-        wanted in prop::collection::vec(0usize..60, 1..200),
-    ) {
-        let mut forge = Forge::new();
-        let (mut rig, peer, chain) = grown(&mut forge, 50);
-        let hash = |at: usize| chain.get(at).copied().unwrap_or(BlockHash([at as u8; 32]));
-        let hashes: Vec<BlockHash> = wanted.iter().map(|at| hash(*at)).collect();
-        let mut effects = rig.say(peer, PeerMessage::GetBlocks(hashes));
-        let (mut blocks, mut missing) = (0, 0);
-        loop {
-            let frames = said(&effects, peer);
-            prop_assert!(frames.len() <= 17, "{} frames", frames.len());
-            for message in frames {
-                match message {
-                    PeerMessage::Block(_) => blocks += 1,
-                    PeerMessage::BlocksNotFound(hashes) => missing += hashes.len(),
-                    other => prop_assert!(false, "{:?}", other),
-                }
-            }
-            let waits = effects.iter().any(|effect| matches!(effect, Effect::NotifyDrained { .. }));
-            if !waits {
-                break;
-            }
-            effects = rig.settle(Event::Drained { peer });
-        }
-        let known = wanted.iter().filter(|at| **at < 50).count();
-        prop_assert_eq!((blocks, missing), (known, wanted.len() - known));
-    }
-}
-
-#[test]
-fn large_blocks_are_sent_one_at_a_time() {
-    let mut forge = Forge::with_spec(|spec| spec.block_bytes_max = 1_000_000);
-    let fat = |block: &mut chain::block::Block| {
-        let chain::transaction::Transaction::Coinbase(coinbase) = &mut block.transactions[0] else {
-            panic!("a block begins with its coinbase");
-        };
-        let one =
-            chain::transaction::Output { amount: chain::amount::Amount(1), ..coinbase.outputs[0] };
-        coinbase.outputs = vec![one; 15_000];
-    };
-    let first = forge.mine_with(forge.genesis(), &[], fat);
-    let second = forge.mine_with(first, &[], fat);
-    let mut rig = Rig::new(&forge);
-    let peer = rig.peer();
-    rig.sync(peer, &forge, second);
-    let effects = rig.say(peer, PeerMessage::GetBlocks(vec![first, second]));
-    assert_eq!(said(&effects, peer).len(), 1);
-    // While it waits for the queue to drain, further questions wait too.
-    let effects = rig.say(peer, PeerMessage::GetBlocks(vec![first]));
-    assert!(said(&effects, peer).is_empty());
-    let effects = rig.settle(Event::Drained { peer });
-    assert_eq!(said(&effects, peer), [PeerMessage::Block(ByteString(forge.bytes(second)))]);
-}
-
-#[test]
-fn a_request_for_pending_transactions_of_many_fits_the_queue() {
-    let forge = Forge::new();
-    let mut rig = Rig::new(&forge);
-    let (giver, asker) = (rig.peer(), rig.peer());
-    let payments: Vec<_> = (0..100).map(|at| forge.payment(at)).collect();
-    for payment in &payments {
-        let bytes = crate::tests::rig::payment_bytes(payment);
-        rig.say(giver, PeerMessage::Transaction(bytes));
-    }
-    assert_eq!(rig.machine.mempool().len(), 100);
-    let mut wtxids: Vec<Wtxid> = payments.iter().map(|payment| payment.wtxid()).collect();
-    wtxids.push(Wtxid([1; 32]));
-    let mut effects = rig.say(asker, PeerMessage::GetTransactions(wtxids));
-    let mut got = 0;
-    for _ in 0..10 {
-        let messages = said(&effects, asker);
-        assert!(messages.len() <= 17);
-        let is_one = |message: &&PeerMessage| matches!(message, PeerMessage::Transaction(_));
-        got += messages.iter().filter(is_one).count();
-        effects = rig.settle(Event::Drained { peer: asker });
-    }
-    assert_eq!(got, 100);
 }

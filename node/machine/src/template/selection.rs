@@ -15,7 +15,7 @@ use chain::hash::Wtxid;
 use chain::header::HEADER_BYTES;
 use chain::transaction::{COINBASE_BYTES_MIN, TRANSFER_BYTES_MIN, Transaction};
 
-use crate::mempool::{FeeRate, Mempool, Pending};
+use crate::mempool::{EntryId, FeeRate, Mempool, Pending};
 
 /// What a block takes, parents before children.
 #[derive(Debug, Default)]
@@ -26,7 +26,7 @@ pub(super) struct Selection {
 }
 
 /// Worth, then arrival: the least goes first.
-type Order = (Reverse<FeeRate>, u64);
+type Order = (Reverse<FeeRate>, EntryId);
 
 /// The best of `mempool` for a block of `height` with at most `block_bytes_max` bytes and a
 /// coinbase of one output.
@@ -47,14 +47,14 @@ pub(super) fn select(mempool: &Mempool, height: u32, block_bytes_max: u32) -> Se
     while filling.has_room() {
         let waiting = filling.waiting.first().copied();
         let is_first = |pending: &&Pending| {
-            let order = (Reverse(pending.fee_rate()), pending.arrival);
+            let order = (Reverse(pending.fee_rate()), pending.id);
             waiting.is_none_or(|waiting| order < waiting)
         };
         if let Some(pending) = strangers.next_if(is_first) {
             filling.meet(pending);
-        } else if let Some((_, arrival)) = waiting {
-            filling.stop_waiting(arrival);
-            filling.take_package(arrival);
+        } else if let Some((_, id)) = waiting {
+            filling.stop_waiting(id);
+            filling.take_package(id);
         } else {
             break;
         }
@@ -69,11 +69,11 @@ struct Filling<'a> {
     bytes_max: usize,
     /// Header, coinbase and what is taken, without the count.
     bytes: usize,
-    taken: BTreeSet<u64>,
+    taken: BTreeSet<EntryId>,
     /// Transactions that were met and have ancestors that are not taken.
     waiting: BTreeSet<Order>,
     /// The worth under which each of them waits.
-    worth: BTreeMap<u64, FeeRate>,
+    worth: BTreeMap<EntryId, FeeRate>,
     selection: Selection,
 }
 
@@ -91,34 +91,34 @@ impl<'a> Filling<'a> {
     }
 
     fn meet(&mut self, pending: &Pending) {
-        let arrival = pending.arrival;
-        if self.taken.contains(&arrival) {
+        let id = pending.id;
+        if self.taken.contains(&id) {
             return;
         }
-        let package = self.package(arrival);
+        let package = self.package(id);
         match package.as_slice() {
-            [_] => self.take_package(arrival),
-            _ => self.wait(arrival, &package),
+            [_] => self.take_package(id),
+            _ => self.wait(id, &package),
         }
     }
 
     /// A transaction behind those of its pending ancestors that are not taken yet, in an order in
     /// which a block may hold them: whoever has fewer ancestors cannot be the child.
-    fn package(&self, arrival: u64) -> Vec<&'a Pending> {
-        let missing = |ancestor: &u64| !self.taken.contains(ancestor);
-        let ancestors = self.mempool.ancestors(arrival);
-        let mut package: Vec<u64> = ancestors.into_iter().filter(missing).collect();
+    fn package(&self, id: EntryId) -> Vec<&'a Pending> {
+        let missing = |ancestor: &EntryId| !self.taken.contains(ancestor);
+        let ancestors = self.mempool.ancestors(id);
+        let mut package: Vec<EntryId> = ancestors.into_iter().filter(missing).collect();
         if !package.is_empty() {
             package.sort_by_cached_key(|ancestor| {
                 (self.mempool.ancestors(*ancestor).len(), *ancestor)
             });
         }
-        package.push(arrival);
+        package.push(id);
         let pending = package.into_iter().filter_map(|member| self.mempool.get(member));
         pending.collect()
     }
 
-    fn wait(&mut self, arrival: u64, package: &[&Pending]) {
+    fn wait(&mut self, id: EntryId, package: &[&Pending]) {
         let rates = package.iter().map(|pending| pending.fee_rate());
         let whole = rates.reduce(|sum, rate| FeeRate {
             fee: Amount(sum.fee.0.saturating_add(rate.fee.0)),
@@ -126,20 +126,20 @@ impl<'a> Filling<'a> {
         });
         let own = package.last().map(|pending| pending.fee_rate());
         if let Some(worth) = own.into_iter().chain(whole).min() {
-            self.waiting.insert((Reverse(worth), arrival));
-            self.worth.insert(arrival, worth);
+            self.waiting.insert((Reverse(worth), id));
+            self.worth.insert(id, worth);
         }
     }
 
-    fn stop_waiting(&mut self, arrival: u64) -> bool {
-        let worth = self.worth.remove(&arrival);
-        worth.is_some_and(|worth| self.waiting.remove(&(Reverse(worth), arrival)))
+    fn stop_waiting(&mut self, id: EntryId) -> bool {
+        let worth = self.worth.remove(&id);
+        worth.is_some_and(|worth| self.waiting.remove(&(Reverse(worth), id)))
     }
 
     /// Takes a transaction with its package, if the block may hold it. If not it never will: room
     /// only shrinks, by whatever of the package is taken without it.
-    fn take_package(&mut self, arrival: u64) {
-        let package = self.package(arrival);
+    fn take_package(&mut self, id: EntryId) {
+        let package = self.package(id);
         let bytes = package.iter().map(|pending| pending.bytes as usize).sum();
         let fees = package.iter().map(|pending| pending.fee);
         let fees = Amount::checked_sum(fees.chain([self.selection.fees]));
@@ -153,9 +153,9 @@ impl<'a> Filling<'a> {
         for pending in package {
             self.selection.transfers.push(Arc::clone(&pending.transaction));
             self.selection.wtxids.push(pending.wtxid);
-            self.stop_waiting(pending.arrival);
-            self.taken.insert(pending.arrival);
-            closer.extend(self.mempool.descendants(pending.arrival));
+            self.stop_waiting(pending.id);
+            self.taken.insert(pending.id);
+            closer.extend(self.mempool.descendants(pending.id));
         }
         for descendant in closer {
             if self.stop_waiting(descendant) {

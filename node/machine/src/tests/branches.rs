@@ -25,7 +25,7 @@ fn is_news(report: &Report) -> bool {
 }
 
 #[test]
-fn a_coinbase_of_one_unit_too_much_is_refused_on_the_tip_and_its_sender_barred() {
+fn a_coinbase_of_one_unit_too_much_is_refused_on_the_tip_and_its_sender_banned() {
     let mut forge = Forge::new();
     let tip = forge.chain(forge.genesis(), 2)[1];
     let greedy = forge.mine_greedy(tip);

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::{Direction, PeerRole};
-use crate::{HeaderTree, Machine, Peer};
+use crate::{Machine, Peer};
 
 /// All connections, the oldest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,14 +52,14 @@ pub struct MinerView {
 impl PeersView {
     /// Those of a node.
     pub fn of(machine: &Machine) -> Self {
-        let peers = machine.peers().map(|peer| PeerView::of(peer, machine.tree()));
+        let peers = machine.peers().map(|peer| PeerView::of(peer, machine.known_height(peer.id)));
         Self { peers: peers.collect() }
     }
 }
 
 impl PeerView {
-    /// A connection whose headers are in `tree`.
-    pub fn of(peer: &Peer, tree: &HeaderTree) -> Self {
+    /// A connection; `height` is that of the best header that a full node is known to have.
+    pub fn of(peer: &Peer, height: Option<u32>) -> Self {
         Self {
             id: peer.id.0,
             role: peer.role().into(),
@@ -67,7 +67,7 @@ impl PeerView {
             address: peer.address,
             direction: peer.direction.into(),
             listens: peer.listen_address,
-            height: peer.is_ready_node().then(|| tree.entry(peer.best_header).height),
+            height,
         }
     }
 }

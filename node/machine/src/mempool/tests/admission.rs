@@ -196,7 +196,7 @@ proptest! {
         let better_rate = u128::from(second.1) * u128::from(bytes_of(&old))
             > u128::from(first.1) * u128::from(bytes_of(&new));
         if second.1 > first.1 && better_rate {
-            prop_assert_eq!(admit(&world, &mut pool, &new).replaced, vec![old.txid()]);
+            prop_assert_eq!(admit(&world, &mut pool, &new), vec![old.txid()]);
             prop_assert_eq!(txids(&pool), vec![new.txid()]);
         } else {
             let refusal = refusal(&world, &mut pool, &new);
@@ -224,7 +224,7 @@ fn a_replacement_pays_more_than_all_that_hangs_on_what_it_replaces() {
         MempoolError::Conflict { with: parent.txid(), fees: Amount(4_000) }
     );
     let replacement = with_fee(4_001);
-    assert_eq!(admit(&world, &mut pool, &replacement).replaced, vec![parent.txid(), child.txid()]);
+    assert_eq!(admit(&world, &mut pool, &replacement), vec![parent.txid(), child.txid()]);
     assert_eq!(txids(&pool), vec![bystander.txid(), replacement.txid()]);
     assert_consistent(&pool);
 }
@@ -282,7 +282,7 @@ fn a_newcomer_replaces_a_hundred_at_most() {
         refusal(&world, &mut pool, &sweep(count)),
         MempoolError::ReplacesTooMany { max: REPLACED_MAX }
     );
-    assert_eq!(admit(&world, &mut pool, &sweep(count - 1)).replaced.len(), REPLACED_MAX);
+    assert_eq!(admit(&world, &mut pool, &sweep(count - 1)).len(), REPLACED_MAX);
 }
 
 #[test]
@@ -315,7 +315,7 @@ fn twenty_four_transactions_hang_on_one_at_most() {
     assert_eq!(refusal(&world, &mut pool, &children[24]), MempoolError::TooLongChain { max: 25 });
     // Replacing one of them makes no chain longer.
     let again = world.payment(&[made(&parent)[0]], 1, 2_000);
-    assert_eq!(admit(&world, &mut pool, &again).replaced, vec![children[0].txid()]);
+    assert_eq!(admit(&world, &mut pool, &again), vec![children[0].txid()]);
     assert_consistent(&pool);
 }
 

@@ -97,7 +97,7 @@ impl Model {
         rates.reduce(|best, rate| if beats(rate, best) { rate } else { best }).unwrap()
     }
 
-    fn pay(&mut self, new: Known) -> Result<(Named, Named), &'static str> {
+    fn pay(&mut self, new: Known) -> Result<Named, &'static str> {
         let rate = (new.fee, new.bytes);
         if self.known.iter().any(|known| known.txid == new.txid) {
             return Err("pending");
@@ -133,7 +133,7 @@ impl Model {
         self.known
             .retain(|known| !replaced.contains(&known.txid) && !evicted.contains(&known.txid));
         self.known.push(new);
-        Ok((replaced, evicted))
+        Ok(&replaced | &evicted)
     }
 
     fn evict(&self, new: &Known, replaced: &Named, above: &Named) -> Option<Named> {
@@ -241,8 +241,9 @@ impl Trial {
             }
             Operation::Wait(hours) => {
                 self.hour += hours;
-                let expired: Named =
-                    self.pool.expire(Duration::from_hours(self.hour)).into_iter().collect();
+                let now = Duration::from_hours(self.hour);
+                let expired = leavers(&mut self.pool, |pool| pool.expire(now));
+                let expired = expired.into_iter().collect::<Named>();
                 let old = self.model.known.iter().filter(|known| known.arrived_h + 72 <= self.hour);
                 let old = self.model.below(old.map(|known| known.txid).collect());
                 assert_eq!(expired, old);
@@ -280,12 +281,11 @@ impl Trial {
             arrived_h: self.hour,
             transfer: transfer.clone(),
         };
-        let named = |txids: Vec<Txid>| txids.into_iter().collect::<Named>();
-        let now = Duration::from_hours(self.hour);
-        let outcome = self
-            .world
-            .admit(&mut self.pool, &transfer, now)
-            .map(|outcome| (named(outcome.replaced), named(outcome.evicted)))
+        let (world, now) = (&self.world, Duration::from_hours(self.hour));
+        let mut outcome = Ok(());
+        let left = leavers(&mut self.pool, |pool| outcome = world.admit(pool, &transfer, now));
+        let outcome = outcome
+            .map(|()| left.into_iter().collect::<Named>())
             .map_err(|refusal| label(&refusal));
         assert_eq!(outcome, self.model.pay(new));
     }

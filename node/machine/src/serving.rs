@@ -1,6 +1,6 @@
 //! Serving: headers, blocks and pending transactions, never more at a time than a queue holds.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use chain::encoding::Encode;
 use chain::hash::{BlockHash, Wtxid};
@@ -8,9 +8,9 @@ use chain::header::HEADER_BYTES;
 use wire::peer::{HEADERS_MAX, LOCATOR_MAX, PeerMessage, REQUESTED_MAX};
 use wire::{ByteString, Message};
 
-use super::super::conduct::Offense;
-use super::super::effect::Effect;
-use super::super::{Machine, MachineError, PeerId};
+use crate::conduct::Misbehavior;
+use crate::effect::Effect;
+use crate::{Machine, MachineError, PeerId};
 
 /// Things that are queued for a connection that asks for them.
 const SERVING_MAX: usize = REQUESTED_MAX;
@@ -20,9 +20,35 @@ const SERVING_MAX: usize = REQUESTED_MAX;
 const SERVE_BYTES: usize = 1_000_000;
 const SERVE_FRAMES: usize = 16;
 
+/// What is owed to whom.
+#[derive(Debug, Default)]
+pub(crate) struct Serving {
+    /// The nodes and wallets whose handshake is done.
+    pub(crate) peers: BTreeMap<PeerId, ServingPeer>,
+}
+
+/// What is owed to one connection.
+#[derive(Debug, Default)]
+pub(crate) struct ServingPeer {
+    /// Blocks and transactions it asked for that are still to be sent.
+    queue: VecDeque<Served>,
+    /// Whether [`crate::Event::Drained`] is awaited before more is sent.
+    pub(crate) draining: bool,
+}
+
+impl Serving {
+    pub(crate) fn add_peer(&mut self, id: PeerId) {
+        self.peers.insert(id, ServingPeer::default());
+    }
+
+    pub(crate) fn forget_peer(&mut self, id: PeerId) {
+        self.peers.remove(&id);
+    }
+}
+
 /// Something that a connection asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Served {
+enum Served {
     /// A whole block.
     Block(BlockHash),
     /// A pending transaction.
@@ -31,9 +57,9 @@ pub(crate) enum Served {
 
 impl Machine {
     /// Headers behind the newest hash of the locator that lies on our best chain.
-    pub(crate) fn serve_headers(&mut self, id: PeerId, locator: &[BlockHash]) {
+    pub(crate) fn on_get_headers(&mut self, id: PeerId, locator: &[BlockHash]) {
         if locator.len() > LOCATOR_MAX {
-            self.punish(id, Offense::TooMany, "a locator of more than 64 hashes");
+            self.note_misbehavior(id, Misbehavior::TooMany, "a locator of more than 64 hashes");
             return;
         }
         let tip = self.ledger.published_id();
@@ -55,42 +81,55 @@ impl Machine {
     }
 
     /// A request for whole blocks.
-    pub(crate) fn ask_blocks(
+    pub(crate) fn on_get_blocks(
         &mut self,
         id: PeerId,
         hashes: &[BlockHash],
     ) -> Result<(), MachineError> {
-        self.ask(id, hashes.iter().map(|hash| Served::Block(*hash)).collect())
+        self.queue_served(id, hashes.iter().map(|hash| Served::Block(*hash)).collect())
     }
 
     /// A request for pending transactions.
-    pub(crate) fn ask_pending(&mut self, id: PeerId, wtxids: &[Wtxid]) -> Result<(), MachineError> {
-        self.ask(id, wtxids.iter().map(|wtxid| Served::Transaction(*wtxid)).collect())
+    pub(crate) fn on_get_transactions(
+        &mut self,
+        id: PeerId,
+        wtxids: &[Wtxid],
+    ) -> Result<(), MachineError> {
+        self.queue_served(id, wtxids.iter().map(|wtxid| Served::Transaction(*wtxid)).collect())
     }
 
-    fn ask(&mut self, id: PeerId, things: Vec<Served>) -> Result<(), MachineError> {
-        let Some(peer) = self.peers.get_mut(id) else {
+    fn queue_served(&mut self, id: PeerId, things: Vec<Served>) -> Result<(), MachineError> {
+        let Some(serving) = self.serving.peers.get_mut(&id) else {
             return Ok(());
         };
-        if peer.serving.len() + things.len() > SERVING_MAX {
-            self.punish(id, Offense::TooMany, "more than 1000 things asked for at a time");
+        if serving.queue.len() + things.len() > SERVING_MAX {
+            self.note_misbehavior(
+                id,
+                Misbehavior::TooMany,
+                "more than 1000 things asked for at a time",
+            );
             return Ok(());
         }
-        peer.serving.extend(things);
-        if peer.draining { Ok(()) } else { self.serve(id) }
+        serving.queue.extend(things);
+        if serving.draining { Ok(()) } else { self.serve_queued(id) }
+    }
+
+    /// The outbound queue of a connection has room again.
+    pub(crate) fn on_drained(&mut self, id: PeerId) -> Result<(), MachineError> {
+        self.serve_queued(id)
     }
 
     /// Sends some of what a connection asked for; the rest when its queue has drained.
-    pub(crate) fn serve(&mut self, id: PeerId) -> Result<(), MachineError> {
-        let Some(peer) = self.peers.get_mut(id) else {
+    fn serve_queued(&mut self, id: PeerId) -> Result<(), MachineError> {
+        let Some(serving) = self.serving.peers.get_mut(&id) else {
             return Ok(());
         };
-        let mut waiting = std::mem::take(&mut peer.serving);
+        let mut waiting = std::mem::take(&mut serving.queue);
         self.serve_some(id, &mut waiting)?;
-        if let Some(peer) = self.peers.get_mut(id) {
-            peer.draining = !waiting.is_empty();
-            peer.serving = waiting;
-            if peer.draining {
+        if let Some(serving) = self.serving.peers.get_mut(&id) {
+            serving.draining = !waiting.is_empty();
+            serving.queue = waiting;
+            if serving.draining {
                 self.effects.push(Effect::NotifyDrained { peer: id });
             }
         }
@@ -143,3 +182,6 @@ impl Machine {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! The wallet desk: payments in, history with proofs out.
+//! The wallet server: payments in, history with proofs out.
 
 use std::sync::Arc;
 
@@ -12,9 +12,9 @@ use wire::wallet::{
 };
 use wire::{ByteString, Message};
 
-use super::conduct::Offense;
-use super::intake::TransactionOutcome;
-use super::{Machine, MachineError, PeerId};
+use crate::conduct::Misbehavior;
+use crate::intake::TransactionOutcome;
+use crate::{Machine, MachineError, PeerId};
 
 /// Bytes of transactions and proofs in one answer: well under half an outbound queue.
 const ANSWER_BYTES: usize = 1_000_000;
@@ -25,15 +25,15 @@ const ANSWER_BYTES_READ: usize = 2_000_000;
 const BLOCK_BYTES_READ_MIN: usize = 10_000;
 
 impl Machine {
-    pub(super) fn wallet_message(
+    pub(crate) fn on_wallet_message(
         &mut self,
         id: PeerId,
         message: WalletMessage,
     ) -> Result<(), MachineError> {
         let answer = match message {
-            WalletMessage::Submit(submit) => self.submit(id, &submit)?,
-            WalletMessage::GetHistory(ask) => self.wallet_history(&ask)?,
-            WalletMessage::GetPending(ask) => self.wallet_pending(&ask)?,
+            WalletMessage::Submit(submit) => self.on_submit(id, &submit)?,
+            WalletMessage::GetHistory(ask) => self.on_get_history(&ask)?,
+            WalletMessage::GetPending(ask) => self.on_get_pending(&ask)?,
             WalletMessage::GetTip(request) => WalletMessage::Tip(Tip {
                 request,
                 tip: self.ledger.published().hash,
@@ -45,7 +45,11 @@ impl Machine {
             | WalletMessage::History(_)
             | WalletMessage::Pending(_)
             | WalletMessage::Tip(_) => {
-                self.punish(id, Offense::OutOfRole, "an answer that nobody asked for");
+                self.note_misbehavior(
+                    id,
+                    Misbehavior::OutOfRole,
+                    "an answer that nobody asked for",
+                );
                 return Ok(());
             }
         };
@@ -53,7 +57,7 @@ impl Machine {
         Ok(())
     }
 
-    fn submit(&mut self, id: PeerId, submit: &Submit) -> Result<WalletMessage, MachineError> {
+    fn on_submit(&mut self, id: PeerId, submit: &Submit) -> Result<WalletMessage, MachineError> {
         self.tally.payments_submitted += 1;
         let outcome = match Transaction::decode(&submit.transaction.0) {
             Ok(transaction) => match self.take_transaction(&transaction)? {
@@ -69,14 +73,14 @@ impl Machine {
             },
         };
         if let SubmitOutcome::Refused { kind: RefusalKind::Invalid, reason } = &outcome {
-            self.punish(id, Offense::InvalidPayment, reason);
+            self.note_misbehavior(id, Misbehavior::InvalidPayment, reason);
         }
         Ok(WalletMessage::Submitted(Submitted { request: submit.request, outcome }))
     }
 
     /// What pends, and what a block confirms that nobody is told of yet: to a wallet it is pending
     /// until its history shows it.
-    fn wallet_pending(&self, ask: &GetPending) -> Result<WalletMessage, MachineError> {
+    fn on_get_pending(&self, ask: &GetPending) -> Result<WalletMessage, MachineError> {
         let mut found = Vec::new();
         let connected = self.publication.arrivals().flat_map(|arrival| &arrival.connected);
         let lowest = connected.map(|connected| self.tree.entry(connected.id).height).min();
@@ -104,7 +108,7 @@ impl Machine {
         Ok(WalletMessage::Pending(Pending { request: ask.request, transactions }))
     }
 
-    fn wallet_history(&self, ask: &GetHistory) -> Result<WalletMessage, MachineError> {
+    fn on_get_history(&self, ask: &GetHistory) -> Result<WalletMessage, MachineError> {
         let view = self.ledger.reader().view();
         let positions = view.history(&ask.key, ask.from, HISTORY_MAX + 1)?;
         let mut entries: Vec<HistoryEntry> = Vec::new();

@@ -1,35 +1,35 @@
-//! Standing: how a newcomer fits among those already pending, and who must leave for it.
+//! Replacement and eviction: how a newcomer fits among those already pending, and who must leave
+//! for it.
 
 use std::collections::BTreeSet;
 
 use chain::amount::Amount;
-use chain::hash::Txid;
 
 use super::index::heap_estimate;
-use super::{Candidate, FeeRate, Mempool, MempoolError, REPLACED_MAX};
+use super::{Candidate, EntryId, FeeRate, Mempool, MempoolError, REPLACED_MAX};
 
 /// Who leaves when a newcomer comes.
-pub(super) struct Standing {
+pub(super) struct Displaced {
     /// Those that spend what it spends, with all that hangs on them.
-    pub(super) replaced: BTreeSet<u64>,
+    pub(super) replaced: BTreeSet<EntryId>,
     /// Those that a full pool lets go.
-    pub(super) evicted: BTreeSet<u64>,
+    pub(super) evicted: BTreeSet<EntryId>,
 }
 
 impl Mempool {
     /// Judges `candidate` by the pool's policy.
-    pub(super) fn standing(&self, candidate: &Candidate) -> Result<Standing, MempoolError> {
+    pub(super) fn displaced_by(&self, candidate: &Candidate) -> Result<Displaced, MempoolError> {
         let replaced = self.replaced_by(candidate)?;
         let ancestors = self.ancestors_of_newcomer(candidate, &replaced)?;
         let evicted = self.make_room(candidate, &replaced, &ancestors)?;
-        Ok(Standing { replaced, evicted })
+        Ok(Displaced { replaced, evicted })
     }
 
     /// Replace-by-fee: a newcomer takes the place of what it conflicts with, and of all that hangs
     /// on it, when it pays more than all of them together and at a better rate than each of them.
     /// So a replacement never makes the pool poorer, nor a block that had room for the replaced.
-    fn replaced_by(&self, candidate: &Candidate) -> Result<BTreeSet<u64>, MempoolError> {
-        let direct: BTreeSet<u64> = candidate
+    fn replaced_by(&self, candidate: &Candidate) -> Result<BTreeSet<EntryId>, MempoolError> {
+        let direct: BTreeSet<EntryId> = candidate
             .outpoints()
             .filter_map(|outpoint| self.spenders.get(&outpoint).copied())
             .collect();
@@ -56,8 +56,8 @@ impl Mempool {
     fn ancestors_of_newcomer(
         &self,
         candidate: &Candidate,
-        replaced: &BTreeSet<u64>,
-    ) -> Result<BTreeSet<u64>, MempoolError> {
+        replaced: &BTreeSet<EntryId>,
+    ) -> Result<BTreeSet<EntryId>, MempoolError> {
         let max = self.limits.ancestors_max;
         let parents = self.pending_parents(candidate.unconfirmed.iter().copied());
         let ancestors = self.closure(parents, |entry| &entry.parents, max);
@@ -85,15 +85,15 @@ impl Mempool {
     fn make_room(
         &self,
         candidate: &Candidate,
-        replaced: &BTreeSet<u64>,
-        ancestors: &BTreeSet<u64>,
-    ) -> Result<BTreeSet<u64>, MempoolError> {
+        replaced: &BTreeSet<EntryId>,
+        ancestors: &BTreeSet<EntryId>,
+    ) -> Result<BTreeSet<EntryId>, MempoolError> {
         let needed = heap_estimate(candidate.spent.len(), candidate.transaction.outputs().len());
-        let heap_of = |arrival: &u64| self.entries.get(arrival).map_or(0, |entry| entry.heap_bytes);
+        let heap_of = |id: &EntryId| self.entries.get(id).map_or(0, |entry| entry.heap_bytes);
         let mut held = self.heap_bytes - replaced.iter().map(heap_of).sum::<usize>();
         let mut evicted = BTreeSet::new();
         let rate = candidate.fee_rate();
-        let mut victims = self.by_keep.iter();
+        let mut victims = self.by_eviction.iter();
         while held.saturating_add(needed) > self.limits.bytes_max {
             let lowest = victims.next().filter(|(keep_rate, ..)| *keep_rate < rate);
             let Some((_, _, victim)) = lowest else {
@@ -114,7 +114,7 @@ impl Mempool {
     }
 
     /// Takes no more of what a full pool has just let go: newcomers must pay more than that.
-    pub(super) fn raise_fee_rate_min(&mut self, evicted: &BTreeSet<u64>) {
+    pub(super) fn raise_fee_rate_min(&mut self, evicted: &BTreeSet<EntryId>) {
         let rates = evicted.iter().filter_map(|leaver| self.get(*leaver));
         if let Some(best) = rates.map(super::Pending::fee_rate).reduce(FeeRate::max) {
             let above = best.per_1000_bytes().saturating_add(1);
@@ -124,32 +124,26 @@ impl Mempool {
 
     /// After a reorganization a newcomer may come below transactions that spend from it; drops
     /// those that make a chain too long, the last that came first.
-    pub(super) fn trim_chains(&mut self, arrival: u64) -> Vec<Txid> {
-        let mut dropped = Vec::new();
-        for descendant in self.descendants(arrival).into_iter().rev() {
+    pub(super) fn trim_chains(&mut self, newcomer: EntryId) {
+        for descendant in self.descendants(newcomer).into_iter().rev() {
             if self.ancestors(descendant).len() >= self.limits.ancestors_max {
-                dropped.extend(self.remove_with_descendants(descendant));
+                self.remove_with_descendants(descendant);
             }
         }
-        let above = self.ancestors(arrival);
-        for ancestor in above.into_iter().chain([arrival]) {
+        let above = self.ancestors(newcomer);
+        for ancestor in above.into_iter().chain([newcomer]) {
             let mut below = self.descendants(ancestor);
             while below.len() >= self.limits.descendants_max {
                 // Never the newcomer or what it spends from: those hang below an ancestor as well.
-                let spared =
-                    |leaver: &u64| *leaver == arrival || self.ancestors(arrival).contains(leaver);
+                let spared = |leaver: &EntryId| {
+                    *leaver == newcomer || self.ancestors(newcomer).contains(leaver)
+                };
                 let Some(last) = below.iter().rev().copied().find(|leaver| !spared(leaver)) else {
                     break;
                 };
-                dropped.extend(self.remove_with_descendants(last));
+                self.remove_with_descendants(last);
                 below = self.descendants(ancestor);
             }
         }
-        dropped.into_iter().map(|pending| pending.txid).collect()
-    }
-
-    pub(super) fn txids(&self, arrivals: &BTreeSet<u64>) -> Vec<Txid> {
-        let pending = arrivals.iter().filter_map(|arrival| self.get(*arrival));
-        pending.map(|pending| pending.txid).collect()
     }
 }
