@@ -199,7 +199,7 @@ fn group(ip: IpAddr) -> [u8; 4] {
 }
 
 impl Machine {
-    /// Addresses of nodes that it has met, for [`super::MachineConfig::known`] of its next life.
+    /// Addresses of nodes that it has met, for [`super::Surroundings::known`] of its next life.
     pub fn met_addresses(&self) -> Vec<SocketAddr> {
         self.address_book.worth_remembering()
     }

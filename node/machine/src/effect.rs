@@ -49,9 +49,10 @@ pub enum Effect {
         /// A question to the directory or to whoever runs the node.
         message: Box<Message>,
     },
-    /// Search this template from now on, and no other.
+    /// This template takes the place of all before it: whoever searches shall search this one. A
+    /// solution of one that was replaced still counts while the tip is the same.
     Mine(Arc<Template>),
-    /// Search nothing from now on.
+    /// There is nothing worth searching from now on.
     Rest {
         /// Where the best chain ends: a search on top of another block was in vain.
         tip: BlockHash,

@@ -130,7 +130,7 @@ impl Machine {
             return;
         }
         let ip = address.ip();
-        let is_here = ip.is_loopback() || self.config.listen_ip == Some(ip);
+        let is_here = ip.is_loopback() || self.listening.is_some_and(|at| at.ip() == ip);
         if hello.role == Role::Operator && !is_here {
             let reason = "an operator calls from the node's own computer only";
             self.punish(id, Offense::OutOfRole, reason);
@@ -276,7 +276,7 @@ impl Machine {
             role: Role::Peer,
             network: Some(self.hello.identity),
             nonce: self.hello.nonce,
-            listen_port: self.config.listen_port,
+            listen_port: self.listening.map_or(0, |at| at.port()),
             wall_s: self.now.wall_s,
             height: self.ledger.tip().height,
             name: self.config.name.clone(),

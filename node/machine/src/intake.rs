@@ -6,6 +6,7 @@
 mod arrival;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chain::block::commits;
 use chain::difficulty::Work;
@@ -14,14 +15,15 @@ use chain::header::Header;
 use chain::rules::block::check_alone;
 use chain::rules::header::check_time;
 use chain::rules::{InvalidBlock, RuleError};
-use chain::transaction::{OutPoint, Transaction, Transfer};
+use chain::transaction::{Coinbase, OutPoint, Transaction, Transfer};
 use wire::wallet::RefusalKind;
 
 use super::conduct::Offense;
 use super::effect::Report;
 use super::header_tree::{HeaderId, HeaderRefusal};
 use super::ledger::Step;
-use super::{Machine, MachineError, PeerId, TemplateId};
+use super::template::{Template, assemble};
+use super::{Machine, MachineError, PeerId};
 
 /// Blocks that are too far ahead of the clock and wait for their second.
 const HELD_BLOCKS_MAX: usize = 32;
@@ -39,7 +41,7 @@ const SENDERS_MAX: usize = 4096;
 /// Who brings something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
-    /// Our own miner.
+    /// Whoever searches our templates.
     Miner,
     /// A connection.
     Peer(PeerId),
@@ -191,17 +193,23 @@ impl Machine {
         Ok(TransactionOutcome::Accepted(txid))
     }
 
-    /// Our miner's solution. One of a template that was replaced is dropped.
+    /// A solution of any template on the tip, whoever searched it. One of a template that is not
+    /// ours or that the tip has left behind is only counted.
     pub(super) fn mined(
         &mut self,
-        template: TemplateId,
+        template: &Arc<Template>,
         header: Header,
-        extra_nonce: u64,
+        coinbase: Coinbase,
     ) -> Result<(), MachineError> {
-        let Some((block, height)) = self.mining.solved(template, header, extra_nonce) else {
+        if !self.may_be_solved(template) {
+            self.tally.solutions_stale += 1;
+            return Ok(());
+        }
+        let Ok(block) = assemble(template, header, coinbase) else {
+            self.tally.solutions_invalid += 1;
             return Ok(());
         };
-        self.report(Report::BlockFound { hash: header.hash(), height });
+        self.report(Report::BlockFound { hash: header.hash(), height: template.height });
         self.take_block(Source::Miner, &header, &block.encode_body())
     }
 

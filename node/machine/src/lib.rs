@@ -32,7 +32,7 @@ pub use effect::{Effect, Report};
 pub use event::{Direction, Event, Now, PeerId, TemplateId};
 pub use header_tree::{HeaderEntry, HeaderId, HeaderTree};
 pub use ledger::{Ledger, Tip};
-pub use machine::{Machine, MachineConfig, MachineError};
+pub use machine::{Machine, MachineConfig, MachineError, Surroundings};
 pub use peers::Peer;
 pub use tally::Tally;
 pub use verifier::{SequentialVerifier, Verifier};

@@ -6,7 +6,7 @@
 //! to be called again though nothing happened. The first event of a new machine is a
 //! [`Event::Wakeup`].
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,21 +46,24 @@ pub(crate) const DIRTY_COINS_MAX: usize = 16_384;
 pub struct MachineConfig {
     /// Its name, for people.
     pub name: String,
-    /// Port on which its body accepts connections, zero for none.
-    pub listen_port: u16,
-    /// The address of its computer on which its body accepts connections, `None` for several:
-    /// whoever calls from there is on the same computer.
-    pub listen_ip: Option<IpAddr>,
     /// Addresses that are dialed at the start and redialed for ever.
     pub peers: Vec<SocketAddr>,
-    /// Addresses of nodes that were met before the start: dialed first, but not for ever.
-    pub known: Vec<SocketAddr>,
-    /// When it mines and for whom.
-    pub mining: MiningPolicy,
+    /// When it makes templates and for whom; `None` makes none.
+    pub mining: Option<MiningPolicy>,
     /// Seed of all its randomness.
     pub seed: [u8; 32],
     /// Whether it hands out the spec and forwards questions to a directory.
     pub directory: bool,
+}
+
+/// Where a body puts its machine, as it turns out at the start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Surroundings {
+    /// Where the body accepts connections; `None` when it accepts none. Whoever calls from this IP
+    /// address is on the same computer; an unspecified one stands for several.
+    pub listening: Option<SocketAddr>,
+    /// Addresses of nodes that were met before the start: dialed first, but not for ever.
+    pub known: Vec<SocketAddr>,
 }
 
 /// Trouble of our own, never a peer's: the node must stop.
@@ -71,9 +74,17 @@ pub enum MachineError {
     Store(#[from] StoreError),
 }
 
+impl MachineConfig {
+    /// A node that knows nobody, makes no templates and has no directory.
+    pub fn new(name: impl Into<String>, seed: [u8; 32]) -> Self {
+        Self { name: name.into(), peers: Vec::new(), mining: None, seed, directory: false }
+    }
+}
+
 /// A node.
 pub struct Machine {
     pub(crate) config: MachineConfig,
+    pub(crate) listening: Option<SocketAddr>,
     pub(crate) network: Arc<Network>,
     pub(crate) rng: ChaCha12Rng,
     pub(crate) verifier: Box<dyn Verifier>,
@@ -103,6 +114,7 @@ impl Machine {
     /// [`MachineError`] when the store's content does not fit together.
     pub fn new(
         config: MachineConfig,
+        surroundings: Surroundings,
         network: Arc<Network>,
         store: Store,
         verifier: Box<dyn Verifier>,
@@ -113,7 +125,7 @@ impl Machine {
         Ok(Self {
             hello: OwnHello::new(&network, &mut rng),
             mining: Mining::new(config.mining, &mut rng),
-            address_book: AddressBook::new(&config.peers).with_met(&config.known),
+            address_book: AddressBook::new(&config.peers).with_met(&surroundings.known),
             mempool: Mempool::new(MempoolLimits::default()),
             intake: Intake::default(),
             peers: Peers::default(),
@@ -124,6 +136,7 @@ impl Machine {
             effects: Vec::new(),
             next_tick: now.monotonic,
             last_flush: now.monotonic,
+            listening: surroundings.listening,
             config,
             network,
             rng,
@@ -150,8 +163,8 @@ impl Machine {
             Event::Drained { peer } => self.serve(peer)?,
             Event::Disconnected { peer } => self.disconnected(peer),
             Event::DialFailed { address } => self.address_book.dial_failed(address, now.monotonic),
-            Event::Mined { template, header, extra_nonce } => {
-                self.mined(template, header, extra_nonce)?;
+            Event::Mined { template, header, coinbase } => {
+                self.mined(&template, header, coinbase)?;
             }
             Event::Reply { peer, message } => self.reply(peer, &message),
             Event::OwnTransaction(transaction) => {

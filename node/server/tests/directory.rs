@@ -4,7 +4,6 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, Barrier, LazyLock};
 use std::thread;
@@ -15,7 +14,6 @@ use chain::genesis::Network;
 use chain::key::{OutputKey, SecretKey};
 use chain::spec::{ChainSpec, Retarget};
 use machine::MachineConfig;
-use machine::mining::MiningPolicy;
 use server::directory::{Directory, DirectoryOrder, faucet};
 use server::runtime::{FORWARDED_MAX, Node, NodeConfig, PanicPolicy, StorePlace};
 use tokio::sync::mpsc::channel;
@@ -55,26 +53,10 @@ fn network_with(maturity: u32) -> Network {
 static NETWORK: LazyLock<Arc<Network>> = LazyLock::new(|| Arc::new(network_with(2)));
 
 fn config(network: &Arc<Network>, store: StorePlace) -> NodeConfig {
-    NodeConfig {
-        machine: MachineConfig {
-            name: "test".to_owned(),
-            listen_port: 0,
-            listen_ip: None,
-            peers: Vec::new(),
-            known: Vec::new(),
-            mining: MiningPolicy::OFF,
-            seed: rand::random(),
-            directory: false,
-        },
-        network: Arc::clone(network),
-        store,
-        listen: "127.0.0.1:0".parse().unwrap(),
-        mining: None,
-        verify_threads: NonZeroUsize::MIN,
-        on_panic: PanicPolicy::Surface,
-        directory: None,
-        operator: None,
-    }
+    let machine = MachineConfig::new("test", rand::random());
+    let listen = "127.0.0.1:0".parse().unwrap();
+    let relay = NodeConfig::new(machine, Arc::clone(network), store, listen);
+    NodeConfig { on_panic: PanicPolicy::Surface, ..relay }
 }
 
 /// A bootstrap node on a directory.

@@ -69,9 +69,9 @@ impl Machine {
     /// What its miner was doing at the last event.
     pub fn mining_state(&self) -> MiningState {
         let mining = &self.mining;
-        if !mining.policy.enabled {
+        let Some(policy) = &mining.policy else {
             return MiningState::Off;
-        }
+        };
         if let Some(current) = &mining.current {
             let template = &current.template;
             let transactions = template.transfers.len();
@@ -82,8 +82,8 @@ impl Machine {
         }
         let now = self.now.monotonic;
         let pending = self.mempool.len();
-        let few = |wait| MiningState::FewPending { pending, min_txs: mining.policy.min_txs, wait };
-        match decide(&mining.policy, pending, self.mempool.oldest_arrived(), now) {
+        let few = |wait| MiningState::FewPending { pending, min_txs: policy.min_txs, wait };
+        match decide(policy, pending, self.mempool.oldest_arrived(), now) {
             MiningDecision::Mine => MiningState::NothingToMine,
             MiningDecision::RestUntil(until) => few(Some(until.saturating_sub(now))),
             MiningDecision::Rest => few(None),

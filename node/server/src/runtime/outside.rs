@@ -9,8 +9,8 @@ use super::connection::Sockets;
 use super::dialer::dial;
 use super::forwarding::{Forwarded, Forwarding};
 use super::lanes::PeerWork;
-use super::miner::TemplateSlot;
 use super::outbound::Outbound;
+use super::templates::Templates;
 use machine::{Effect, Event, Now, PeerId, Report};
 
 /// A report of the machine with its place among all reports of the node.
@@ -27,8 +27,7 @@ pub struct NumberedReport {
 /// Everything that the machine's thread can reach.
 pub(super) struct Outside {
     sockets: Arc<Sockets>,
-    /// None on a node that never mines.
-    miner: Option<Arc<TemplateSlot>>,
+    templates: Arc<Templates>,
     reports: broadcast::Sender<NumberedReport>,
     next_report: u64,
     tokio: tokio::runtime::Handle,
@@ -40,13 +39,13 @@ impl Outside {
     /// Without any connection.
     pub fn new(
         sockets: Arc<Sockets>,
-        miner: Option<Arc<TemplateSlot>>,
+        templates: Arc<Templates>,
         reports: broadcast::Sender<NumberedReport>,
         tokio: tokio::runtime::Handle,
         forwarding: Forwarding,
     ) -> Self {
         let connections = BTreeMap::new();
-        Self { sockets, miner, reports, next_report: 0, tokio, connections, forwarding }
+        Self { sockets, templates, reports, next_report: 0, tokio, connections, forwarding }
     }
 
     /// Keeps the list of connections. False for an event that the machine shall not see: the
@@ -99,16 +98,8 @@ impl Outside {
                         outbound.close();
                     }
                 }
-                Effect::Mine(template) => {
-                    if let Some(miner) = &self.miner {
-                        miner.set(template);
-                    }
-                }
-                Effect::Rest { tip } => {
-                    if let Some(miner) = &self.miner {
-                        miner.rest(tip);
-                    }
-                }
+                Effect::Mine(template) => self.templates.set(template),
+                Effect::Rest { tip } => self.templates.rest(tip),
                 Effect::Report(report) => self.tell(now, report),
             }
         }
