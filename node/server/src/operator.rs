@@ -5,6 +5,7 @@
 //! each answer.
 
 mod answers;
+mod mining_text;
 pub mod pass;
 mod transaction_search;
 

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use wire::hello::Role;
 use wire::operator::{BlockName, Question};
 
+use super::mining_text;
 use crate::runtime::Mining;
 use machine::network_rate::of_best_chain;
 use machine::{Direction, HeaderId, Machine, Peer};
@@ -80,8 +81,8 @@ fn status(machine: &Machine) -> Value {
         "wallets": wallets,
         "wallet_connections": tally.wallet_connections,
         "payments_submitted": tally.payments_submitted,
-        "mining": mining.word(),
-        "mining_reason": mining.to_string(),
+        "mining": mining_text::word(mining),
+        "mining_reason": mining_text::reason(mining),
         "network_rate": network.map(|network| network.rate),
         "network_rate_low": network.map(|network| network.interval.low),
         "network_rate_high": network.map(|network| network.interval.high),
