@@ -138,8 +138,8 @@ impl OwnMiner {
         while let Some(part) = headers.next(self.clock.wall_s()) {
             let job =
                 Job::rolling(&part.header.to_bytes(), target, part.group)?.with_nonces(part.nonces);
-            let (outcome, shifts) = self.pool.search_timed(&job, cancel);
-            statistics.add(&shifts);
+            let (outcome, spans) = self.pool.search_timed(&job, cancel);
+            statistics.add(&spans);
             match outcome {
                 Outcome::Found(solution) => {
                     return Some(Event::Mined {

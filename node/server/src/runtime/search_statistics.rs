@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use chain::hash::BlockHash;
-use engine::Shift;
+use engine::WorkSpan;
 
 use super::Node;
 
@@ -38,10 +38,10 @@ impl SearchStatistics {
     }
 
     /// Adds what the workers did for one part of the template.
-    pub(super) fn add(&mut self, shifts: &[Shift]) {
-        let began = shifts.iter().filter_map(|shift| shift.first_hash).min();
+    pub(super) fn add(&mut self, spans: &[WorkSpan]) {
+        let began = spans.iter().filter_map(|span| span.first_hash).min();
         self.first_hash = self.first_hash.or(began);
-        self.idle = shifts.iter().map(|shift| shift.idle).max();
+        self.idle = spans.iter().map(|span| span.idle).max();
     }
 }
 
