@@ -38,6 +38,8 @@ pub use job::{Job, JobError, ROLLING_GROUPS, Solution, VERSION_MASK, VERSIONS_MA
 pub use kernel::{Kernel, KernelError, Trial, cpu_features};
 pub use meter::{Meter, MeterSnapshot, RateWindow, Rates};
 pub use midstate::midstate;
-pub use search::{EngineError, Miner, Outcome, Shift, default_threads, search_all, search_alone};
+pub use search::{
+    EngineError, Miner, Outcome, WorkSpan, default_threads, search_all, search_alone,
+};
 pub use sha256::sha256d;
 pub use target::Target;

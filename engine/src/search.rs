@@ -54,7 +54,7 @@ pub enum EngineError {
 
 /// When one worker was busy with a search: two looks at the clock, outside of the hot loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shift {
+pub struct WorkSpan {
     /// Just before its first hash; `None` when nothing was left for it.
     pub first_hash: Option<Instant>,
     /// When it had done its last one.
@@ -108,12 +108,12 @@ impl Miner {
     }
 
     /// [`Miner::search`], which tells besides when each worker began and ended, by its index.
-    pub fn search_timed(&self, job: &Job, cancel: &Cancel) -> (Outcome, Vec<Shift>) {
+    pub fn search_timed(&self, job: &Job, cancel: &Cancel) -> (Outcome, Vec<WorkSpan>) {
         let search = Search::new(self.kernel, job, cancel);
-        let shifts = self
+        let spans = self
             .pool
             .broadcast(|worker| search.work(|hashes| self.meter.add(worker.index(), hashes)));
-        (search.outcome(), shifts)
+        (search.outcome(), spans)
     }
 
     /// Attempts between two looks at the cancel flag, once a search of `job` is under way.
@@ -195,7 +195,7 @@ impl<'a> Search<'a> {
     }
 
     /// Takes batches until there is nothing left to do; `count` hears of the hashes of each.
-    fn work(&self, mut count: impl FnMut(u64)) -> Shift {
+    fn work(&self, mut count: impl FnMut(u64)) -> WorkSpan {
         let mut first_hash = None;
         while let Some(batch) = self.next_batch() {
             first_hash.get_or_insert_with(Instant::now);
@@ -209,7 +209,7 @@ impl<'a> Search<'a> {
             self.hand_in(solution);
             break;
         }
-        Shift { first_hash, idle: Instant::now() }
+        WorkSpan { first_hash, idle: Instant::now() }
     }
 
     /// The next batch that is worth searching; `None` also after a cancel.

@@ -7,7 +7,7 @@
 mod agreement;
 mod audit;
 mod difficulty;
-mod luck;
+pub(crate) mod luck;
 mod network;
 mod plan;
 pub(crate) mod report;

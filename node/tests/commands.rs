@@ -50,32 +50,20 @@ fn network() -> Network {
 }
 
 fn start(directory: &Path, mines: bool) -> Node {
+    let payout = OutputKey([1; 32]);
+    let machine = MachineConfig {
+        mining: mines.then_some(MiningPolicy { min_txs: 0, max_wait: None, payout }),
+        ..MachineConfig::new("test", [1; 32])
+    };
+    let store = StorePlace::Directory(directory.to_owned());
+    let listen = "127.0.0.1:0".parse().unwrap();
     Node::start(NodeConfig {
-        machine: MachineConfig {
-            name: "test".to_owned(),
-            listen_port: 0,
-            listen_ip: None,
-            peers: Vec::new(),
-            known: Vec::new(),
-            mining: MiningPolicy {
-                enabled: mines,
-                min_txs: 0,
-                max_wait: None,
-                payout: OutputKey([1; 32]),
-            },
-            seed: [1; 32],
-            directory: false,
-        },
-        network: Arc::new(network()),
-        store: StorePlace::Directory(directory.to_owned()),
-        listen: "127.0.0.1:0".parse().unwrap(),
         mining: mines.then(|| MiningConfig {
             threads: NonZeroUsize::MIN,
             kernel: engine::Kernel::portable(),
         }),
         on_panic: PanicPolicy::Surface,
-        directory: None,
-        operator: None,
+        ..NodeConfig::new(machine, Arc::new(network()), store, listen)
     })
     .unwrap()
 }

@@ -252,17 +252,17 @@ fn each_worker_tells_when_it_began_and_ended() {
     let job = Job::new(&[1; 80], NEVER).with_nonces(0..=9999);
     for miner in MINERS.iter() {
         let before = Instant::now();
-        let (outcome, shifts) = miner.search_timed(&job, &Cancel::new());
+        let (outcome, spans) = miner.search_timed(&job, &Cancel::new());
         assert_eq!(outcome, Outcome::Exhausted);
-        assert_eq!(shifts.len(), miner.threads());
-        let began: Vec<_> = shifts.iter().filter_map(|shift| shift.first_hash).collect();
+        assert_eq!(spans.len(), miner.threads());
+        let began: Vec<_> = spans.iter().filter_map(|span| span.first_hash).collect();
         assert!(!began.is_empty());
         assert!(began.iter().all(|began| *began >= before));
-        assert!(shifts.iter().all(|shift| shift.first_hash.is_none_or(|it| it <= shift.idle)));
+        assert!(spans.iter().all(|span| span.first_hash.is_none_or(|it| it <= span.idle)));
         let cancelled = Cancel::new();
         cancelled.cancel();
-        let (_, shifts) = miner.search_timed(&job, &cancelled);
-        assert!(shifts.iter().all(|shift| shift.first_hash.is_none()));
+        let (_, spans) = miner.search_timed(&job, &cancelled);
+        assert!(spans.iter().all(|span| span.first_hash.is_none()));
     }
 }
 

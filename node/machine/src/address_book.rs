@@ -261,7 +261,7 @@ fn has_room(busy: &[IpAddr], ip: IpAddr) -> bool {
 }
 
 impl Machine {
-    /// Addresses of nodes that it has met, for [`crate::MachineConfig::known`] of its next life.
+    /// Addresses of nodes that it has met, for [`crate::Surroundings::known`] of its next life.
     pub fn met_addresses(&self) -> Vec<SocketAddr> {
         self.address_book.worth_remembering()
     }

@@ -52,7 +52,8 @@ pub enum Effect {
         /// A question to the directory or to whoever runs the node.
         message: Box<Message>,
     },
-    /// Search this template from now on, and no other.
+    /// This template takes the place of all before it: whoever searches shall search this one. A
+    /// solution of one that was replaced still counts while the tip is the same.
     Mine(Arc<Template>),
     /// Run these writes, on any thread, and answer with [`super::Event::Written`]. There is at most
     /// one at a time.
@@ -64,7 +65,7 @@ pub enum Effect {
         /// The signatures.
         checks: Arc<[SignatureCheck]>,
     },
-    /// Search nothing from now on.
+    /// There is nothing worth searching from now on.
     Rest {
         /// Where the best chain ends: a search on top of another block was in vain.
         tip: BlockHash,

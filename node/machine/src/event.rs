@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chain::header::Header;
-use chain::transaction::Transaction;
+use chain::transaction::{Coinbase, Transaction};
 use wire::Message;
 
 use crate::store::StoreError;
+use crate::template::Template;
 use crate::verifications::VerificationId;
 
 /// The two clocks of a call: rules use the wall clock, time-outs the monotonic one.
@@ -34,7 +35,7 @@ pub enum Direction {
     Outbound,
 }
 
-/// Names one template that was handed to the miner; a solution of another one is dropped.
+/// Names one template among those of its machine; they count up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TemplateId(pub u64);
 
@@ -87,14 +88,14 @@ pub enum Event {
         /// The address that was dialed.
         address: SocketAddr,
     },
-    /// The miner solved a template.
+    /// Somebody solved a template: the latest or one before it, as long as it is on the tip.
     Mined {
-        /// Which.
-        template: TemplateId,
+        /// Which: the very one that [`super::Effect::Mine`] brought.
+        template: Arc<Template>,
         /// The header that meets its target.
         header: Header,
-        /// The extra nonce that the header's merkle root commits to.
-        extra_nonce: u64,
+        /// The coinbase that the header's merkle root commits to.
+        coinbase: Coinbase,
     },
     /// Answers [`super::Effect::Forward`]; of no interest when the connection is gone.
     Reply {

@@ -11,7 +11,7 @@ use wire::peer::PeerMessage;
 use crate::address_book::canonical;
 use crate::conduct::{DisconnectReason, Misbehavior};
 use crate::peers::{PING_INTERVAL, Peer, PeerState};
-use crate::{Direction, Machine, MachineConfig, PeerId, Report};
+use crate::{Direction, Machine, PeerId, Report};
 
 /// Connections of others that may be without a hello at a time, all together and from one address.
 const HANDSHAKES_MAX: usize = 256;
@@ -43,15 +43,15 @@ pub(crate) enum Heard {
 /// What our hello says that never changes.
 pub(crate) fn own_greeting(
     network: &Network,
-    config: &MachineConfig,
+    (name, listen_port): (&str, u16),
     rng: &mut impl Rng,
 ) -> Greeting {
     Greeting {
         network: Some(NetworkIdentity::of(network)),
         role: Role::Peer,
         nonce: rng.random(),
-        name: config.name.clone(),
-        listen_port: config.listen_port,
+        name: name.to_owned(),
+        listen_port,
     }
 }
 
@@ -115,7 +115,7 @@ impl Machine {
             return;
         }
         let ip = address.ip();
-        let is_here = ip.is_loopback() || self.config.listen_ip == Some(ip);
+        let is_here = ip.is_loopback() || self.listening.is_some_and(|at| at.ip() == ip);
         if hello.role == Role::Operator && !is_here {
             let reason = "an operator calls from the node's own computer only";
             self.note_misbehavior(id, Misbehavior::OutOfRole, reason);

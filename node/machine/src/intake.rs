@@ -6,6 +6,7 @@
 mod arrival;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chain::block::CommittedBlock;
@@ -15,15 +16,16 @@ use chain::rules::block::check_alone;
 use chain::rules::header::check_time;
 use chain::rules::{InvalidBlock, RuleError};
 use chain::target::Work;
-use chain::transaction::{OutPoint, Transaction, Transfer};
+use chain::transaction::{Coinbase, OutPoint, Transaction, Transfer};
 use wire::wallet::RefusalKind;
 
 use super::conduct::{Misbehavior, Source};
 use super::deadline::look_again;
 use super::effect::Report;
 use super::header_tree::{HeaderId, HeaderRefusal};
+use super::template::{Template, assemble};
 use super::verifier::first_invalid;
-use super::{Machine, MachineError, Now, PeerId, TemplateId};
+use super::{Machine, MachineError, Now, PeerId};
 
 /// Blocks that are too far ahead of the clock and wait for their second.
 const HELD_BLOCKS_MAX: usize = 32;
@@ -232,18 +234,24 @@ impl Machine {
         Ok(TransactionOutcome::Accepted(txid))
     }
 
-    /// Our miner's solution. One of a template that was replaced is dropped.
+    /// A solution of any template on the tip, whoever searched it. One of a template that is not
+    /// ours or that the tip has left behind is only counted.
     pub(super) fn on_mined(
         &mut self,
-        template: TemplateId,
+        template: &Arc<Template>,
         header: Header,
-        extra_nonce: u64,
+        coinbase: Coinbase,
     ) -> Result<(), MachineError> {
-        let Some((block, height)) = self.mining.solved(template, header, extra_nonce) else {
+        if !self.may_be_solved(template) {
+            self.tally.solutions_stale += 1;
+            return Ok(());
+        }
+        let Ok(block) = assemble(template, header, coinbase) else {
+            self.tally.solutions_invalid += 1;
             return Ok(());
         };
         self.take_body(Source::Miner, &header, &block.encode_body())?;
-        self.report_durable(Report::BlockFound { hash: header.hash(), height })
+        self.report_durable(Report::BlockFound { hash: header.hash(), height: template.height })
     }
 
     /// Walks the ledger toward the best chain, as far as one call may.

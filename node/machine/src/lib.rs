@@ -39,7 +39,7 @@ pub use effect::{Effect, Report};
 pub use event::{Direction, Event, Now, PeerId, TemplateId};
 pub use header_tree::{HeaderEntry, HeaderId, HeaderRefusal, HeaderTree};
 pub use ledger::{Ledger, Tip};
-pub use machine::{Machine, MachineConfig, MachineError};
+pub use machine::{Machine, MachineConfig, MachineError, Surroundings};
 pub use peers::Peer;
 pub use tally::Tally;
 pub use verifications::VerificationId;

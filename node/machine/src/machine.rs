@@ -11,7 +11,7 @@
 //! brought it about: who holds up the download, which blocks and transactions to ask for, what to
 //! announce, what to mine.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,21 +48,24 @@ const FLUSH_INTERVAL: Duration = Duration::from_secs(5);
 pub struct MachineConfig {
     /// Its name, for people.
     pub name: String,
-    /// Port on which its body accepts connections, zero for none.
-    pub listen_port: u16,
-    /// The address of its computer on which its body accepts connections, `None` for several:
-    /// whoever calls from there is on the same computer.
-    pub listen_ip: Option<IpAddr>,
     /// Addresses that are dialed at the start and redialed for ever.
     pub peers: Vec<SocketAddr>,
-    /// Addresses of nodes that were met before the start: dialed first, but not for ever.
-    pub known: Vec<SocketAddr>,
-    /// When it mines and for whom.
-    pub mining: MiningPolicy,
+    /// When it makes templates and for whom; `None` makes none.
+    pub mining: Option<MiningPolicy>,
     /// Seed of all its randomness.
     pub seed: [u8; 32],
     /// Whether it hands out the spec and forwards questions to a directory.
     pub directory: bool,
+}
+
+/// Where a body puts its machine, as it turns out at the start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Surroundings {
+    /// Where the body accepts connections; `None` when it accepts none. Whoever calls from this IP
+    /// address is on the same computer; an unspecified one stands for several.
+    pub listening: Option<SocketAddr>,
+    /// Addresses of nodes that were met before the start: dialed first, but not for ever.
+    pub known: Vec<SocketAddr>,
 }
 
 /// Trouble of our own, never a peer's: the node must stop.
@@ -76,9 +79,17 @@ pub enum MachineError {
     Write(Arc<StoreError>),
 }
 
+impl MachineConfig {
+    /// A node that knows nobody, makes no templates and has no directory.
+    pub fn new(name: impl Into<String>, seed: [u8; 32]) -> Self {
+        Self { name: name.into(), peers: Vec::new(), mining: None, seed, directory: false }
+    }
+}
+
 /// A node.
 pub struct Machine {
     pub(crate) config: MachineConfig,
+    pub(crate) listening: Option<SocketAddr>,
     pub(crate) network: Arc<Network>,
     pub(crate) rng: ChaCha12Rng,
     /// The clocks of the call that is going on.
@@ -110,16 +121,18 @@ impl Machine {
     /// [`MachineError`] when the store's content does not fit together.
     pub fn new(
         config: MachineConfig,
+        surroundings: Surroundings,
         network: Arc<Network>,
         store: Store,
         now: Now,
     ) -> Result<Self, MachineError> {
         let mut rng = ChaCha12Rng::from_seed(config.seed);
         let (ledger, tree) = Ledger::open(Arc::clone(&network), store)?;
+        let listen_port = surroundings.listening.map_or(0, |at| at.port());
         Ok(Self {
-            greeting: own_greeting(&network, &config, &mut rng),
+            greeting: own_greeting(&network, (&config.name, listen_port), &mut rng),
             mining: Mining::new(config.mining, &mut rng),
-            address_book: AddressBook::new(&config.peers).with_met(&config.known),
+            address_book: AddressBook::new(&config.peers).with_met(&surroundings.known),
             mempool: Mempool::new(MempoolLimits::default()),
             intake: Intake::default(),
             publication: Publication::default(),
@@ -132,6 +145,7 @@ impl Machine {
             tally: Tally::default(),
             effects: Vec::new(),
             flush_due: None,
+            listening: surroundings.listening,
             config,
             network,
             rng,
@@ -157,8 +171,8 @@ impl Machine {
             Event::Drained { peer } => self.on_drained(peer)?,
             Event::Disconnected { peer } => self.on_disconnected(peer),
             Event::DialFailed { address } => self.address_book.dial_failed(address, now.monotonic),
-            Event::Mined { template, header, extra_nonce } => {
-                self.on_mined(template, header, extra_nonce)?;
+            Event::Mined { template, header, coinbase } => {
+                self.on_mined(&template, header, coinbase)?;
             }
             Event::Reply { peer, message } => self.on_reply(peer, &message),
             Event::OwnTransaction(transaction) => {

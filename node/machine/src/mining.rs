@@ -1,13 +1,13 @@
 //! Mining: which template is searched, and when it is replaced.
 
+mod issued;
 pub mod policy;
 mod state;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use chain::block::Block;
-use chain::header::Header;
+use chain::key::OutputKey;
 use rand::{Rng, RngExt};
 
 pub use policy::{MiningDecision, MiningPolicy, decide};
@@ -15,8 +15,9 @@ pub use state::MiningState;
 
 use super::deadline::look_again;
 use super::effect::Effect;
-use super::template::{Template, TemplateContext, TemplateOutcome, assemble, build};
+use super::template::{Template, TemplateContext, TemplateOutcome, build};
 use super::{Machine, TemplateId};
+use issued::Issued;
 
 /// New pending transactions enter the template at most this often: every change restarts the
 /// search's coinbase and merkle root.
@@ -26,15 +27,18 @@ const REFRESH_MIN: Duration = Duration::from_secs(1);
 /// clock (the shortest future limit is 15 s).
 const REFRESH_MAX: Duration = Duration::from_secs(10);
 
-/// What our miner is doing.
+/// What is to be mined.
 #[derive(Debug)]
 pub(super) struct Mining {
-    policy: MiningPolicy,
+    /// `None` on a node that makes no templates.
+    policy: Option<MiningPolicy>,
     /// Two miners never search the same headers: every coinbase carries its node's own bytes.
     extra_prefix: [u8; 8],
     next_id: u64,
     /// What is being searched; `None` at rest.
     current: Option<Current>,
+    /// What was handed out on the tip, replaced or not.
+    issued: Issued,
     /// Transactions came that the template does not have.
     outdated: bool,
     /// When to look again though nothing happens.
@@ -48,9 +52,16 @@ struct Current {
 }
 
 impl Mining {
-    pub(super) fn new(policy: MiningPolicy, rng: &mut impl Rng) -> Self {
-        let extra_prefix = rng.random();
-        Self { policy, extra_prefix, next_id: 0, current: None, outdated: false, rest_until: None }
+    pub(super) fn new(policy: Option<MiningPolicy>, rng: &mut impl Rng) -> Self {
+        Self {
+            policy,
+            extra_prefix: rng.random(),
+            next_id: 0,
+            current: None,
+            issued: Issued::default(),
+            outdated: false,
+            rest_until: None,
+        }
     }
 
     /// When the miner wants to be looked at again.
@@ -62,39 +73,30 @@ impl Mining {
     pub(super) fn transaction_came(&mut self) {
         self.outdated = true;
     }
-
-    /// The block that a solution makes, and its height; `None` when its template was replaced.
-    pub(super) fn solved(
-        &self,
-        id: TemplateId,
-        header: Header,
-        extra_nonce: u64,
-    ) -> Option<(Block, u32)> {
-        let template = &self.current.as_ref()?.template;
-        if template.id != id {
-            return None;
-        }
-        Some((assemble(template, header, extra_nonce)?, template.height))
-    }
 }
 
 impl Machine {
     /// Looks whether to mine and what, and tells the body when that has changed.
     pub(super) fn refresh_mining(&mut self) {
-        if !self.mining.policy.enabled || !self.ledger.is_settled() {
+        let Some(policy) = self.mining.policy.filter(|_| self.ledger.is_settled()) else {
             return;
-        }
+        };
         let now = self.now.monotonic;
         let pending = self.mempool.len();
         let oldest = self.mempool.oldest_arrived();
-        match decide(&self.mining.policy, pending, oldest, now) {
-            MiningDecision::Mine => self.refresh_template(),
+        match decide(&policy, pending, oldest, now) {
+            MiningDecision::Mine => self.refresh_template(policy.payout),
             MiningDecision::RestUntil(until) => self.rest(Some(until)),
             MiningDecision::Rest => self.rest(None),
         }
     }
 
-    fn refresh_template(&mut self) {
+    /// Whether a solution of this template is worth a look: it is one of ours, and on the tip.
+    pub(super) fn may_be_solved(&self, template: &Arc<Template>) -> bool {
+        self.mining.issued.holds(template) && template.header.previous == self.ledger.tip().hash
+    }
+
+    fn refresh_template(&mut self, payout: OutputKey) {
         let now = self.now.monotonic;
         let tip = self.ledger.tip();
         if let Some(current) = &self.mining.current
@@ -114,7 +116,7 @@ impl Machine {
             bits: demands.expected_bits,
             median_time: demands.median_time,
             wall_s: self.now.wall_s,
-            payout: self.mining.policy.payout,
+            payout,
             extra_prefix: self.mining.extra_prefix,
             id: TemplateId(self.mining.next_id),
         };
@@ -123,6 +125,7 @@ impl Machine {
                 self.mining.next_id += 1;
                 self.mining.rest_until = Some(now + REFRESH_MAX);
                 self.mining.outdated = false;
+                self.mining.issued.add(&template);
                 self.mining.current = Some(Current { template: Arc::clone(&template), built: now });
                 self.effects.push(Effect::Mine(template));
             }

@@ -6,6 +6,7 @@
 
 mod answers;
 mod mining;
+mod mining_text;
 pub mod pass;
 mod transaction_search;
 
@@ -141,7 +142,7 @@ impl Desk {
             uptime_s: self.started.elapsed().as_secs(),
         };
         let (hash_rate, luck) = mining.map(|mining| (mining.hash_rate, mining.luck)).unzip();
-        Ok(Status { process, node, mining_reason: state.to_string(), hash_rate, luck })
+        Ok(Status { process, node, mining_reason: mining_text::reason(state), hash_rate, luck })
     }
 }
 

@@ -1,8 +1,10 @@
 //! The real body of a node: sockets, timers, threads and the disk around one machine.
 //!
-//! One thread owns the machine (`lanes` are its inbox, `outside` its hands). On a small tokio
-//! runtime run the `listener`, the `dialer` and two tasks for each `connection`; the
-//! `miner` has a thread and a rayon pool, `signatures` are verified on another pool.
+//! One thread owns the machine (`lanes` are its inbox, `outside` its hands), another one makes
+//! blocks durable (`disk`). On a small tokio runtime run the `listener`, the `dialer` and two tasks
+//! for each `connection`. What is to be mined goes out through `templates`: to the own `miner` with
+//! its thread and rayon pool, and to whoever else searches with one of the `leases`. `signatures`
+//! are verified on another pool.
 
 mod clock;
 mod codec;
@@ -15,14 +17,15 @@ mod greeting;
 mod handle;
 mod inbound_memory;
 mod lanes;
+mod leases;
 mod listener;
 mod miner;
+mod mining_statistics;
 mod outbound;
 mod outside;
-mod rate_meter;
-mod searched;
+mod search_statistics;
 mod signatures;
-mod tally;
+mod templates;
 #[cfg(test)]
 mod tests;
 
@@ -49,20 +52,25 @@ use forwarding::Forwarding;
 use lanes::{Lanes, Work};
 use listener::{into_tokio, listen};
 use machine::store::Store;
-use machine::{Event, Machine, MachineConfig, MachineError};
+use machine::{Event, Machine, MachineConfig, MachineError, Surroundings};
+use miner::{MiningThread, OwnMiner};
+use mining_statistics::MiningStatistics;
 use outside::Outside;
-use rate_meter::RateMeter;
+use search_statistics::SearchWatcher;
+use templates::Templates;
 
 pub use failure::{NodeFailure, StartError};
 pub use forwarding::Forwarded;
 pub use greeting::{GreetError, greet};
 pub use handle::{AskError, Handle};
+pub use leases::{HeldLease, LEASES_MAX, Leases};
 pub use miner::yield_to_others;
-pub use miner::{HashRate, MinerError, MiningConfig};
+pub use miner::{MinerError, MiningConfig};
+pub use mining_statistics::{HashRate, Luck, Mining};
 pub use outside::NumberedReport;
-pub use searched::Searched;
+pub use search_statistics::SearchStatistics;
 pub use signatures::RayonVerifier;
-pub use tally::{Luck, Mining};
+pub use templates::Offer;
 
 /// Exit code of a process whose machine panicked (`EX_SOFTWARE` of BSD's `sysexits.h`).
 pub const PANIC_EXIT_CODE: i32 = 70;
@@ -100,22 +108,49 @@ pub enum PanicPolicy {
 
 /// Everything that one node is started with.
 pub struct NodeConfig {
-    /// For the machine; `listen_port` and `listen_ip` are those of the address that is bound.
+    /// For the machine.
     pub machine: MachineConfig,
+    /// Addresses of nodes that were met before the start: dialed first, but not for ever.
+    pub known: Vec<SocketAddr>,
     /// The network.
     pub network: Arc<Network>,
     /// Where the chain is kept.
     pub store: StorePlace,
     /// Where to accept connections; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// How to mine; `None` never mines.
+    /// The own pool, which searches what the machine's policy makes; `None` leaves that to others.
     pub mining: Option<MiningConfig>,
+    /// No template above this height goes out until [`Node::mine_up_to`] says otherwise.
+    pub mine_up_to: u32,
     /// What happens when the machine panics.
     pub on_panic: PanicPolicy,
     /// Who answers questions to the directory: a channel with [`FORWARDED_MAX`] places.
     pub directory: Option<Sender<Forwarded>>,
     /// Who answers whoever runs the node; the same.
     pub operator: Option<SyncSender<Forwarded>>,
+}
+
+impl NodeConfig {
+    /// A node that does nothing but relay, in a process that ends when its machine panics.
+    pub fn new(
+        machine: MachineConfig,
+        network: Arc<Network>,
+        store: StorePlace,
+        listen: SocketAddr,
+    ) -> Self {
+        Self {
+            machine,
+            known: Vec::new(),
+            network,
+            store,
+            listen,
+            mining: None,
+            mine_up_to: u32::MAX,
+            on_panic: PanicPolicy::ExitProcess,
+            directory: None,
+            operator: None,
+        }
+    }
 }
 
 /// A running node. Dropping it stops it.
@@ -128,7 +163,9 @@ pub struct Node {
     pub reports: broadcast::Receiver<NumberedReport>,
     /// Cancelled as soon as the machine has ended, whatever the reason; [`Node::stop`] tells it.
     pub ended: CancellationToken,
-    rates: Option<Arc<RateMeter>>,
+    /// Shares of every template's extra nonces, for whoever searches besides the own pool.
+    pub leases: Leases,
+    statistics: Option<Arc<MiningStatistics>>,
     clock: Clock,
     parts: Option<Parts>,
 }
@@ -138,7 +175,8 @@ struct Parts {
     lanes: Arc<Lanes>,
     sockets: Arc<Sockets>,
     machine: JoinHandle<Result<(), NodeFailure>>,
-    miner: Option<miner::MiningThread>,
+    templates: Arc<Templates>,
+    miner: Option<MiningThread>,
     tokio: Runtime,
 }
 
@@ -150,29 +188,12 @@ impl Node {
     ///
     /// # Panics
     /// When it is called from an async function.
-    pub fn start(config: NodeConfig) -> Result<Self, StartError> {
-        Self::start_limited(config, None)
-    }
-
-    /// The same, but the miner searches no block until [`Node::mine_up_to`] lets it.
-    ///
-    /// # Errors
-    /// As [`Node::start`].
-    ///
-    /// # Panics
-    /// As [`Node::start`].
-    pub fn start_resting(config: NodeConfig) -> Result<Self, StartError> {
-        Self::start_limited(config, Some(0))
-    }
-
-    fn start_limited(mut config: NodeConfig, height_max: Option<u32>) -> Result<Self, StartError> {
+    pub fn start(mut config: NodeConfig) -> Result<Self, StartError> {
         let clock = Clock::start();
         let (listener, address) = listen(config.listen)?;
-        config.machine.listen_port = address.port();
-        config.machine.listen_ip = Some(address.ip()).filter(|ip| !ip.is_unspecified());
-        let (mining, on_panic) = (config.mining, config.on_panic);
+        let (mining, mine_up_to, on_panic) = (config.mining, config.mine_up_to, config.on_panic);
         let forwarding = Forwarding::to(config.directory.take(), config.operator.take());
-        let machine = new_machine(config, clock)?;
+        let machine = new_machine(config, address, clock)?;
         let tokio = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(SOCKET_THREADS)
             .thread_name("sockets")
@@ -183,22 +204,34 @@ impl Node {
             .map_err(|source| StartError::Listen { address, source })?;
         let lanes = Arc::new(Lanes::default());
         let sockets = Arc::new(Sockets::new(Arc::clone(&lanes)));
-        let miner = match mining {
-            Some(mining) => Some(miner::MiningThread::start(mining, Arc::clone(&lanes), clock)?),
+        let pool = mining.map(miner::pool).transpose().map_err(MinerError::from)?;
+        let meter = pool.as_ref().map(engine::Miner::meter);
+        let statistics = meter.clone().map(|meter| Arc::new(MiningStatistics::new(meter)));
+        let templates = Arc::new(Templates::new(machine.tip().hash, mine_up_to, meter));
+        let miner = match pool.zip(statistics.clone()) {
+            Some((pool, statistics)) => {
+                statistics.feed_on(&tokio, clock);
+                let (lanes, offers) = (Arc::clone(&lanes), templates.subscribe());
+                let watcher = Arc::new(SearchWatcher::default());
+                let own = OwnMiner { pool, offers, statistics, watcher, lanes, clock };
+                Some(MiningThread::start(own, tokio.handle().clone())?)
+            }
             None => None,
         };
-        if let (Some(miner), Some(height_max)) = (&miner, height_max) {
-            miner.slot.limit(height_max);
-        }
-        let rates = miner.as_ref().map(|miner| RateMeter::start(&miner.meter, clock, &tokio));
         let (tell, reports) = broadcast::channel(REPORTS_MAX);
         let verifier = RayonVerifier::shared().map_err(StartError::Threads)?;
         let disk = Disk::start(Arc::clone(&lanes))
             .map_err(|error| StartError::Threads(error.to_string()))?;
         let own = (disk, verifier);
-        let slot = miner.as_ref().map(|miner| Arc::clone(&miner.slot));
-        let outside =
-            Outside::new(Arc::clone(&sockets), slot, tell, tokio.handle().clone(), forwarding, own);
+        let outgoing = Arc::clone(&templates);
+        let outside = Outside::new(
+            Arc::clone(&sockets),
+            outgoing,
+            tell,
+            tokio.handle().clone(),
+            forwarding,
+            own,
+        );
         let ended = CancellationToken::new();
         let owner = MachineThread { machine, lanes: Arc::clone(&lanes), outside, clock, on_panic };
         let machine = owner.spawn(ended.clone())?;
@@ -209,23 +242,11 @@ impl Node {
             handle: Handle::new(Arc::clone(&lanes)),
             reports,
             ended,
-            rates,
+            leases: Leases::default(),
+            statistics,
             clock,
-            parts: Some(Parts { lanes, sockets, machine, miner, tokio }),
+            parts: Some(Parts { lanes, sockets, machine, templates, miner, tokio }),
         })
-    }
-
-    /// How fast it mines; `None` on a node that never does.
-    pub fn hash_rate(&self) -> Option<HashRate> {
-        self.rates.as_ref().map(|rates| rates.read(self.clock))
-    }
-
-    /// Searches no block above `height` from now on; zero lets the miner rest. A block that was
-    /// found already is not taken back.
-    pub fn mine_up_to(&self, height: u32) {
-        if let Some(miner) = self.parts.as_ref().and_then(|parts| parts.miner.as_ref()) {
-            miner.slot.limit(height);
-        }
     }
 
     /// Flushes the store, says the last words on every connection, and ends everything.
@@ -248,9 +269,8 @@ impl Drop for Node {
 
 impl Parts {
     fn stop(self) -> Result<(), NodeFailure> {
-        if let Some(miner) = &self.miner {
-            miner.slot.stop();
-        }
+        // Nobody shall search while the rest ends.
+        self.templates.limit(0);
         self.lanes.close();
         let outcome = self.machine.join();
         self.sockets.stop.cancel();
@@ -259,8 +279,10 @@ impl Parts {
             // Those that are not done by then end with the runtime.
             let _ = tokio::time::timeout(STOP_TIMEOUT, self.sockets.tasks.wait()).await;
         });
+        // The machine's thread had the other half: no offer can come any more.
+        drop(self.templates);
+        let miner_is_well = self.miner.is_none_or(MiningThread::join);
         self.tokio.shutdown_timeout(STOP_TIMEOUT);
-        let miner_is_well = self.miner.is_none_or(miner::MiningThread::stop);
         match outcome {
             Ok(Ok(())) if !miner_is_well => {
                 Err(NodeFailure::Panicked("the mining thread panicked".to_owned()))
@@ -354,7 +376,11 @@ impl MachineThread {
     }
 }
 
-fn new_machine(config: NodeConfig, clock: Clock) -> Result<Machine, StartError> {
+fn new_machine(
+    config: NodeConfig,
+    address: SocketAddr,
+    clock: Clock,
+) -> Result<Machine, StartError> {
     let store = match &config.store {
         StorePlace::Memory => Store::in_memory(&config.network)?,
         StorePlace::Directory(directory) => {
@@ -363,7 +389,8 @@ fn new_machine(config: NodeConfig, clock: Clock) -> Result<Machine, StartError> 
             store
         }
     };
-    Ok(Machine::new(config.machine, config.network, store, clock.now())?)
+    let surroundings = Surroundings { listening: Some(address), known: config.known };
+    Ok(Machine::new(config.machine, surroundings, config.network, store, clock.now())?)
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> String {

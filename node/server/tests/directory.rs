@@ -17,7 +17,6 @@ use chain::spec::{ChainSpec, Retarget};
 use client::directory_client::DirectoryClient;
 use client::node_client::{NodeClient, Timeouts};
 use machine::MachineConfig;
-use machine::mining::MiningPolicy;
 use server::directory::{Directory, DirectoryOrder, faucet};
 use server::runtime::{FORWARDED_MAX, Node, NodeConfig, PanicPolicy, StorePlace};
 use tokio::sync::mpsc::channel;
@@ -55,25 +54,10 @@ fn network_with(maturity: u32) -> Network {
 static NETWORK: LazyLock<Arc<Network>> = LazyLock::new(|| Arc::new(network_with(2)));
 
 fn config(network: &Arc<Network>, store: StorePlace) -> NodeConfig {
-    NodeConfig {
-        machine: MachineConfig {
-            name: "test".to_owned(),
-            listen_port: 0,
-            listen_ip: None,
-            peers: Vec::new(),
-            known: Vec::new(),
-            mining: MiningPolicy::OFF,
-            seed: rand::random(),
-            directory: false,
-        },
-        network: Arc::clone(network),
-        store,
-        listen: "127.0.0.1:0".parse().unwrap(),
-        mining: None,
-        on_panic: PanicPolicy::Surface,
-        directory: None,
-        operator: None,
-    }
+    let machine = MachineConfig::new("test", rand::random());
+    let listen = "127.0.0.1:0".parse().unwrap();
+    let relay = NodeConfig::new(machine, Arc::clone(network), store, listen);
+    NodeConfig { on_panic: PanicPolicy::Surface, ..relay }
 }
 
 /// A bootstrap node on a directory.

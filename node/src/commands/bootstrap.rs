@@ -24,11 +24,10 @@ use crate::cli::BootstrapOptions;
 use crate::founding::{Contradiction, Wishes, apply, contradiction, default_spec};
 use crate::interrupt::Interrupt;
 use machine::MachineConfig;
-use machine::mining::MiningPolicy;
 use server::directory::{Directory, DirectoryOrder, faucet};
 use server::operator::Role;
 use server::operator::pass::reachable;
-use server::runtime::{FORWARDED_MAX, NodeConfig, PanicPolicy, StorePlace};
+use server::runtime::{FORWARDED_MAX, NodeConfig, StorePlace};
 
 /// Its name, and that of its directory.
 const NAME: &str = "bootstrap";
@@ -113,24 +112,11 @@ pub(super) fn run(options: &BootstrapOptions) -> anyhow::Result<Exit> {
         note(&format!("{verb} {} in {}", network.genesis_hash(), directory.display()));
     }
     let (forward, questions) = channel(FORWARDED_MAX);
+    let machine = MachineConfig { directory: true, ..MachineConfig::new(NAME, rand::random()) };
+    let store = StorePlace::Directory(directory.clone());
     let config = NodeConfig {
-        machine: MachineConfig {
-            name: NAME.to_owned(),
-            listen_port: 0,
-            listen_ip: None,
-            peers: Vec::new(),
-            known: Vec::new(),
-            mining: MiningPolicy::OFF,
-            seed: rand::random(),
-            directory: true,
-        },
-        network: Arc::clone(&network),
-        store: StorePlace::Directory(directory.clone()),
-        listen: options.listen,
-        mining: None,
-        on_panic: PanicPolicy::ExitProcess,
         directory: Some(forward),
-        operator: None,
+        ..NodeConfig::new(machine, Arc::clone(&network), store, options.listen)
     };
     let order = ProcessOrder {
         config,

@@ -27,7 +27,7 @@ use machine::MachineConfig;
 use machine::mining::MiningPolicy;
 use registration::Registration;
 use server::operator::Role;
-use server::runtime::{MiningConfig, NodeConfig, PanicPolicy, StorePlace};
+use server::runtime::{MiningConfig, NodeConfig, StorePlace};
 
 /// How often a wait looks whether somebody wants the program to end.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
@@ -145,9 +145,13 @@ fn node_config(
         let kernel = kernel_choice::choose(options.kernel);
         MiningConfig { threads, kernel }
     });
-    let payout = match mining {
-        Some(_) => payout(options, network, directory)?,
-        None => OutputKey([0; 32]),
+    let policy = match mining {
+        Some(_) => Some(MiningPolicy {
+            min_txs: options.min_txs,
+            max_wait: options.max_wait,
+            payout: payout(options, network, directory)?,
+        }),
+        None => None,
     };
     let mut peers = Vec::new();
     for peer in &options.peer {
@@ -155,30 +159,14 @@ fn node_config(
             .map_err(|error| UsageError(format!("--peer {peer}: {error}; write HOST:PORT")))?;
         peers.extend(resolved);
     }
-    Ok(NodeConfig {
-        machine: MachineConfig {
-            name: options.name.clone(),
-            listen_port: 0,
-            listen_ip: None,
-            peers,
-            known: Vec::new(),
-            mining: MiningPolicy {
-                enabled: mining.is_some(),
-                min_txs: options.min_txs,
-                max_wait: options.max_wait,
-                payout,
-            },
-            seed: rand::random(),
-            directory: false,
-        },
-        network: Arc::clone(network),
-        store: StorePlace::Directory(directory.to_owned()),
-        listen: listen(options),
-        mining,
-        on_panic: PanicPolicy::ExitProcess,
-        directory: None,
-        operator: None,
-    })
+    let machine = MachineConfig {
+        peers,
+        mining: policy,
+        ..MachineConfig::new(&options.name, rand::random())
+    };
+    let store = StorePlace::Directory(directory.to_owned());
+    let relay = NodeConfig::new(machine, Arc::clone(network), store, listen(options));
+    Ok(NodeConfig { mining, ..relay })
 }
 
 /// A port alone is this computer's own.

@@ -14,10 +14,10 @@ use std::thread::{self, Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use chain::genesis::Network;
-use chain::key::OutputKey;
 use tokio::sync::broadcast;
 
 use super::{Exit, note};
+use crate::devnet::luck::mining_line;
 use crate::devnet::report::{Line, NodeReady};
 use crate::devnet::terminal::{Style, Terminal};
 use crate::interrupt::Interrupt;
@@ -36,7 +36,7 @@ const STATUS_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What a process is started with.
 pub(super) struct ProcessOrder {
-    /// The node; what is forwarded to the operator and the addresses known before are filled in.
+    /// The node; whoever answers its operator and the addresses it met before are filled in.
     pub config: NodeConfig,
     /// Its data directory: exists and is pinned. The store is in it.
     pub directory: PathBuf,
@@ -67,7 +67,7 @@ impl NodeProcess {
         let ProcessOrder { mut config, directory, role, json } = order;
         config.store = StorePlace::Directory(directory.clone());
         let (addresses, known) = AddressFile::open(&directory);
-        config.machine.known = known;
+        config.known = known;
         let (ask, asked) = sync_channel(FORWARDED_MAX);
         config.operator = Some(ask);
         let name = config.machine.name.clone();
@@ -132,7 +132,7 @@ impl NodeProcess {
         };
         note(&status_line(height, pending, nodes));
         if let Some(mining) = self.node.mining() {
-            note(&format!("  {}", mining.status_line()));
+            note(&format!("  {}", mining_line(&mining)));
         }
     }
 }
@@ -149,8 +149,7 @@ fn ready(
     role: Role,
 ) -> NodeReady {
     let spec = &network.spec;
-    let policy = config.machine.mining;
-    let payout = |key: OutputKey| spec.address(key).to_string();
+    let payout = config.machine.mining.map(|policy| spec.address(policy.payout).to_string());
     NodeReady {
         name: config.machine.name.clone(),
         role: role.word(),
@@ -164,7 +163,7 @@ fn ready(
         directory: directory.to_owned(),
         threads: config.mining.map_or(0, |mining| mining.threads.get()),
         kernel: config.mining.map(|mining| mining.kernel.name()),
-        payout: policy.enabled.then(|| payout(policy.payout)),
+        payout,
     }
 }
 

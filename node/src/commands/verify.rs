@@ -15,10 +15,9 @@ use serde_json::json;
 
 use super::{Exit, note, print};
 use crate::cli::VerifyOptions;
-use machine::mining::MiningPolicy;
 use machine::replay::{BlockIndex, ReplayError, Sums, replay};
 use machine::store::{Cut, Store};
-use machine::{Effect, Event, Machine, MachineConfig, Now, Verifier};
+use machine::{Effect, Event, Machine, MachineConfig, Now, Surroundings, Verifier};
 use server::runtime::RayonVerifier;
 
 /// What a directory holds, and whether it is what it should be.
@@ -49,20 +48,11 @@ pub(super) fn run(options: &VerifyOptions) -> anyhow::Result<Exit> {
 fn reindex(dir: &Path, network: &Arc<Network>, verifier: &RayonVerifier) -> anyhow::Result<()> {
     let rebuilt = Store::rebuild_and_report(dir, network)?;
     tell_cut(rebuilt.cut.as_ref());
-    let nobody = MachineConfig {
-        name: "verify".to_owned(),
-        listen_port: 0,
-        listen_ip: None,
-        peers: Vec::new(),
-        known: Vec::new(),
-        mining: MiningPolicy::OFF,
-        seed: [0; 32],
-        directory: false,
-    };
+    let (nobody, nowhere) = (MachineConfig::new("verify", [0; 32]), Surroundings::default());
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let now = Now { wall_s: since_1970.as_secs(), monotonic: Duration::ZERO };
     let store = Store::open(dir, network)?;
-    let mut machine = Machine::new(nobody, Arc::clone(network), store, now)?;
+    let mut machine = Machine::new(nobody, nowhere, Arc::clone(network), store, now)?;
     let bar = progress(rebuilt.blocks, "connecting");
     let mut events = VecDeque::new();
     // Time stands still, so that only what can be done at once is done.

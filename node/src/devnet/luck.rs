@@ -1,8 +1,10 @@
 //! Blocks of a devnet against its hashes: who found how many, and whether that is luck.
 
+use engine::Rates;
 use machine::views;
 use serde::Serialize;
 use server::runtime::{Luck, Mining};
+use statistics::Interval;
 use statistics::arrivals::NetworkRate;
 use statistics::shares::luck_p;
 
@@ -82,13 +84,47 @@ impl SummaryLuck {
     }
 }
 
+/// How a node's own pool does, in a line for people.
+pub(crate) fn mining_line(mining: &Mining) -> String {
+    let luck = &mining.luck;
+    let Rates { ten_s, sixty_s, fifteen_min, max } = mining.rates;
+    let rates = [("10 s", ten_s), ("60 s", sixty_s), ("15 min", fifteen_min), ("max", max)];
+    let known = rates.into_iter().filter_map(|(name, rate)| Some((name, rate?)));
+    let mut parts: Vec<String> =
+        known.map(|(name, rate)| format!("{:.1} MH/s {name}", rate as f64 / 1e6)).collect();
+    if let Some(seconds) = mining.expected_time_s() {
+        let chance = 100.0 * luck.chance_by_now();
+        parts.push(format!("a block every {seconds:.1} s, by now with {chance:.0} %"));
+    }
+    let Interval { low, high } = luck.found_range();
+    let (found, expected) = (luck.found, luck.expected);
+    parts.push(format!("found {found}, expected {expected:.1} ({low} to {high})"));
+    let wasted = 100.0 * luck.wasted as f64 / luck.hashes.max(1) as f64;
+    parts.push(format!("{wasted:.2} % wasted"));
+    parts.join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    #[test]
+    fn the_line_leaves_out_what_is_not_known_yet() {
+        let luck = Luck { hashes: 1000, wasted: 10, ..Luck::default() };
+        let nothing = Mining { rates: Rates::default(), threads: Vec::new(), luck };
+        assert_eq!(mining_line(&nothing), "found 0, expected 0.0 (0 to 0), 1.00 % wasted");
+        let rates = Rates { ten_s: Some(5_000_000), ..Rates::default() };
+        let luck = Luck { chance: 1e-7, expected: 2.0, expected_since: 0.7, found: 1, ..luck };
+        assert_eq!(
+            mining_line(&Mining { rates, threads: Vec::new(), luck }),
+            "5.0 MH/s 10 s, a block every 2.0 s, by now with 50 %, found 1, expected 2.0 (0 to 5), \
+             1.00 % wasted"
+        );
+    }
+
     fn miner(found: u64, expected: f64) -> Option<Mining> {
         let luck = Luck { hashes: 1000, wasted: 3, found, expected, ..Luck::default() };
-        Some(Mining { rates: engine::Rates::default(), threads: Vec::new(), luck })
+        Some(Mining { rates: Rates::default(), threads: Vec::new(), luck })
     }
 
     #[test]

@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
-use chain::key::OutputKey;
 use tokio::sync::mpsc::{Sender, channel};
 use wire::directory::MinerEntry;
 
 use super::DevnetError;
 use super::agreement::Standing;
-use super::luck::MiningOutcome;
+use super::luck::{MiningOutcome, mining_line};
 use super::plan::{MinerPlan, Plan};
 use machine::mining::MiningPolicy;
 use machine::network_rate::of_best_chain;
@@ -153,7 +152,7 @@ impl RunningNetwork {
             format!("at height {height}, {pending} pending, {megahashes:.1} MH/s over 10 s");
         for (node, mining) in self.nodes.iter().zip(&mining.nodes) {
             if let Some(mining) = mining {
-                text += &format!("\n  {:<9} {}", node.name, mining.status_line());
+                text += &format!("\n  {:<9} {}", node.name, mining_line(mining));
             }
         }
         Some(text + "\n  " + &mining.summary().text())
@@ -200,34 +199,27 @@ fn start_node(
     let directory = root.join(&name);
     let refused = |source| NodeStartError { name: name.clone(), source };
     let (ask, asked) = sync_channel(FORWARDED_MAX);
+    let machine = MachineConfig {
+        peers: earlier.to_vec(),
+        mining: miner.map(|miner| MiningPolicy {
+            min_txs: plan.min_txs,
+            max_wait: plan.max_wait,
+            payout: miner.payout,
+        }),
+        directory: miner.is_none(),
+        ..MachineConfig::new(&name, rand::random())
+    };
+    let listen = miner.map_or(plan.listen, |_| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+    let store = StorePlace::Directory(directory.clone());
     let config = NodeConfig {
-        machine: MachineConfig {
-            name: name.clone(),
-            listen_port: 0,
-            listen_ip: None,
-            peers: earlier.to_vec(),
-            known: Vec::new(),
-            mining: MiningPolicy {
-                enabled: miner.is_some(),
-                min_txs: plan.min_txs,
-                max_wait: plan.max_wait,
-                payout: miner.map_or(OutputKey([0; 32]), |miner| miner.payout),
-            },
-            seed: rand::random(),
-            directory: miner.is_none(),
-        },
-        network: Arc::clone(&plan.network),
-        store: StorePlace::Directory(directory.clone()),
-        listen: match miner {
-            Some(_) => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            None => plan.listen,
-        },
         mining: miner.map(|miner| MiningConfig { threads: miner.threads, kernel: plan.kernel }),
+        mine_up_to: 0,
         on_panic: PanicPolicy::Surface,
         directory: forward,
         operator: Some(ask),
+        ..NodeConfig::new(machine, Arc::clone(&plan.network), store, listen)
     };
-    let node = Node::start_resting(config).map_err(refused)?;
+    let node = Node::start(config).map_err(refused)?;
     let threads = miner.map_or(0, |miner| miner.threads.get());
     let role = if miner.is_some() { Role::Miner } else { Role::Bootstrap };
     let about = About { name: name.clone(), role, directory: directory.clone() };

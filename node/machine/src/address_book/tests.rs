@@ -5,7 +5,7 @@ use wire::hello::{Hello, Role};
 use super::*;
 use crate::tests::forge::Forge;
 use crate::tests::rig::{Rig, config, said};
-use crate::{Direction, Event, MachineConfig};
+use crate::{Direction, Event};
 
 fn address(text: &str) -> SocketAddr {
     text.parse().unwrap()
@@ -27,7 +27,7 @@ fn fail(rig: &mut Rig, addresses: &[SocketAddr]) {
 
 fn rig_with(peers: &[&str]) -> Rig {
     let forge = Forge::new();
-    let mut config = config(&forge);
+    let mut config = config();
     config.peers = peers.iter().map(|text| address(text)).collect();
     Rig::with(&forge, config)
 }
@@ -158,7 +158,7 @@ fn what_was_met_is_remembered_the_reliable_first_and_dialed_in_the_next_life() {
     let met = rig.machine.met_addresses();
     assert_eq!(met, [address("8.8.8.8:9003"), address("9.9.9.9:9000")]);
     let forge = Forge::new();
-    let next = Rig::with(&forge, MachineConfig { known: met.clone(), ..config(&forge) });
+    let next = Rig::among(&forge, config(), |around| around.known.clone_from(&met));
     assert_eq!(next.machine.met_addresses(), [met[0], met[1]]);
     let mut entries = next.machine.address_book.entries.values();
     assert!(entries.all(|entry| entry.state == DialState::Dialing), "dialed at once");

@@ -262,7 +262,7 @@ fn honest_machines_never_blame_each_other() {
     let a = forge.chain(a, 40)[39];
     let b = forge.mine(forge.genesis(), &payments[1..3]);
     let b = forge.chain(b, 42)[41];
-    let other = MachineConfig { seed: [8; 32], ..config(&forge) };
+    let other = MachineConfig { seed: [8; 32], ..config() };
     let (mut left, mut right) = (Rig::new(&forge), Rig::with(&forge, other));
     let (one, two) = (left.peer(), right.peer());
     left.sync(one, &forge, a);

@@ -15,7 +15,7 @@ use crate::{Direction, Event, MachineConfig};
 
 fn directory() -> Rig {
     let forge = Forge::new();
-    Rig::with(&forge, MachineConfig { directory: true, ..config(&forge) })
+    Rig::with(&forge, MachineConfig { directory: true, ..config() })
 }
 
 fn forwarded(effects: &[Effect]) -> Vec<(PeerId, SocketAddr, Message)> {

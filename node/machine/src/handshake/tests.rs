@@ -12,7 +12,7 @@ use super::*;
 use crate::conduct::UNKNOWN_COMMANDS_MAX;
 use crate::tests::forge::Forge;
 use crate::tests::rig::{Rig, closed, config, reports, sent};
-use crate::{Effect, Event, MachineConfig};
+use crate::{Effect, Event};
 
 fn rig() -> Rig {
     Rig::new(&Forge::new())
@@ -117,7 +117,7 @@ fn another_version_noise_and_a_second_hello_are_refused_but_never_banned() {
 #[test]
 fn we_do_not_talk_to_ourselves_nor_dial_ourselves_again() {
     let forge = Forge::new();
-    let mut config = config(&forge);
+    let mut config = config();
     let own: SocketAddr = "9.9.9.9:9000".parse().unwrap();
     config.peers = vec![own];
     let mut rig = Rig::with(&forge, config);
@@ -260,8 +260,8 @@ fn nodes_and_wallets_are_reported_coming_and_going_and_callers_are_not() {
 #[test]
 fn operators_call_from_the_nodes_own_computer_only() {
     let forge = Forge::new();
-    let listen_ip = Some("9.9.9.9".parse().unwrap());
-    let mut rig = Rig::with(&forge, MachineConfig { listen_ip, ..config(&forge) });
+    let listening = Some("9.9.9.9:9000".parse().unwrap());
+    let mut rig = Rig::among(&forge, config(), |around| around.listening = listening);
     for (from, is_here) in [("127.0.0.1:5", true), ("9.9.9.9:5", true), ("9.9.9.8:5", false)] {
         let (peer, _) = rig.connect(from, Direction::Inbound);
         let hello = hello_with(&rig, |hello| hello.role = Role::Operator);

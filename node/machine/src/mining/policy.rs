@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use chain::key::OutputKey;
 
-/// When this node mines, and for whom.
+/// When templates are made, and for whom. Who searches them is the body's affair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MiningPolicy {
-    /// Whether it mines at all.
-    pub enabled: bool,
     /// Pending transactions that make a block worth mining; with 0 it always is.
     pub min_txs: usize,
     /// A transaction that waited this long is worth a block alone, so that no payment is stranded;
@@ -16,12 +14,6 @@ pub struct MiningPolicy {
     pub max_wait: Option<Duration>,
     /// Who is paid.
     pub payout: OutputKey,
-}
-
-impl MiningPolicy {
-    /// Never mines, so nobody is paid.
-    pub const OFF: Self =
-        Self { enabled: false, min_txs: 0, max_wait: None, payout: OutputKey([0; 32]) };
 }
 
 /// What the miner shall do now.
@@ -42,9 +34,6 @@ pub fn decide(
     oldest: Option<Duration>,
     now: Duration,
 ) -> MiningDecision {
-    if !policy.enabled {
-        return MiningDecision::Rest;
-    }
     if pending >= policy.min_txs {
         return MiningDecision::Mine;
     }
@@ -67,7 +56,7 @@ mod tests {
     }
 
     fn policy(min_txs: usize, max_wait: Option<Duration>) -> MiningPolicy {
-        MiningPolicy { enabled: true, min_txs, max_wait, payout: OutputKey([7; 32]) }
+        MiningPolicy { min_txs, max_wait, payout: OutputKey([7; 32]) }
     }
 
     #[test]
@@ -107,20 +96,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn who_does_not_mine_rests_whatever_waits(
-            min_txs in 0usize..8,
-            pending in 0usize..8,
-            max_wait in prop::option::of(0u64..50),
-            oldest in prop::option::of(0u64..50),
-            now in 0u64..100,
-        ) {
-            let mut policy = policy(min_txs, max_wait.map(seconds));
-            policy.enabled = false;
-            let decision = decide(&policy, pending, oldest.map(seconds), seconds(now));
-            prop_assert_eq!(decision, MiningDecision::Rest);
-        }
-
         #[test]
         fn whoever_rests_until_a_time_mines_at_it(
             pending in 1usize..4,

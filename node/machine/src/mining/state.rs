@@ -1,17 +1,16 @@
-//! `MiningState`: what the miner is doing and why, for people.
+//! `MiningState`: what is being mined, or why nothing is.
 
-use std::fmt;
 use std::time::Duration;
 
 use super::{MiningDecision, decide};
 use crate::Machine;
 
-/// What the miner is doing.
+/// What is being mined, or why nothing is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MiningState {
-    /// This node never mines.
+    /// This node makes no templates.
     Off,
-    /// It searches.
+    /// There is a template to search.
     Mining {
         /// Height of the block.
         height: u32,
@@ -34,44 +33,13 @@ pub enum MiningState {
     NothingToMine,
 }
 
-impl MiningState {
-    /// `mining`, `resting` or `off`.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Off => "off",
-            Self::Mining { .. } => "mining",
-            _ => "resting",
-        }
-    }
-}
-
-impl fmt::Display for MiningState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Off => f.write_str("this node does not mine"),
-            Self::Mining { height, transactions } => {
-                write!(f, "searches block {height} with {transactions} payments")
-            }
-            Self::FewPending { pending, min_txs, wait: None } => {
-                write!(f, "{pending} of {min_txs} payments are pending")
-            }
-            Self::FewPending { pending, min_txs, wait: Some(wait) } => {
-                let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-                write!(f, "{pending} of {min_txs} payments are pending, mines in {seconds} s")
-            }
-            Self::Walking => f.write_str("is connecting a better chain"),
-            Self::NothingToMine => f.write_str("the chain is ahead of the clock"),
-        }
-    }
-}
-
 impl Machine {
-    /// What its miner was doing at the last event.
+    /// What was to be mined at the last event.
     pub fn mining_state(&self) -> MiningState {
         let mining = &self.mining;
-        if !mining.policy.enabled {
+        let Some(policy) = &mining.policy else {
             return MiningState::Off;
-        }
+        };
         if let Some(current) = &mining.current {
             let template = &current.template;
             let transactions = template.transfers.len();
@@ -82,8 +50,8 @@ impl Machine {
         }
         let now = self.now.monotonic;
         let pending = self.mempool.len();
-        let few = |wait| MiningState::FewPending { pending, min_txs: mining.policy.min_txs, wait };
-        match decide(&mining.policy, pending, self.mempool.oldest_arrived(), now) {
+        let few = |wait| MiningState::FewPending { pending, min_txs: policy.min_txs, wait };
+        match decide(policy, pending, self.mempool.oldest_arrived(), now) {
             MiningDecision::Mine => MiningState::NothingToMine,
             MiningDecision::RestUntil(until) => few(Some(until.saturating_sub(now))),
             MiningDecision::Rest => few(None),

@@ -1,17 +1,21 @@
 //! What is searched when, seen through the machine's door.
 
+use chain::transaction::{OutPoint, Transaction};
+use rand::SeedableRng;
+use rand::rngs::ChaCha12Rng;
 use wire::peer::PeerMessage;
 
 use super::*;
-use crate::tests::forge::Forge;
-use crate::tests::rig::{Rig, config, mine, payment_bytes, reports};
-use crate::{Event, Report};
+use crate::mempool::{Mempool, MempoolLimits};
+use crate::template::Lease;
+use crate::tests::forge::{Forge, grind};
+use crate::tests::rig::{Rig, config, mine, payment_bytes, policy, reports};
+use crate::{Event, Report, Tally};
 
 fn miner(forge: &Forge, min_txs: usize, max_wait_s: Option<u64>) -> Rig {
-    let mut config = config(forge);
-    config.mining.enabled = true;
-    config.mining.min_txs = min_txs;
-    config.mining.max_wait = max_wait_s.map(Duration::from_secs);
+    let mut config = config();
+    let max_wait = max_wait_s.map(Duration::from_secs);
+    config.mining = Some(MiningPolicy { min_txs, max_wait, ..policy(forge) });
     Rig::with(forge, config)
 }
 
@@ -41,33 +45,110 @@ fn a_mined_block_becomes_the_tip_and_the_next_template_builds_on_it() {
 }
 
 #[test]
-fn a_solution_of_a_template_that_was_replaced_is_dropped() {
-    let mut forge = Forge::new();
-    let mut rig = miner(&forge, 0, None);
-    let stale = current(&rig).unwrap();
-    let tip = forge.mine(forge.genesis(), &[]);
-    let peer = rig.peer();
-    let effects = rig.sync(peer, &forge, tip);
-    assert_eq!(mine(&effects).flatten().unwrap().header.previous, tip);
-    let stored = rig.machine.tree().len();
-    let effects = rig.solve(&stale);
-    assert_eq!(rig.tip(), tip);
-    assert_eq!(rig.machine.tree().len(), stored);
-    assert!(!reports(&effects).iter().any(|at| matches!(at, Report::BlockFound { .. })));
+fn a_template_that_the_tip_has_left_behind_is_solved_in_vain() {
+    for min_txs in [0, 1] {
+        let mut forge = Forge::new();
+        let mut rig = miner(&forge, min_txs, None);
+        pay(&mut rig, &forge, 0);
+        let stale = current(&rig).unwrap();
+        let tip = forge.mine(forge.genesis(), &[forge.payment(0)]);
+        let peer = rig.peer();
+        let effects = rig.sync(peer, &forge, tip);
+        let next = mine(&effects).unwrap();
+        // With nothing left to mine, no other template says that the tip has changed.
+        assert_eq!(next.map(|next| next.header.previous), (min_txs == 0).then_some(tip));
+        let stored = rig.machine.tree().len();
+        let effects = rig.solve(&stale);
+        assert_eq!(rig.tip(), tip);
+        assert_eq!(rig.machine.tree().len(), stored);
+        assert!(!reports(&effects).iter().any(|at| matches!(at, Report::BlockFound { .. })));
+        assert_eq!(rig.machine.tally().solutions_stale, 1);
+    }
 }
 
 #[test]
-fn a_solution_counts_for_the_template_it_names_and_for_no_later_one() {
+fn a_template_that_was_replaced_up_to_64_times_on_its_tip_still_makes_the_next_tip() {
     let forge = Forge::new();
     let mut rig = miner(&forge, 0, None);
-    let old = current(&rig).unwrap();
+    let mut rng = ChaCha12Rng::seed_from_u64(1);
+    for round in 0..1000 {
+        let solved = current(&rig).unwrap();
+        let mut newest = solved.id;
+        for _ in 0..rng.random_range(1..=64) {
+            rig.machine.mining.transaction_came();
+            rig.pass(REFRESH_MIN);
+            let replaced = std::mem::replace(&mut newest, current(&rig).unwrap().id);
+            assert!(newest > replaced);
+        }
+        if round % 10 == 0 {
+            // The newest template has a payment that the solved one has not.
+            pay(&mut rig, &forge, round / 10);
+            rig.pass(REFRESH_MIN);
+            assert_eq!(current(&rig).unwrap().transfers.len(), solved.transfers.len() + 1);
+        }
+        rig.solve(&solved);
+        assert_eq!(rig.machine.tip().height, round + 1);
+        assert_eq!(current(&rig).unwrap().header.previous, rig.tip());
+    }
+    assert_eq!(rig.machine.tally(), Tally::default());
+}
+
+#[test]
+fn a_template_is_solved_while_the_node_rests_and_then_pays_whom_its_solver_likes() {
+    let forge = Forge::new();
+    let mut rig = miner(&forge, 1, None);
+    pay(&mut rig, &forge, 0);
+    let template = current(&rig).unwrap();
+    rig.machine.mempool = Mempool::new(MempoolLimits::default());
+    rig.settle(Event::Wakeup);
+    assert!(current(&rig).is_none(), "nothing is pending");
+    let mut coinbase = template.coinbase_with_extra_nonce(Lease(7).extra_nonce(9));
+    coinbase.outputs[0].key = forge.world.key(2);
+    let mut header = template.header_with(&coinbase);
+    grind(&mut header);
+    let outpoint = OutPoint { txid: Transaction::Coinbase(coinbase.clone()).txid(), index: 0 };
+    rig.settle(Event::Mined { template, header, coinbase });
+    assert_eq!(rig.tip(), header.hash());
+    let coin = rig.machine.ledger().coin(&outpoint).unwrap().unwrap();
+    assert_eq!(coin.output.key, forge.world.key(2));
+}
+
+#[test]
+fn a_copy_of_a_template_is_not_one_of_ours_and_a_wrong_solution_is_no_block() {
+    let forge = Forge::new();
+    let mut rig = miner(&forge, 0, None);
+    let template = current(&rig).unwrap();
+    let mut greedy = (*template).clone();
+    greedy.coinbase.outputs[0].amount.0 += 1;
+    rig.solve(&Arc::new(greedy));
+    rig.solve(&Arc::new((*template).clone()));
+    let coinbase = template.coinbase_with_extra_nonce(1);
+    let mut header = template.header_with_extra_nonce(2);
+    grind(&mut header);
+    rig.settle(Event::Mined { template, header, coinbase });
+    assert_eq!((rig.machine.tip().height, rig.machine.tree().len()), (0, 1));
+    let Tally { solutions_stale, solutions_invalid, .. } = rig.machine.tally();
+    assert_eq!((solutions_stale, solutions_invalid), (2, 1));
+}
+
+#[test]
+fn templates_are_remembered_while_somebody_holds_them_and_never_too_many() {
+    let forge = Forge::new();
+    let mut rig = miner(&forge, 0, None);
+    let mut held = vec![current(&rig).unwrap()];
+    for _ in 0..1100 {
+        rig.machine.mining.transaction_came();
+        rig.pass(REFRESH_MIN);
+        held.push(current(&rig).unwrap());
+    }
+    assert_eq!(rig.machine.mining.issued.len(), 1024);
+    assert!(!rig.machine.may_be_solved(&held[0]));
+    let first = held.len() - 1024;
+    assert!(held[first..].iter().all(|template| rig.machine.may_be_solved(template)));
+    held.clear();
     rig.pass(REFRESH_MAX);
-    let new = current(&rig).unwrap();
-    assert!(new.id > old.id && new.header.merkle_root == old.header.merkle_root);
-    rig.solve(&old);
-    assert_eq!(rig.machine.tip().height, 0);
-    rig.solve(&new);
-    assert_eq!(rig.machine.tip().height, 1);
+    // The newest, and the one before it, which was held when its successor was made.
+    assert!(rig.machine.mining.issued.len() <= 2);
 }
 
 #[test]
@@ -165,10 +246,7 @@ fn what_the_miner_does_is_told_with_its_reason() {
     pay(&mut rig, &forge, 0);
     let state = rig.machine.mining_state();
     assert_eq!(state, few(1, Some(Duration::from_secs(30))));
-    assert_eq!(state.to_string(), "1 of 2 payments are pending, mines in 30 s");
-    assert_eq!(state.word(), "resting");
     pay(&mut rig, &forge, 1);
     let state = rig.machine.mining_state();
     assert_eq!(state, MiningState::Mining { height: 1, transactions: 2 });
-    assert_eq!(state.word(), "mining");
 }

@@ -14,12 +14,11 @@ use super::*;
 use crate::Event;
 use crate::store::{Disk, Store};
 use crate::tests::forge::Forge;
-use crate::tests::rig::{Rig, config, mine, reports, said, sent};
+use crate::tests::rig::{Rig, config, mine, policy, reports, said, sent};
 
 fn miner(forge: &Forge) -> Rig {
-    let mut config = config(forge);
-    config.mining.enabled = true;
-    config.mining.min_txs = 0;
+    let mut config = config();
+    config.mining = Some(policy(forge));
     let mut rig = Rig::with(forge, config);
     rig.disk_is_slow = true;
     rig
@@ -172,7 +171,7 @@ proptest! {
         let mut forge = Forge::new();
         let mut disk = Disk::default();
         let start = |forge: &Forge, store: Store| {
-            let mut rig = Rig::on(forge, config(forge), store);
+            let mut rig = Rig::on(forge, config(), store);
             rig.disk_is_slow = true;
             let peer = rig.peer();
             (rig, peer)

@@ -12,6 +12,7 @@ use proptest::sample::Index;
 
 use super::*;
 use crate::mempool::fixture::{Spendable, World, made, pool};
+use crate::tests::forge::{grind, spoil};
 
 const MEDIAN: u32 = 1_700_000_000;
 
@@ -48,17 +49,21 @@ fn admit(world: &World, mempool: &mut Mempool, transfer: &Transfer) {
     world.admit(mempool, transfer, Duration::ZERO).unwrap();
 }
 
+fn ground(mut header: Header) -> Header {
+    grind(&mut header);
+    header
+}
+
 /// Searches the nonce, then decodes and connects the block by every rule, signatures too.
 fn mine(
     world: &mut World,
     template: &Template,
     extra_nonce: u64,
 ) -> chain::rules::block::Connection {
-    let mut header = template.header_with_extra_nonce(extra_nonce);
-    while header::check_alone(&header, &world.network.spec).is_err() {
-        header.nonce += 1;
-    }
-    let block = assemble(template, header, extra_nonce).unwrap();
+    let header = ground(template.header_with_extra_nonce(extra_nonce));
+    header::check_alone(&header, &world.network.spec).unwrap();
+    let coinbase = template.coinbase_with_extra_nonce(extra_nonce);
+    let block = assemble(template, header, coinbase).unwrap();
     let committed = CommittedBlock::decode(header, &block.encode_body()).unwrap();
     assert_eq!(committed.wtxids[1..], template.wtxids);
     world.connect(&committed)
@@ -144,19 +149,89 @@ proptest! {
             admit(&world, &mut mempool, &world.payment(&[world.funds(index)], 1, 1_000));
         }
         let template = template(&world, &mempool);
-        let header = template.header_with_extra_nonce(nonces[0]);
-        let other = template.header_with_extra_nonce(nonces[1]);
+        let coinbases = nonces.map(|nonce| template.coinbase_with_extra_nonce(nonce));
+        let [header, other] = nonces.map(|nonce| template.header_with_extra_nonce(nonce));
         prop_assert_ne!(header.merkle_root, other.merkle_root);
-        let block = assemble(&template, header, nonces[0]).unwrap();
+        let header = ground(header);
+        let [first, second] = coinbases;
+        let block = assemble(&template, header, first).unwrap();
         prop_assert_eq!(block.merkle_root(), Some(header.merkle_root));
-        prop_assert!(assemble(&template, header, nonces[1]).is_none());
-        let other = Header { previous: BlockHash([4; 32]), ..header };
-        prop_assert!(assemble(&template, other, nonces[0]).is_none());
-        let other = Header { bits: CompactTarget::with_zero_bits(2), ..header };
-        prop_assert!(assemble(&template, other, nonces[0]).is_none());
-        let rolled = Header { version: 0x2000_2000, nonce: 9, time: header.time + 1, ..header };
-        prop_assert!(assemble(&template, rolled, nonces[0]).is_some());
+        prop_assert_eq!(assemble(&template, header, second), Err(SolutionError::MerkleRoot));
         mine(&mut world, &template, nonces[1]);
+    }
+
+    #[test]
+    fn whatever_may_be_rolled_makes_a_valid_block_and_nothing_else_may_change(
+        (nonce, rolled, later_s) in (any::<u64>(), any::<u32>(), 0u32..1000),
+        (rest, key, txs) in (any::<[u8; 16]>(), 2usize..9, 0u32..5),
+        (fixed_bit, at) in (any::<Index>(), 0usize..8),
+    ) {
+        let mut world = World::new(5);
+        let mut mempool = pool();
+        for index in 0..txs {
+            admit(&world, &mut mempool, &world.payment(&[world.funds(index)], 1, 1_000));
+        }
+        let template = template(&world, &mempool);
+        let mut coinbase = template.coinbase_with_extra_nonce(nonce);
+        coinbase.extra[EXTRA_NONCE_RANGE.end..].copy_from_slice(&rest);
+        coinbase.outputs[0].key = world.key(key);
+        let mut header = template.header_with(&coinbase);
+        header.version |= rolled & VERSION_ROLLING_MASK;
+        header.time = (header.time + later_s).min(template.time_max);
+        let header = ground(header);
+        let block = assemble(&template, header, coinbase.clone()).unwrap();
+        world.connect(&CommittedBlock::decode(header, &block.encode_body()).unwrap());
+
+        let refused = |header, coinbase: &Coinbase| {
+            assemble(&template, header, coinbase.clone()).unwrap_err()
+        };
+        let previous = BlockHash([4; 32]);
+        prop_assert_eq!(refused(Header { previous, ..header }, &coinbase), SolutionError::Previous);
+        let bits = CompactTarget::with_zero_bits(2);
+        let error = refused(Header { bits, ..header }, &coinbase);
+        prop_assert_eq!(error, SolutionError::Bits { got: bits, expected: header.bits });
+        let fixed: Vec<u32> =
+            (0..32).map(|bit| 1 << bit).filter(|bit| bit & VERSION_ROLLING_MASK == 0).collect();
+        let got = header.version ^ fixed[fixed_bit.index(fixed.len())];
+        let error = refused(Header { version: got, ..header }, &coinbase);
+        prop_assert_eq!(error, SolutionError::Version { got });
+        for time in [template.header.time - 1, template.time_max + 1] {
+            let error = refused(Header { time, ..header }, &coinbase);
+            let (min, max) = (template.header.time, template.time_max);
+            prop_assert_eq!(error, SolutionError::Time { got: time, min, max });
+        }
+        let mut header_without_work = header;
+        spoil(&mut header_without_work);
+        prop_assert_eq!(refused(header_without_work, &coinbase), SolutionError::Work);
+
+        let changed = |change: &dyn Fn(&mut Coinbase)| {
+            let mut other = coinbase.clone();
+            change(&mut other);
+            // The header of the changed coinbase, so that only the coinbase is to blame.
+            let header = Header { merkle_root: template.merkle_root_with(&other), ..header };
+            refused(header, &other)
+        };
+        let height = changed(&|coinbase| coinbase.height += 1);
+        let (got, expected) = (template.height + 1, template.height);
+        prop_assert_eq!(height, SolutionError::Height { got, expected });
+        prop_assert_eq!(changed(&|coinbase| coinbase.extra[at] ^= 1), SolutionError::Prefix);
+        let amount = changed(&|coinbase| coinbase.outputs[0].amount.0 -= 1);
+        prop_assert_eq!(amount, SolutionError::Outputs);
+        let more = changed(&|coinbase| coinbase.outputs.push(coinbase.outputs[0]));
+        prop_assert_eq!(more, SolutionError::Outputs);
+        prop_assert_eq!(changed(&|coinbase| coinbase.outputs.clear()), SolutionError::Outputs);
+    }
+
+    #[test]
+    fn extra_nonces_of_two_leases_never_meet(leases: [u32; 2], counters: [u32; 2]) {
+        let world = World::new(1);
+        let template = template(&world, &pool());
+        let nonces = [0, 1].map(|at| Lease(leases[at]).extra_nonce(counters[at]));
+        let are_same = leases[0] == leases[1] && counters[0] == counters[1];
+        prop_assert_eq!(nonces[0] == nonces[1], are_same);
+        for (nonce, lease) in nonces.into_iter().zip(leases) {
+            prop_assert_eq!(Lease::of(&template.coinbase_with_extra_nonce(nonce)), Lease(lease));
+        }
     }
 
     #[test]
@@ -182,8 +257,8 @@ proptest! {
         let template = template(&world, &mempool);
         let expected: Vec<Txid> = expected.iter().map(|(_, _, payment)| payment.txid()).collect();
         prop_assert_eq!(order(&template), expected);
-        let header = template.header;
-        let body = assemble(&template, header, 0).unwrap().encode_body();
+        let header = ground(template.header);
+        let body = assemble(&template, header, template.coinbase.clone()).unwrap().encode_body();
         prop_assert_eq!(80 + body.len(), bytes);
         mine(&mut world, &template, 0);
     }
@@ -191,8 +266,8 @@ proptest! {
 
 /// The template's block as the pool sees it when it is connected.
 fn world_block(template: &Template) -> chain::block::CommittedBlock {
-    let header = template.header_with_extra_nonce(0);
-    let block = assemble(template, header, 0).unwrap();
+    let header = ground(template.header);
+    let block = assemble(template, header, template.coinbase.clone()).unwrap();
     CommittedBlock::decode(header, &block.encode_body()).unwrap()
 }
 
@@ -218,6 +293,15 @@ fn an_empty_pool_makes_a_block_of_one_coinbase_with_the_subsidy() {
     assert_eq!(&template.coinbase.extra[..8], b"lode-tst");
     assert_eq!(template.header.nonce, 0);
     mine(&mut world, &template, u64::MAX);
+}
+
+#[test]
+fn two_templates_of_the_same_transactions_share_no_header() {
+    let world = World::new(1);
+    let first = context(&world);
+    let second = TemplateContext { id: TemplateId(8), ..first };
+    let [first, second] = [first, second].map(|context| ready(&context, &pool()));
+    assert_ne!(first.header.merkle_root, second.header.merkle_root);
 }
 
 #[test]

@@ -13,8 +13,9 @@ use wire::peer::{BlockTransactions, PeerMessage};
 use wire::{ByteString, Message};
 
 use super::forge::Forge;
-use super::rig::{AGE_S, Rig, compact, config, payment_bytes};
+use super::rig::{AGE_S, Rig, compact, config, payment_bytes, policy};
 use crate::mempool::fixture::made;
+use crate::mining::MiningPolicy;
 use crate::{Direction, Effect, Event, MachineConfig, PeerId};
 
 /// What there is to talk about.
@@ -128,11 +129,11 @@ pub(crate) fn machine_config() -> impl Strategy<Value = MachineConfig> {
     let fixed = prop::collection::vec((9u8..12, 1u8..4), 0..4);
     let mining = (any::<bool>(), 0usize..4, prop::option::of(0u64..100));
     (fixed, mining).prop_map(|(fixed, (enabled, min_txs, max_wait_s))| {
-        let mut config = config(&SUBJECT.forge);
+        let mut config = config();
         config.peers = fixed.into_iter().map(|(a, b)| ([a, b, 0, 1], 9000).into()).collect();
-        config.mining.enabled = enabled;
-        config.mining.min_txs = min_txs;
-        config.mining.max_wait = max_wait_s.map(Duration::from_secs);
+        let max_wait = max_wait_s.map(Duration::from_secs);
+        let policy = MiningPolicy { min_txs, max_wait, ..policy(&SUBJECT.forge) };
+        config.mining = enabled.then_some(policy);
         config
     })
 }

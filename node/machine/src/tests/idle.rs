@@ -8,7 +8,8 @@ use wire::peer::PeerMessage;
 use wire::{ByteString, Message};
 
 use super::forge::Forge;
-use super::rig::{Rig, config, sent};
+use super::rig::{Rig, config, policy, sent};
+use crate::mining::MiningPolicy;
 use crate::{Event, PeerId};
 
 #[test]
@@ -25,10 +26,9 @@ fn a_machine_that_waits_for_nothing_is_not_woken() {
 #[test]
 fn a_miner_that_waits_for_payments_is_not_woken_either() {
     let forge = Forge::new();
-    let mut config = config(&forge);
-    config.mining.enabled = true;
-    config.mining.min_txs = 4;
-    config.mining.max_wait = Some(Duration::from_secs(30));
+    let mut config = config();
+    let max_wait = Some(Duration::from_secs(30));
+    config.mining = Some(MiningPolicy { min_txs: 4, max_wait, ..policy(&forge) });
     let rig = Rig::with(&forge, config);
     assert_eq!(rig.machine.next_wakeup(), None);
 }
@@ -36,8 +36,8 @@ fn a_miner_that_waits_for_payments_is_not_woken_either() {
 #[test]
 fn a_chain_ahead_of_the_clock_makes_the_miner_look_every_five_seconds() {
     let forge = Forge::new();
-    let mut config = config(&forge);
-    config.mining.enabled = true;
+    let mut config = config();
+    config.mining = Some(policy(&forge));
     let mut rig = Rig::with(&forge, config);
     // The clock steps back behind genesis.
     rig.now.wall_s = u64::from(forge.network.spec.genesis_time) - 10_000;

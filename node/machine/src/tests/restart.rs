@@ -9,7 +9,7 @@ use crate::store::Store;
 
 fn start(forge: &Forge, directory: &tempfile::TempDir) -> Rig {
     let store = Store::open(directory.path(), &forge.network).unwrap();
-    Rig::on(forge, config(forge), store)
+    Rig::on(forge, config(), store)
 }
 
 proptest! {

@@ -18,7 +18,8 @@ use super::super::mining::MiningPolicy;
 use super::super::peers::PeerState;
 use super::super::template::Template;
 use super::super::{
-    Direction, Effect, Event, Machine, MachineConfig, Now, PeerId, Report, first_invalid,
+    Direction, Effect, Event, Machine, MachineConfig, Now, PeerId, Report, Surroundings,
+    first_invalid,
 };
 use super::forge::{Forge, grind};
 use crate::store::{BlockWrites, Store};
@@ -38,27 +39,23 @@ pub(crate) struct Rig {
     pub writes: Option<BlockWrites>,
 }
 
-pub(crate) fn config(forge: &Forge) -> MachineConfig {
-    MachineConfig {
-        name: "rig".to_owned(),
-        listen_port: 9000,
-        listen_ip: None,
-        peers: Vec::new(),
-        known: Vec::new(),
-        mining: MiningPolicy {
-            enabled: false,
-            min_txs: 0,
-            max_wait: None,
-            payout: forge.world.key(1),
-        },
-        seed: [7; 32],
-        directory: false,
-    }
+pub(crate) fn config() -> MachineConfig {
+    MachineConfig::new("rig", [7; 32])
+}
+
+/// Pays the forge's own key.
+pub(crate) fn policy(forge: &Forge) -> MiningPolicy {
+    MiningPolicy { min_txs: 0, max_wait: None, payout: forge.world.key(1) }
+}
+
+/// Nobody was met before, and callers come from anywhere.
+fn surroundings() -> Surroundings {
+    Surroundings { listening: Some(([0; 4], 9000).into()), known: Vec::new() }
 }
 
 impl Rig {
     pub fn new(forge: &Forge) -> Self {
-        Self::with(forge, config(forge))
+        Self::with(forge, config())
     }
 
     pub fn with(forge: &Forge, config: MachineConfig) -> Self {
@@ -66,10 +63,30 @@ impl Rig {
     }
 
     pub fn on(forge: &Forge, config: MachineConfig, store: Store) -> Self {
+        Self::within(forge, config, surroundings(), store)
+    }
+
+    /// The same, with the first say about the surroundings.
+    pub fn among(
+        forge: &Forge,
+        config: MachineConfig,
+        edit: impl FnOnce(&mut Surroundings),
+    ) -> Self {
+        let mut surroundings = surroundings();
+        edit(&mut surroundings);
+        Self::within(forge, config, surroundings, Store::in_memory(&forge.network).unwrap())
+    }
+
+    fn within(
+        forge: &Forge,
+        config: MachineConfig,
+        surroundings: Surroundings,
+        store: Store,
+    ) -> Self {
         let wall_s = u64::from(forge.network.spec.genesis_time) + AGE_S;
         let now = Now { wall_s, monotonic: Duration::ZERO };
         let network = Arc::clone(&forge.network);
-        let machine = Machine::new(config, Arc::clone(&network), store, now).unwrap();
+        let machine = Machine::new(config, surroundings, Arc::clone(&network), store, now).unwrap();
         let mut rig = Self {
             machine,
             now,
@@ -270,10 +287,11 @@ impl Rig {
     }
 
     /// Solves a template as the miner does.
-    pub fn solve(&mut self, template: &Template) -> Vec<Effect> {
-        let mut header = template.header_with_extra_nonce(5);
+    pub fn solve(&mut self, template: &Arc<Template>) -> Vec<Effect> {
+        let coinbase = template.coinbase_with_extra_nonce(5);
+        let mut header = template.header_with(&coinbase);
         grind(&mut header);
-        self.settle(Event::Mined { template: template.id, header, extra_nonce: 5 })
+        self.settle(Event::Mined { template: Arc::clone(template), header, coinbase })
     }
 }
 

@@ -204,7 +204,7 @@ fn connections_of_wallets_and_their_payments_are_counted() {
     for _ in 0..20 {
         submit(&mut rig, wallet, payment_bytes(&payment));
     }
-    let expected = Tally { wallet_connections: 1, payments_submitted: 20 };
+    let expected = Tally { wallet_connections: 1, payments_submitted: 20, ..Tally::default() };
     assert_eq!(rig.machine.tally(), expected);
     rig.join("8.8.8.8:2", Role::Wallet);
     assert_eq!(rig.machine.tally().wallet_connections, 2);

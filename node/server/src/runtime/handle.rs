@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use chain::transaction::Transaction;
+use chain::header::Header;
+use chain::transaction::{Coinbase, Transaction};
 use tokio::sync::oneshot;
 use wire::Message;
 
 use super::lanes::{Lanes, Refused};
+use machine::template::Template;
 use machine::{Event, Machine, PeerId};
 
 /// Why a question has no answer.
@@ -75,6 +77,21 @@ impl Handle {
         self.lanes.push_own(Event::OwnTransaction(Box::new(transaction)));
     }
 
+    /// Brings the solution of a template that [`super::Node::templates`] offered, the latest or
+    /// not: it becomes a block while the tip is the template's. Check the target first.
+    ///
+    /// # Errors
+    /// [`AskError`]: so much waits for the machine that something is wrong, or it has stopped.
+    pub fn submit_solution(
+        &self,
+        template: Arc<Template>,
+        header: Header,
+        coinbase: Coinbase,
+    ) -> Result<(), AskError> {
+        let solved = self.lanes.try_push_own(Event::Mined { template, header, coinbase });
+        solved.map_err(AskError::from)
+    }
+
     /// Tells the node where others are; it dials them at once. At most
     /// [`wire::peer::ADDRESSES_MAX`] are taken.
     pub fn tell_addresses(&self, addresses: Vec<SocketAddr>) {
@@ -92,10 +109,15 @@ impl Handle {
             // Whoever asked may have given up waiting.
             let _ = answer.send(result.map_err(|_| AskError::Panicked));
         }));
-        match asked {
-            Ok(()) => Ok(wait),
-            Err(Refused::Full) => Err(AskError::Busy),
-            Err(Refused::Stopped) => Err(AskError::Stopped),
+        asked.map(|()| wait).map_err(AskError::from)
+    }
+}
+
+impl From<Refused> for AskError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Full => Self::Busy,
+            Refused::Stopped => Self::Stopped,
         }
     }
 }

@@ -13,6 +13,9 @@ use machine::{Event, Machine, PeerId};
 /// Questions that may wait at once; a further one is refused.
 const QUESTIONS_MAX: usize = 64;
 
+/// Events of the node itself that may wait when one more is offered that may be refused.
+const OWN_MAX: usize = 256;
+
 /// Own blocks, timers and questions go first, but after this many in a row one event of a peer is
 /// served: no flood of questions shuts the network out.
 const FAVORED_MAX: u32 = 8;
@@ -49,7 +52,7 @@ pub(super) enum Work {
     Peer(PeerWork),
 }
 
-/// Why a question was not queued.
+/// Why something was not queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refused {
     /// Too many wait already.
@@ -93,6 +96,20 @@ impl Lanes {
     /// Queues an event of the node itself.
     pub fn push_own(&self, event: Event) {
         self.push(|waiting| waiting.own.push_back(event));
+    }
+
+    /// The same for an event that may be refused.
+    pub fn try_push_own(&self, event: Event) -> Result<(), Refused> {
+        let mut waiting = self.lock();
+        if waiting.closed {
+            return Err(Refused::Stopped);
+        }
+        if waiting.own.len() >= OWN_MAX {
+            return Err(Refused::Full);
+        }
+        waiting.own.push_back(event);
+        self.arrived.notify_one();
+        Ok(())
     }
 
     /// Queues an event that nobody waits for.
@@ -187,14 +204,9 @@ impl Waiting {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use machine::TemplateId;
 
-    fn mined() -> Event {
-        Event::Mined {
-            template: TemplateId(1),
-            header: chain::header::Header::from_bytes(&[0; 80]),
-            extra_nonce: 0,
-        }
+    fn own() -> Event {
+        Event::Addresses(Vec::new())
     }
 
     fn name(work: &Work) -> &'static str {
@@ -213,7 +225,7 @@ mod tests {
         let gone = Event::Disconnected { peer: PeerId(1) };
         lanes.push_peer(Some(PeerId(1)), gone);
         lanes.ask(Box::new(|_| ())).unwrap();
-        lanes.push_own(mined());
+        lanes.push_own(own());
         let due = Some(Duration::ZERO);
         let order: Vec<_> = [due, due, due, None]
             .into_iter()
@@ -225,7 +237,7 @@ mod tests {
     #[test]
     fn neither_questions_nor_a_restless_machine_shut_the_peers_out() {
         let (lanes, clock) = (Lanes::default(), Clock::start());
-        lanes.push_peer(None, mined());
+        lanes.push_peer(None, own());
         let mut served = Vec::new();
         for _ in 0..2 * FAVORED_MAX {
             lanes.ask(Box::new(|_| ())).unwrap();
@@ -243,8 +255,13 @@ mod tests {
             lanes.ask(Box::new(|_| ())).unwrap();
         }
         assert_eq!(lanes.ask(Box::new(|_| ())), Err(Refused::Full));
+        for _ in 0..OWN_MAX {
+            lanes.try_push_own(own()).unwrap();
+        }
+        assert_eq!(lanes.try_push_own(own()), Err(Refused::Full));
         lanes.close();
         assert_eq!(lanes.ask(Box::new(|_| ())), Err(Refused::Stopped));
+        assert_eq!(lanes.try_push_own(own()), Err(Refused::Stopped));
         assert_eq!(name(&lanes.next(None, &clock)), "stop");
         assert_eq!(name(&lanes.next(None, &clock)), "stop");
     }

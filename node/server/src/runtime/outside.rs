@@ -10,9 +10,9 @@ use super::dialer::dial;
 use super::disk::Disk;
 use super::forwarding::{Forwarded, Forwarding};
 use super::lanes::PeerWork;
-use super::miner::TemplateSlot;
 use super::outbound::Outbound;
 use super::signatures::RayonVerifier;
+use super::templates::Templates;
 use machine::store::StoreError;
 use machine::{Effect, Event, Now, PeerId, Report};
 
@@ -30,8 +30,7 @@ pub struct NumberedReport {
 /// Everything that the machine's thread can reach.
 pub(super) struct Outside {
     sockets: Arc<Sockets>,
-    /// None on a node that never mines.
-    miner: Option<Arc<TemplateSlot>>,
+    templates: Arc<Templates>,
     reports: broadcast::Sender<NumberedReport>,
     next_report: u64,
     tokio: tokio::runtime::Handle,
@@ -45,7 +44,7 @@ impl Outside {
     /// Without any connection.
     pub fn new(
         sockets: Arc<Sockets>,
-        miner: Option<Arc<TemplateSlot>>,
+        templates: Arc<Templates>,
         reports: broadcast::Sender<NumberedReport>,
         tokio: tokio::runtime::Handle,
         forwarding: Forwarding,
@@ -55,7 +54,7 @@ impl Outside {
         let next_report = 0;
         Self {
             sockets,
-            miner,
+            templates,
             reports,
             next_report,
             tokio,
@@ -116,16 +115,8 @@ impl Outside {
                         outbound.close();
                     }
                 }
-                Effect::Mine(template) => {
-                    if let Some(miner) = &self.miner {
-                        miner.set(template);
-                    }
-                }
-                Effect::Rest { tip } => {
-                    if let Some(miner) = &self.miner {
-                        miner.rest(tip);
-                    }
-                }
+                Effect::Mine(template) => self.templates.set(template),
+                Effect::Rest { tip } => self.templates.rest(tip),
                 Effect::Write(writes) => self.disk.write(writes),
                 Effect::Verify { id, checks } => {
                     let lanes = Arc::clone(&self.sockets.lanes);

@@ -17,6 +17,7 @@ use testkit::samples;
 
 mod connections;
 mod nodes;
+mod takers;
 
 /// Longest a test waits for something that should come at once; only a failing test waits so long.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -13,7 +13,7 @@ use crate::scenario::{Fault, NodePlan};
 use machine::mining::MiningPolicy;
 use machine::store::Store;
 use machine::template::Template;
-use machine::{Event, Machine, MachineConfig, MachineError};
+use machine::{Event, Machine, MachineConfig, MachineError, Surroundings};
 
 /// Where nodes accept connections.
 const LISTEN_PORT: u16 = 9333;
@@ -74,7 +74,8 @@ impl World {
         header.time = wall_s.min(template.time_max).max(header.time);
         match grind(&header) {
             Some(header) => {
-                self.handle(node, Event::Mined { template: template.id, header, extra_nonce: 0 })
+                let coinbase = template.coinbase.clone();
+                self.handle(node, Event::Mined { template, header, coinbase })
             }
             None => Ok(()),
         }
@@ -126,22 +127,19 @@ impl World {
         let store = Store::in_memory(&self.network).map_err(|error| failed(error.into()))?;
         let plan = &self.places[node].plan;
         let config = MachineConfig {
-            name: format!("node {node}"),
-            listen_port: LISTEN_PORT,
-            listen_ip: None,
             peers: plan.dials.iter().map(|other| self.places[*other].address).collect(),
-            known: Vec::new(),
-            mining: MiningPolicy {
-                enabled: true,
+            mining: Some(MiningPolicy {
                 min_txs: plan.min_txs,
                 max_wait: plan.max_wait,
                 payout: payout_of(node),
-            },
-            seed: self.rng.random(),
-            directory: false,
+            }),
+            ..MachineConfig::new(format!("node {node}"), self.rng.random())
         };
+        let surroundings =
+            Surroundings { listening: Some(self.places[node].address), known: Vec::new() };
         let network = Arc::clone(&self.network);
-        let machine = Machine::new(config, network, store, self.now()).map_err(failed)?;
+        let machine =
+            Machine::new(config, surroundings, network, store, self.now()).map_err(failed)?;
         self.places[node].machine = Some(machine);
         self.places[node].life += 1;
         self.handle(node, Event::Wakeup)

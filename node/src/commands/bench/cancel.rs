@@ -10,7 +10,7 @@ use std::num::NonZeroUsize;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use engine::{Cancel, Job, Kernel, Miner, Outcome, Shift, Target, default_threads};
+use engine::{Cancel, Job, Kernel, Miner, Outcome, Target, WorkSpan, default_threads};
 use serde_json::json;
 use thread_priority::{ThreadPriority, set_current_thread_priority};
 
@@ -100,7 +100,7 @@ fn one_cancel(miner: &Miner, job: &Job, number: u32, found: &mut Found) -> anyho
         let now = miner.meter().snapshot().per_thread;
         now.iter().zip(&before).all(|(now, before)| now > before)
     };
-    let (cancelled, hashes_before, (asked, (outcome, shifts))) = thread::scope(|scope| {
+    let (cancelled, hashes_before, (asked, (outcome, spans))) = thread::scope(|scope| {
         let searching = scope.spawn(|| (Instant::now(), miner.search_timed(job, &cancel)));
         while !all_busy() {
             thread::yield_now();
@@ -120,15 +120,15 @@ fn one_cancel(miner: &Miner, job: &Job, number: u32, found: &mut Found) -> anyho
     let last = |moments: &mut dyn Iterator<Item = Instant>, since: Instant| {
         moments.max().map(|moment| moment.saturating_duration_since(since))
     };
-    found.cancel.extend(last(&mut shifts.iter().map(|shift| shift.idle), cancelled));
-    found.start.extend(last(&mut shifts.iter().filter_map(|shift| shift.first_hash), asked));
+    found.cancel.extend(last(&mut spans.iter().map(|span| span.idle), cancelled));
+    found.start.extend(last(&mut spans.iter().filter_map(|span| span.first_hash), asked));
     let wasted = miner.meter().snapshot().total - hashes_before;
     found.wasted_hashes_max = found.wasted_hashes_max.max(wasted);
     Ok(())
 }
 
 /// What a search that panicked is taken for.
-fn unfinished() -> (Instant, (Outcome, Vec<Shift>)) {
+fn unfinished() -> (Instant, (Outcome, Vec<WorkSpan>)) {
     (Instant::now(), (Outcome::Exhausted, Vec::new()))
 }
 

@@ -12,8 +12,9 @@ use wire::hello::Role as Hello;
 
 use super::super::*;
 use crate::mempool::fixture::{World, pool};
+use crate::mining::MiningPolicy;
 use crate::tests::forge::Forge;
-use crate::tests::rig::{Rig, config};
+use crate::tests::rig::{Rig, config, policy};
 
 fn coinbase(height: u32, key: chain::key::OutputKey) -> Transaction {
     let outputs = vec![Output { amount: Amount(1), key }];
@@ -190,8 +191,8 @@ fn a_node_tells_its_chain_and_who_is_connected() {
 fn a_miner_searches_or_rests() {
     let forge = Forge::new();
     for (min_txs, doing) in [(0, MinerState::Mining), (1, MinerState::Resting)] {
-        let mut config = config(&forge);
-        (config.mining.enabled, config.mining.min_txs) = (true, min_txs);
+        let mut config = config();
+        config.mining = Some(MiningPolicy { min_txs, ..policy(&forge) });
         assert_eq!(NodeView::of(&Rig::with(&forge, config).machine).mining, doing);
     }
 }

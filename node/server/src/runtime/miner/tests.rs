@@ -1,4 +1,4 @@
-//! The walk through a template, and the thread that follows the latest one.
+//! The headers of a template, and the thread that follows the latest one.
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
@@ -9,14 +9,16 @@ use chain::hash::{BlockHash, MerkleRoot};
 use chain::header::VERSION_BASE;
 use chain::target::CompactTarget;
 use chain::transaction::{Coinbase, Output};
+use engine::Meter;
 use proptest::prelude::*;
 
 use super::*;
 use crate::runtime::lanes::Work;
+use crate::runtime::templates::Templates;
 use machine::TemplateId;
 use testkit::samples;
 
-fn template(id: u64, bits: u32) -> Template {
+pub(in crate::runtime) fn template(id: u64, bits: u32) -> Template {
     let output = Output { amount: Amount(1), key: samples::secret(1).output_key() };
     let mut template = Template {
         id: TemplateId(id),
@@ -42,44 +44,108 @@ fn template(id: u64, bits: u32) -> Template {
     template
 }
 
-fn start(threads: usize) -> (MiningThread, Arc<Lanes>, Clock) {
-    let (lanes, clock) = (Arc::new(Lanes::default()), Clock::start());
-    let threads = NonZeroUsize::new(threads).unwrap();
-    let config = MiningConfig { threads, kernel: Kernel::portable() };
-    (MiningThread::start(config, Arc::clone(&lanes), clock).unwrap(), lanes, clock)
+/// A miner, and the hand of the machine above it.
+struct Rig {
+    thread: MiningThread,
+    templates: Templates,
+    lanes: Arc<Lanes>,
+    clock: Clock,
+    meter: Arc<Meter>,
+    statistics: Arc<MiningStatistics>,
+    _tokio: tokio::runtime::Runtime,
 }
 
-fn next_mined(lanes: &Lanes, clock: &Clock) -> (TemplateId, Header, u64) {
-    match lanes.next(None, clock) {
-        Work::Own(Event::Mined { template, header, extra_nonce }) => {
-            (template, header, extra_nonce)
-        }
-        _ => panic!("only the miner speaks here"),
+impl Rig {
+    fn start(threads: usize) -> Self {
+        let (lanes, clock) = (Arc::new(Lanes::default()), Clock::start());
+        let threads = NonZeroUsize::new(threads).unwrap();
+        let pool = pool(MiningConfig { threads, kernel: Kernel::portable() }).unwrap();
+        let meter = pool.meter();
+        let statistics = Arc::new(MiningStatistics::new(Arc::clone(&meter)));
+        let templates = Templates::new(BlockHash::ZERO, u32::MAX, Some(Arc::clone(&meter)));
+        let tokio = tokio::runtime::Runtime::new().unwrap();
+        let own = OwnMiner {
+            pool,
+            offers: templates.subscribe(),
+            statistics: Arc::clone(&statistics),
+            watcher: Arc::default(),
+            lanes: Arc::clone(&lanes),
+            clock,
+        };
+        let thread = MiningThread::start(own, tokio.handle().clone()).unwrap();
+        Self { thread, templates, lanes, clock, meter, statistics, _tokio: tokio }
     }
+
+    fn set(&self, template: Template) {
+        self.templates.set(Arc::new(template));
+    }
+
+    fn next_mined(&self) -> (TemplateId, Header, Coinbase) {
+        match self.lanes.next(None, &self.clock) {
+            Work::Own(Event::Mined { template, header, coinbase }) => {
+                (template.id, header, coinbase)
+            }
+            _ => panic!("only the miner speaks here"),
+        }
+    }
+
+    fn await_hashes_after(&self, before: u64) {
+        let deadline = Instant::now() + std::time::Duration::from_secs(60);
+        while self.meter.snapshot().total == before {
+            assert!(Instant::now() < deadline, "nothing is searched");
+            std::thread::yield_now();
+        }
+    }
+
+    /// Whether the thread ends well though a search is going on.
+    fn stop(self) -> bool {
+        drop(self.templates);
+        self.thread.join()
+    }
+}
+
+/// A space small enough to be searched to its end.
+fn small(lease: Lease, counter_max: u32, groups: u32, nonce_max: u32) -> SearchSpace {
+    SearchSpace { lease, counter_max, groups, nonce_max, nonces_at_once: 7 }
 }
 
 proptest! {
     #[test]
-    fn no_header_of_a_template_is_searched_twice(
+    fn takers_of_two_leases_search_every_header_of_theirs_and_none_twice(
+        leases in any::<[u32; 2]>(),
+        counter_max in 0u32..3,
         groups in 1u32..4,
         nonce_max in 0u32..20,
         nonces_at_once in 1u32..30,
-        clock in prop::collection::vec(990u64..1010, 60),
+        clock in prop::option::of(prop::collection::vec(990u64..1010, 60)),
     ) {
+        prop_assume!(leases[0] != leases[1]);
         let template = template(1, 8);
-        let mut walk = Walk::new(&template, Space { groups, nonce_max, nonces_at_once });
         let mut seen = HashSet::new();
-        for wall_s in clock {
-            let part = walk.next(wall_s).unwrap();
-            prop_assert!((1000..=1003).contains(&part.header.time));
-            prop_assert_eq!(
-                part.header.merkle_root,
-                template.header_with_extra_nonce(part.extra_nonce).merkle_root
-            );
-            for nonce in part.nonces {
-                prop_assert!(nonce <= nonce_max);
-                prop_assert!(seen.insert((part.header.to_bytes(), part.group, nonce)));
+        for lease in leases.map(Lease) {
+            let space = SearchSpace {
+                lease, counter_max, groups, nonce_max, nonces_at_once
+            };
+            let mut headers = HeaderIterator::new(&template, space);
+            let mut clock = clock.iter().flatten().copied().chain(std::iter::repeat(0));
+            while let Some(part) = headers.next(clock.next().unwrap()) {
+                prop_assert!((1000..=1003).contains(&part.header.time));
+                let coinbase = template.coinbase_with_extra_nonce(part.extra_nonce);
+                prop_assert_eq!(Lease::of(&coinbase), lease);
+                prop_assert_eq!(part.header, Header {
+                    time: part.header.time,
+                    ..template.header_with(&coinbase)
+                });
+                for nonce in part.nonces {
+                    prop_assert!(nonce <= nonce_max);
+                    prop_assert!(seen.insert((part.header.to_bytes(), part.group, nonce)));
+                }
             }
+        }
+        if clock.is_none() {
+            // A clock behind the template's leaves out no second of it.
+            let whole = 2 * 4 * (counter_max + 1) * groups * (nonce_max + 1);
+            prop_assert_eq!(seen.len(), whole as usize);
         }
     }
 }
@@ -87,168 +153,141 @@ proptest! {
 #[test]
 fn nonces_then_versions_then_time_then_the_extra_nonce_run_out() {
     let template = template(1, 8);
-    let mut walk = Walk::new(&template, Space { groups: 2, nonce_max: 9, nonces_at_once: 6 });
-    let steps: Vec<(u64, u32, u32, RangeInclusive<u32>)> = (0..17)
-        .map(|_| walk.next(0).unwrap())
+    let lease = Lease(3);
+    let space = SearchSpace { nonces_at_once: 6, ..small(lease, 1, 2, 9) };
+    let mut headers = HeaderIterator::new(&template, space);
+    let steps: Vec<(u64, u32, u32, RangeInclusive<u32>)> = std::iter::from_fn(|| headers.next(0))
         .map(|part| (part.extra_nonce, part.header.time, part.group, part.nonces))
         .collect();
     let under_one_time = |extra_nonce, time| {
         [(0, 0..=5), (0, 6..=9), (1, 0..=5), (1, 6..=9)]
             .map(|(group, nonces)| (extra_nonce, time, group, nonces))
     };
-    let mut expected: Vec<_> = (1000..=1003).flat_map(|time| under_one_time(0, time)).collect();
-    expected.push((1, 1000, 0, 0..=5));
+    let expected: Vec<_> = [3 << 32, (3 << 32) + 1]
+        .into_iter()
+        .flat_map(|extra| (1000..=1003).flat_map(move |time| under_one_time(extra, time)))
+        .collect();
     assert_eq!(steps, expected);
 }
 
 #[test]
 fn a_template_is_solved_once_and_the_next_one_after_it() {
-    let (miner, lanes, clock) = start(2);
+    let rig = Rig::start(2);
     for id in 1..20 {
-        let template = Arc::new(template(id, 8));
-        miner.slot.set(Arc::clone(&template));
-        let (solved, header, extra_nonce) = next_mined(&lanes, &clock);
+        let template = template(id, 8);
+        rig.set(template.clone());
+        let (solved, header, coinbase) = rig.next_mined();
         assert_eq!(solved, template.id);
         assert!(header.bits.expand().unwrap().is_met_by(&header.hash()));
-        assert_eq!(header.previous, template.header.previous);
-        assert_eq!(header.merkle_root, template.header_with_extra_nonce(extra_nonce).merkle_root);
-        assert_eq!(header.version & !chain::header::VERSION_ROLLING_MASK, VERSION_BASE);
+        assert_eq!(Lease::of(&coinbase), Lease::OWN);
+        machine::template::assemble(&template, header, coinbase).unwrap();
     }
-    assert!(miner.stop());
+    assert!(rig.stop());
 }
 
 #[test]
 fn a_hopeless_search_gives_way_to_a_new_template_and_to_the_end() {
-    let (miner, lanes, clock) = start(1);
+    let rig = Rig::start(1);
     for id in 1..50 {
-        let before = miner.meter.snapshot().total;
-        miner.slot.set(Arc::new(template(100, 200)));
-        while miner.meter.snapshot().total == before {
-            std::thread::yield_now();
-        }
-        miner.slot.rest(BlockHash([100; 32]));
+        let before = rig.meter.snapshot().total;
+        rig.set(template(100, 200));
+        rig.await_hashes_after(before);
+        rig.templates.rest(BlockHash([100; 32]));
         let asked = Instant::now();
-        miner.slot.set(Arc::new(template(id, 6)));
-        assert_eq!(next_mined(&lanes, &clock).0, TemplateId(id));
+        rig.set(template(id, 6));
+        assert_eq!(rig.next_mined().0, TemplateId(id));
         assert!(asked.elapsed().as_secs() < 5);
     }
-    miner.slot.set(Arc::new(template(100, 200)));
-    assert!(miner.stop());
+    rig.set(template(100, 200));
+    assert!(rig.stop());
 }
 
 #[test]
 fn a_template_above_the_limit_waits_until_the_limit_rises() {
-    let (thread, lanes, clock) = start(1);
-    let mut above = template(1, 1);
-    above.height = 6;
-    thread.slot.limit(5);
-    thread.slot.set(Arc::new(above));
-    // The thread has nothing to search: a search of so easy a template would be over at once.
-    assert!(thread.slot.lock().template.is_none());
-    let mut below = template(2, 1);
-    below.height = 5;
-    thread.slot.set(Arc::new(below));
-    assert_eq!(next_mined(&lanes, &clock).0, TemplateId(2));
-    let mut above = template(3, 1);
-    above.height = 6;
-    thread.slot.set(Arc::new(above));
-    assert!(thread.slot.lock().template.is_none());
-    thread.slot.limit(6);
-    assert_eq!(next_mined(&lanes, &clock).0, TemplateId(3));
-    assert!(thread.stop());
-}
-
-#[test]
-fn a_new_limit_stops_only_the_search_that_it_forbids() {
-    let (thread, _lanes, _clock) = start(1);
-    thread.slot.set(Arc::new(template(1, 255)));
-    let generation = |thread: &MiningThread| thread.slot.lock().generation;
-    let searched = generation(&thread);
-    thread.slot.limit(1);
-    assert_eq!(generation(&thread), searched);
-    let cancel = thread.slot.lock().cancel.clone();
-    thread.slot.limit(0);
-    assert!(cancel.is_cancelled());
-    assert!(thread.stop());
+    let rig = Rig::start(1);
+    let mut at_six = template(1, 1);
+    at_six.height = 6;
+    rig.templates.limit(5);
+    rig.set(at_six.clone());
+    rig.set(Template { height: 5, ..template(2, 1) });
+    // A search of so easy a template would be over at once.
+    assert_eq!(rig.next_mined().0, TemplateId(2));
+    rig.set(at_six);
+    rig.templates.limit(6);
+    assert_eq!(rig.next_mined().0, TemplateId(1));
+    assert!(rig.stop());
 }
 
 #[test]
 fn a_watcher_hears_of_every_search_in_order_and_the_hashes_add_up() {
-    let (thread, lanes, clock) = start(2);
-    let (tell, watch) = std::sync::mpsc::sync_channel(100);
-    thread.slot.tell_searches(tell);
+    let rig = Rig::start(2);
+    let watch = rig.thread.watcher.watch();
     let mut hashes = 0;
     for id in 1..20 {
-        thread.slot.set(Arc::new(template(id, 8)));
-        next_mined(&lanes, &clock);
-        let searched = watch.recv().unwrap();
-        assert_eq!(searched.previous, BlockHash([u8::try_from(id).unwrap(); 32]));
-        assert!(searched.found && searched.hashes > hashes);
-        assert!(searched.first_hash.unwrap() <= searched.idle.unwrap());
-        hashes = searched.hashes;
+        rig.set(template(id, 8));
+        rig.next_mined();
+        let search = watch.recv().unwrap();
+        assert_eq!(search.previous, BlockHash([u8::try_from(id).unwrap(); 32]));
+        assert!(search.found && search.hashes > hashes);
+        assert!(search.first_hash.unwrap() <= search.idle.unwrap());
+        hashes = search.hashes;
     }
-    assert_eq!(thread.meter.snapshot().total, hashes);
+    assert_eq!(rig.meter.snapshot().total, hashes);
     drop(watch);
-    thread.slot.set(Arc::new(template(20, 8)));
-    assert_eq!(next_mined(&lanes, &clock).0, TemplateId(20));
-    assert!(thread.stop());
+    rig.set(template(20, 8));
+    assert_eq!(rig.next_mined().0, TemplateId(20));
+    assert!(rig.stop());
 }
 
 /// A hundred changes a second for a minute, without the pauses between them.
 #[test]
 fn six_thousand_new_tips_never_bring_a_stale_block_and_the_rate_recovers() {
-    let (thread, lanes, clock) = start(2);
+    let rig = Rig::start(2);
     let mut mined = 0;
     for change in 0..6000_u64 {
         // Most templates are hopeless; one in a hundred is solved at once.
         let (id, is_easy) = (change % 250 + 1, change % 100 == 99);
-        let before = thread.meter.snapshot().total;
-        thread.slot.set(Arc::new(template(id, if is_easy { 4 } else { 200 })));
+        let before = rig.meter.snapshot().total;
+        rig.set(template(id, if is_easy { 4 } else { 200 }));
         if is_easy {
-            let (solved, header, _) = next_mined(&lanes, &clock);
+            let (solved, header, _) = rig.next_mined();
             assert_eq!(solved, TemplateId(id));
             assert_eq!(header.previous, BlockHash([u8::try_from(id).unwrap(); 32]));
             mined += 1;
         } else if change % 7 == 0 {
-            while thread.meter.snapshot().total == before {
-                std::thread::yield_now();
-            }
+            rig.await_hashes_after(before);
         }
     }
     assert_eq!(mined, 60);
     // Every worker hashes as if nothing had happened.
-    let before = thread.meter.snapshot().per_thread;
-    thread.slot.set(Arc::new(template(1, 200)));
+    let before = rig.meter.snapshot().per_thread;
+    rig.set(template(1, 200));
     let all_moved = || {
-        let now = thread.meter.snapshot().per_thread;
+        let now = rig.meter.snapshot().per_thread;
         now.iter().zip(&before).all(|(now, before)| now > before)
     };
     while !all_moved() {
         std::thread::yield_now();
     }
-    assert!(thread.stop());
+    assert!(rig.stop());
 }
 
 /// Sets hopeless templates, each after the one before was searched, with `replace` before each.
 /// The hashes that are wasted then; none, when that is what is `hoped` for, after many templates.
-fn wasted_when_replaced(hoped: bool, replace: impl Fn(&TemplateSlot, u64) -> Template) -> u64 {
-    let (thread, _lanes, _clock) = start(1);
-    let deadline = Instant::now() + std::time::Duration::from_secs(60);
+fn wasted_when_replaced(hoped: bool, replace: impl Fn(&Templates, u64) -> Template) -> u64 {
+    let rig = Rig::start(1);
     let mut replacements = 0;
     // A worker that is between two batches wastes nothing, so one replacement is not enough.
-    while replacements < 20 || hoped && thread.tally.luck().wasted == 0 {
-        let template = replace(&thread.slot, replacements);
-        let before = thread.meter.snapshot().total;
-        thread.slot.set(Arc::new(template));
-        while thread.meter.snapshot().total == before {
-            assert!(Instant::now() < deadline, "nothing is searched");
-            std::thread::yield_now();
-        }
+    while replacements < 20 || hoped && rig.statistics.luck().wasted == 0 {
+        let template = replace(&rig.templates, replacements);
+        let before = rig.meter.snapshot().total;
+        rig.set(template);
+        rig.await_hashes_after(before);
         replacements += 1;
     }
-    let luck = thread.tally.luck();
+    let luck = rig.statistics.luck();
     assert!(luck.wasted < luck.hashes && luck.found == 0, "{luck:?}");
-    assert!(thread.stop());
+    assert!(rig.stop());
     luck.wasted
 }
 
@@ -265,8 +304,8 @@ fn hashes_after_a_peers_block_are_wasted() {
 
 #[test]
 fn hashes_are_wasted_when_the_miner_rests_after_a_peers_block() {
-    let wasted = wasted_when_replaced(true, |slot, number| {
-        slot.rest(BlockHash([8; 32]));
+    let wasted = wasted_when_replaced(true, |templates, number| {
+        templates.rest(BlockHash([8; 32]));
         on(7, number)
     });
     assert!(wasted > 0);
@@ -275,8 +314,8 @@ fn hashes_are_wasted_when_the_miner_rests_after_a_peers_block() {
 #[test]
 fn hashes_before_other_transactions_or_a_rest_on_the_same_block_are_not_wasted() {
     assert_eq!(wasted_when_replaced(false, |_, number| on(7, number)), 0);
-    let rested = wasted_when_replaced(false, |slot, number| {
-        slot.rest(BlockHash([7; 32]));
+    let rested = wasted_when_replaced(false, |templates, number| {
+        templates.rest(BlockHash([7; 32]));
         on(7, number)
     });
     assert_eq!(rested, 0);

@@ -28,7 +28,7 @@ impl Rig {
         let (tell, _) = broadcast::channel(1);
         let mut outside = Outside::new(
             Arc::clone(&sockets),
-            None,
+            Arc::new(Templates::new(chain::hash::BlockHash::ZERO, u32::MAX, None)),
             tell,
             tokio.handle().clone(),
             Forwarding::to(None, None),

@@ -7,26 +7,16 @@ use wire::hello::NetworkIdentity;
 
 use super::*;
 
-fn config() -> NodeConfig {
-    NodeConfig {
-        machine: MachineConfig {
-            name: "test".to_owned(),
-            listen_port: 0,
-            listen_ip: None,
-            peers: Vec::new(),
-            known: Vec::new(),
-            mining: MiningPolicy::OFF,
-            seed: [1; 32],
-            directory: false,
-        },
-        network: Arc::new(samples::network(8)),
-        store: StorePlace::Memory,
-        listen: "127.0.0.1:0".parse().unwrap(),
-        mining: None,
-        on_panic: PanicPolicy::Surface,
-        directory: None,
-        operator: None,
-    }
+pub(super) fn config() -> NodeConfig {
+    let machine = MachineConfig::new("test", [1; 32]);
+    let (network, listen) = (Arc::new(samples::network(8)), "127.0.0.1:0".parse().unwrap());
+    let relay = NodeConfig::new(machine, network, StorePlace::Memory, listen);
+    NodeConfig { on_panic: PanicPolicy::Surface, ..relay }
+}
+
+/// Always something to mine.
+pub(super) fn policy() -> MiningPolicy {
+    MiningPolicy { min_txs: 0, max_wait: None, payout: samples::secret(1).output_key() }
 }
 
 #[test]
@@ -126,7 +116,7 @@ fn a_node_mines_and_another_follows_its_chain_over_a_real_connection() {
     let mining = MiningConfig { threads: NonZeroUsize::MIN, kernel: engine::Kernel::portable() };
     let mut miner = config();
     miner.mining = Some(mining);
-    miner.machine.mining.enabled = true;
+    miner.machine.mining = Some(policy());
     let miner = Node::start(miner).unwrap();
     let mut follower = config();
     follower.machine.seed = [2; 32];
@@ -159,7 +149,7 @@ fn a_chain_is_still_there_after_a_restart() {
             threads: NonZeroUsize::MIN,
             kernel: engine::Kernel::portable(),
         });
-        config.machine.mining.enabled = mine;
+        config.machine.mining = mine.then(policy);
         Node::start(config).unwrap()
     };
     let mut node = start(true);

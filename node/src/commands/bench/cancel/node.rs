@@ -37,7 +37,7 @@ use crate::commands::{Exit, print};
 use machine::MachineConfig;
 use machine::mining::MiningPolicy;
 use server::runtime::{
-    MiningConfig, Node, NodeConfig, PanicPolicy, Searched, StartError, StorePlace,
+    MiningConfig, Node, NodeConfig, PanicPolicy, SearchStatistics, StartError, StorePlace,
 };
 
 /// Blocks unless told otherwise: a p99 needs some hundreds.
@@ -191,24 +191,13 @@ fn start(
     threads: NonZeroUsize,
     kernel: Kernel,
 ) -> Result<Node, StartError> {
+    let policy = MiningPolicy { min_txs: 0, max_wait: None, payout: PAYOUT };
+    let machine = MachineConfig { mining: Some(policy), ..MachineConfig::new("bench", [1; 32]) };
+    let listen = ([127, 0, 0, 1], 0).into();
     Node::start(NodeConfig {
-        machine: MachineConfig {
-            name: "bench".to_owned(),
-            listen_port: 0,
-            listen_ip: None,
-            peers: Vec::new(),
-            known: Vec::new(),
-            mining: MiningPolicy { enabled: true, min_txs: 0, max_wait: None, payout: PAYOUT },
-            seed: [1; 32],
-            directory: false,
-        },
-        network: Arc::clone(network),
-        store: StorePlace::Memory,
-        listen: ([127, 0, 0, 1], 0).into(),
         mining: Some(MiningConfig { threads, kernel }),
         on_panic: PanicPolicy::Surface,
-        directory: None,
-        operator: None,
+        ..NodeConfig::new(machine, Arc::clone(network), StorePlace::Memory, listen)
     })
 }
 
@@ -268,7 +257,7 @@ fn await_hashes(node: &Node, since: u64) -> anyhow::Result<()> {
 #[derive(Debug, PartialEq, Eq)]
 enum Ended {
     /// It ended the search on the block before.
-    OnTip(Searched),
+    OnTip(SearchStatistics),
     /// It ended another search: the node had been ahead and comes back to our chain.
     Elsewhere,
     /// Nothing: the node has found blocks of its own, as good as ours or better.
@@ -278,7 +267,7 @@ enum Ended {
 /// What the block did that was sent at `sent`, behind `tip`. A node that `follows` our chain must
 /// react; one that is ahead of it with its own blocks may not.
 fn ended(
-    searches: &Receiver<Searched>,
+    searches: &Receiver<SearchStatistics>,
     tip: BlockHash,
     sent: Instant,
     follows: bool,
@@ -299,7 +288,7 @@ fn ended(
             first_hash = first_hash.or(search.first_hash);
         }
         if search.idle.is_some_and(|idle| idle >= sent) {
-            let on_tip = Ended::OnTip(Searched { first_hash, ..search });
+            let on_tip = Ended::OnTip(SearchStatistics { first_hash, ..search });
             return Ok(if search.previous == tip { on_tip } else { Ended::Elsewhere });
         }
     }

@@ -1,20 +1,24 @@
-//! The walk through all the headers of one template.
+//! The headers of one template that one lease holds, and the order in which they are searched.
 
 use std::ops::RangeInclusive;
 
 use chain::header::Header;
 use engine::{ROLLING_GROUPS, VERSIONS_MAX};
 
-use machine::template::Template;
+use machine::template::{Lease, Template};
 
 /// Attempts between two looks at the clock: 3 s of work for one thread of a fast kernel, 20 s of a
 /// slow one.
 const PART_ATTEMPTS: u32 = 1 << 27;
 
-/// How much there is to search under one extra nonce and one time.
+/// How much there is to search.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Space {
-    /// Groups of versions.
+pub(super) struct SearchSpace {
+    /// Whose extra nonces.
+    pub(super) lease: Lease,
+    /// The last counter of an extra nonce.
+    pub(super) counter_max: u32,
+    /// Groups of versions under one extra nonce and one time.
     pub(super) groups: u32,
     /// The last nonce.
     pub(super) nonce_max: u32,
@@ -22,30 +26,34 @@ pub(super) struct Space {
     pub(super) nonces_at_once: u32,
 }
 
-impl Space {
-    /// Everything that a header has. It is searched in parts, so that the time in the header stays
+impl SearchSpace {
+    /// Everything that `lease` has. It is searched in parts, so that the time in the header stays
     /// close to the clock.
-    pub(super) const WHOLE: Self = Self {
-        groups: ROLLING_GROUPS,
-        nonce_max: u32::MAX,
-        nonces_at_once: PART_ATTEMPTS / VERSIONS_MAX as u32,
-    };
+    pub(super) const fn of(lease: Lease) -> Self {
+        Self {
+            lease,
+            counter_max: u32::MAX,
+            groups: ROLLING_GROUPS,
+            nonce_max: u32::MAX,
+            nonces_at_once: PART_ATTEMPTS / VERSIONS_MAX as u32,
+        }
+    }
 }
 
-/// A walk through all the headers of one template: nonces, then version groups, then time, then the
-/// extra nonce. Under one extra nonce the time only rises, so no header comes twice.
-pub(super) struct Walk<'a> {
+/// Goes through the headers of one template: nonces, then version groups, then time, then the extra
+/// nonce. Under one extra nonce the time only rises, so no header comes twice.
+pub(super) struct HeaderIterator<'a> {
     template: &'a Template,
-    space: Space,
+    space: SearchSpace,
     /// Nonce zero, the group not filled in yet.
     header: Header,
-    extra_nonce: u64,
+    counter: u32,
     group: u32,
     nonce_first: u32,
     finished: bool,
 }
 
-/// One step of a [`Walk`].
+/// One step of a [`HeaderIterator`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Part {
     pub(super) header: Header,
@@ -54,13 +62,13 @@ pub(super) struct Part {
     pub(super) nonces: RangeInclusive<u32>,
 }
 
-impl<'a> Walk<'a> {
-    pub(super) fn new(template: &'a Template, space: Space) -> Self {
+impl<'a> HeaderIterator<'a> {
+    pub(super) fn new(template: &'a Template, space: SearchSpace) -> Self {
         Self {
             template,
             space,
-            header: template.header_with_extra_nonce(0),
-            extra_nonce: 0,
+            header: template.header_with_extra_nonce(space.lease.extra_nonce(0)),
+            counter: 0,
             group: 0,
             nonce_first: 0,
             finished: false,
@@ -82,7 +90,7 @@ impl<'a> Walk<'a> {
         let nonce_last = nonce_last.min(self.space.nonce_max);
         let part = Part {
             header: self.header,
-            extra_nonce: self.extra_nonce,
+            extra_nonce: self.space.lease.extra_nonce(self.counter),
             group: self.group,
             nonces: self.nonce_first..=nonce_last,
         };
@@ -114,12 +122,12 @@ impl<'a> Walk<'a> {
     }
 
     fn begin_extra_nonce(&mut self) {
-        match self.extra_nonce.checked_add(1) {
-            Some(next) => {
-                self.extra_nonce = next;
-                self.header = self.template.header_with_extra_nonce(next);
-            }
-            None => self.finished = true,
+        if self.counter < self.space.counter_max {
+            self.counter += 1;
+            let extra_nonce = self.space.lease.extra_nonce(self.counter);
+            self.header = self.template.header_with_extra_nonce(extra_nonce);
+        } else {
+            self.finished = true;
         }
     }
 }

@@ -1,12 +1,28 @@
-//! `Tally`: what mining came to, against what the hashes let one expect.
+//! `MiningStatistics`: how fast the own pool hashes, and what that came to against what it lets one
+//! expect.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use engine::{Meter, Rates};
+use engine::{Meter, MeterSnapshot, RateWindow, Rates};
+use tokio::runtime::Runtime;
 
 use super::Node;
+use super::clock::Clock;
 use statistics::Interval;
 use statistics::arrivals::{chance_of_any, found_interval};
+
+/// How often the windows are fed.
+const METER_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How fast a node mines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HashRate {
+    /// Hashes since the node started; one is one header attempt.
+    pub hashes: u64,
+    /// Hashes per second over several windows.
+    pub rates: Rates,
+}
 
 /// How a node mines and what came of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,10 +53,18 @@ pub struct Luck {
     pub chance: f64,
 }
 
-/// Counts for one miner. One thread writes, everybody reads.
-pub(super) struct Tally {
+/// Counts for one pool. Its thread writes, everybody reads.
+pub(super) struct MiningStatistics {
     meter: Arc<Meter>,
     counts: Mutex<Counts>,
+    windows: Mutex<Windows>,
+}
+
+#[derive(Default)]
+struct Windows {
+    whole: RateWindow,
+    /// One a thread.
+    threads: Vec<RateWindow>,
 }
 
 #[derive(Default)]
@@ -51,21 +75,20 @@ struct Counts {
 }
 
 impl Node {
-    /// How it mines and what came of it; `None` on a node that never does, or that is stopping.
+    /// How fast its own pool mines; `None` on a node without one.
+    pub fn hash_rate(&self) -> Option<HashRate> {
+        self.statistics.as_ref().map(|statistics| statistics.hash_rate(self.clock))
+    }
+
+    /// How its own pool mines and what came of it; `None` on a node without one.
     pub fn mining(&self) -> Option<Mining> {
         self.mining_reader()()
     }
 
     /// Reads [`Node::mining`] from another thread, also when the node has stopped.
     pub fn mining_reader(&self) -> impl Fn() -> Option<Mining> + Send + 'static {
-        let miner = self.parts.as_ref().and_then(|parts| parts.miner.as_ref());
-        let parts = self.rates.clone().zip(miner.map(|miner| Arc::clone(&miner.tally)));
-        let clock = self.clock;
-        move || {
-            let (rates, tally) = parts.as_ref()?;
-            let whole = rates.read(clock).rates;
-            Some(Mining { rates: whole, threads: rates.threads(), luck: tally.luck() })
-        }
+        let (statistics, clock) = (self.statistics.clone(), self.clock);
+        move || statistics.as_ref().map(|statistics| statistics.mining(clock))
     }
 }
 
@@ -94,34 +117,46 @@ impl Mining {
     pub fn expected_time_s(&self) -> Option<f64> {
         self.luck.expected_time_s(self.rates.ten_s?)
     }
-
-    /// How it goes, in a line for people.
-    pub fn status_line(&self) -> String {
-        let luck = &self.luck;
-        let shown = |name: &str, rate: Option<u64>| {
-            rate.map(|rate| format!("{:.1} MH/s {name}", rate as f64 / 1e6))
-        };
-        let Rates { ten_s, sixty_s, fifteen_min, max } = self.rates;
-        let rates = [("10 s", ten_s), ("60 s", sixty_s), ("15 min", fifteen_min), ("max", max)];
-        let mut parts: Vec<String> =
-            rates.into_iter().filter_map(|(name, rate)| shown(name, rate)).collect();
-        if let Some(seconds) = self.expected_time_s() {
-            let chance = 100.0 * luck.chance_by_now();
-            parts.push(format!("a block every {seconds:.1} s, by now with {chance:.0} %"));
-        }
-        let Interval { low, high } = luck.found_range();
-        let (found, expected) = (luck.found, luck.expected);
-        parts.push(format!("found {found}, expected {expected:.1} ({low} to {high})"));
-        let wasted = 100.0 * luck.wasted as f64 / luck.hashes.max(1) as f64;
-        parts.push(format!("{wasted:.2} % wasted"));
-        parts.join(", ")
-    }
 }
 
-impl Tally {
+impl MiningStatistics {
     /// Counts what `meter` shows from now on.
     pub(super) fn new(meter: Arc<Meter>) -> Self {
-        Self { meter, counts: Mutex::default() }
+        Self { meter, counts: Mutex::default(), windows: Mutex::default() }
+    }
+
+    /// Feeds the windows as long as `tokio` runs.
+    pub(super) fn feed_on(self: &Arc<Self>, tokio: &Runtime, clock: Clock) {
+        let fed = Arc::clone(self);
+        tokio.spawn(async move {
+            let mut ticks = tokio::time::interval(METER_INTERVAL);
+            loop {
+                ticks.tick().await;
+                fed.hash_rate(clock);
+            }
+        });
+    }
+
+    /// The count and the rates as of now.
+    pub(super) fn hash_rate(&self, clock: Clock) -> HashRate {
+        let MeterSnapshot { per_thread, total } = self.meter.snapshot();
+        let now = clock.monotonic();
+        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        windows.threads.resize_with(per_thread.len(), RateWindow::new);
+        for (window, hashes) in windows.threads.iter_mut().zip(per_thread) {
+            window.feed(now, hashes);
+        }
+        windows.whole.feed(now, total);
+        HashRate { hashes: total, rates: windows.whole.rates() }
+    }
+
+    /// Everything as of now.
+    pub(super) fn mining(&self, clock: Clock) -> Mining {
+        let rates = self.hash_rate(clock).rates;
+        let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        let threads = windows.threads.iter().map(RateWindow::rates).collect();
+        drop(windows);
+        Mining { rates, threads, luck: self.luck() }
     }
 
     /// A search begins; each of its hashes is a block with `chance`.
@@ -145,11 +180,6 @@ impl Tally {
         let total = self.meter.snapshot().total;
         counts.settle(total);
         counts.luck.wasted += stale_from.map_or(0, |from| total.saturating_sub(from));
-    }
-
-    /// The hashes that the meter shows.
-    pub(super) fn hashes(&self) -> u64 {
-        self.meter.snapshot().total
     }
 
     /// Everything up to now, the search that goes on included.
@@ -179,54 +209,39 @@ impl Counts {
 mod tests {
     use super::*;
 
-    fn tally() -> (Tally, Arc<Meter>) {
+    fn statistics() -> (MiningStatistics, Arc<Meter>) {
         let meter = Arc::new(Meter::new(1));
-        (Tally::new(Arc::clone(&meter)), meter)
+        (MiningStatistics::new(Arc::clone(&meter)), meter)
     }
 
     #[test]
     fn hashes_count_at_the_difficulty_they_were_made_for() {
-        let (tally, meter) = tally();
-        tally.begin(0.01);
+        let (statistics, meter) = statistics();
+        statistics.begin(0.01);
         meter.add(0, 100);
-        assert!((tally.luck().expected - 1.0).abs() < 1e-12);
-        tally.begin(0.001);
+        assert!((statistics.luck().expected - 1.0).abs() < 1e-12);
+        statistics.begin(0.001);
         meter.add(0, 1000);
-        let luck = tally.luck();
+        let luck = statistics.luck();
         assert!((luck.expected - 2.0).abs() < 1e-12, "{luck:?}");
         assert!((luck.chance_by_now() - 0.8647).abs() < 1e-4);
         assert_eq!(luck.expected_time_s(500), Some(2.0));
-        tally.found();
-        let luck = tally.luck();
+        statistics.found();
+        let luck = statistics.luck();
         assert_eq!((luck.found, luck.expected_since, luck.hashes), (1, 0.0, 1100));
     }
 
     #[test]
     fn only_hashes_after_the_replacement_are_wasted() {
-        let (tally, meter) = tally();
-        tally.begin(1e-9);
+        let (statistics, meter) = statistics();
+        statistics.begin(1e-9);
         meter.add(0, 700);
-        let stale_from = tally.hashes();
+        let stale_from = meter.snapshot().total;
         meter.add(0, 30);
-        tally.ended(Some(stale_from));
-        tally.begin(1e-9);
+        statistics.ended(Some(stale_from));
+        statistics.begin(1e-9);
         meter.add(0, 5);
-        tally.ended(None);
-        assert_eq!((tally.luck().wasted, tally.luck().hashes), (30, 735));
-    }
-
-    #[test]
-    fn the_line_leaves_out_what_is_not_known_yet() {
-        let luck = Luck { hashes: 1000, wasted: 10, ..Luck::default() };
-        let nothing = Mining { rates: Rates::default(), threads: Vec::new(), luck };
-        assert_eq!(nothing.status_line(), "found 0, expected 0.0 (0 to 0), 1.00 % wasted");
-        let rates = Rates { ten_s: Some(5_000_000), ..Rates::default() };
-        let luck = Luck { chance: 1e-7, expected: 2.0, expected_since: 0.7, found: 1, ..luck };
-        let line = Mining { rates, threads: Vec::new(), luck }.status_line();
-        assert_eq!(
-            line,
-            "5.0 MH/s 10 s, a block every 2.0 s, by now with 50 %, found 1, expected 2.0 (0 to 5), \
-             1.00 % wasted"
-        );
+        statistics.ended(None);
+        assert_eq!((statistics.luck().wasted, statistics.luck().hashes), (30, 735));
     }
 }
