@@ -89,12 +89,14 @@ const SOCKET_THREADS: usize = 2;
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Where a node keeps its chain.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum StorePlace {
     /// In this directory, which is made when it is missing.
     Directory(PathBuf),
     /// In memory: gone when the node stops.
     Memory,
+    /// In a store that is open already, of the same network; for those who measure.
+    Opened(Box<Store>),
 }
 
 /// What happens when the machine panics.
@@ -381,13 +383,14 @@ fn new_machine(
     address: SocketAddr,
     clock: Clock,
 ) -> Result<Machine, StartError> {
-    let store = match &config.store {
+    let store = match config.store {
         StorePlace::Memory => Store::in_memory(&config.network)?,
         StorePlace::Directory(directory) => {
-            let store = Store::open(directory, &config.network)?;
-            data_directory::pin(directory, &config.network)?;
+            let store = Store::open(&directory, &config.network)?;
+            data_directory::pin(&directory, &config.network)?;
             store
         }
+        StorePlace::Opened(store) => *store,
     };
     let surroundings = Surroundings { listening: Some(address), known: config.known };
     Ok(Machine::new(config.machine, surroundings, config.network, store, clock.now())?)

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use engine::Kernel;
 
-use super::parse::{bits_range, interval, kernel};
+use super::parse::{bits_range, interval, kernel, sync_delay};
 
 /// The measurements of `lode bench`.
 #[derive(Debug, Clone, Subcommand)]
@@ -19,6 +19,8 @@ pub enum BenchCommand {
     Search(BenchSearchOptions),
     /// How promptly a search stops and the next one starts, with all mining threads busy
     Cancel(BenchCancelOptions),
+    /// How long an empty node takes to get and check a chain, beside its bare signatures
+    CatchUp(BenchCatchUpOptions),
     /// Attempts and hash rate by difficulty, judged by the law that they must follow
     Difficulty(BenchDifficultyOptions),
     /// Which of two is faster: two saved results, or this program and another one round by round
@@ -64,15 +66,52 @@ pub struct BenchCancelOptions {
     /// Measure a whole node: from a peer's block on the socket to the first hash on top of it
     #[arg(long)]
     pub node: bool,
-    /// Cancels [default: 10000], or blocks with --node [default: 300]
+    /// Cancels [default: 10000], or blocks with --node [default: 2000]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub count: Option<u32>,
+    /// Where the node keeps its chain
+    #[arg(long, value_name = "PLACE", default_value = "memory", requires = "node")]
+    pub store: BenchStore,
+    /// Every sync of the node's store takes so much longer, up to 100ms
+    #[arg(long, value_name = "TIME", default_value = "0ms", value_parser = sync_delay)]
+    #[arg(requires = "node")]
+    pub sync_delay: Duration,
     /// Mining threads [default: the physical cores less one]
     #[arg(long, value_name = "COUNT")]
     pub threads: Option<NonZeroUsize>,
     /// How to hash; `lode version --verbose` lists the kernels [default: the fastest here]
     #[arg(long, value_name = "NAME", value_parser = kernel)]
     pub kernel: Option<Kernel>,
+    /// Print a JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Where a node that is measured keeps its chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum BenchStore {
+    /// In a temporary directory, below the folder that TMPDIR names.
+    Disk,
+    /// In memory.
+    Memory,
+}
+
+/// What `lode bench catch-up` is told.
+#[derive(Debug, Clone, Args)]
+pub struct BenchCatchUpOptions {
+    /// Blocks of the chain
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub blocks: u32,
+    /// Transfers of one input in every block; a million in the whole chain at most
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    #[arg(value_parser = clap::value_parser!(u32).range(0..=2000))]
+    pub txs: u32,
+    /// Where the node that catches up keeps its chain
+    #[arg(long, value_name = "PLACE", default_value = "memory")]
+    pub store: BenchStore,
+    /// Every sync of its store takes so much longer, up to 100ms
+    #[arg(long, value_name = "TIME", default_value = "0ms", value_parser = sync_delay)]
+    pub sync_delay: Duration,
     /// Print a JSON object
     #[arg(long)]
     pub json: bool,

@@ -1,0 +1,145 @@
+//! `ChainBuilder`: chains for measurements, block on block; `Coins` fill them with payments.
+
+use chain::amount::Amount;
+use chain::block::Block;
+use chain::genesis::Network;
+use chain::hash::{BlockHash, MerkleRoot, sha256};
+use chain::header::{Header, VERSION_BASE};
+use chain::key::{OutputKey, SecretKey, Signature};
+use chain::spec::{Allocation, ChainSpec, Retarget};
+use chain::subsidy::subsidy;
+use chain::transaction::{
+    Coinbase, Input, OutPoint, Output, SighashContext, Transaction, Transfer,
+};
+use engine::{Cancel, Job, Miner, Outcome, Target};
+
+/// Who is paid by all blocks; nobody spends it.
+pub(super) const PAYOUT: OutputKey = OutputKey([1; 32]);
+
+/// What each coin is worth; with all subsidies it stays below all the money there may be.
+const COIN: Amount = Amount(1000);
+
+/// A network whose every block needs `bits` leading zero bits.
+pub(super) fn spec(bits: u32, allocations: Vec<Allocation>) -> ChainSpec {
+    ChainSpec {
+        coin_name: "Bench".to_owned(),
+        coin_symbol: "BENCH".to_owned(),
+        address_prefix: "bench".to_owned(),
+        starting_bits: bits,
+        easiest_bits: bits,
+        spacing_s: 5,
+        retarget: Retarget::Fixed,
+        half_life_s: 600,
+        subsidy: Amount::from_coins(50).unwrap_or(Amount::ZERO),
+        halving_interval: 1_000_000,
+        maturity: 2,
+        block_bytes_max: 1_000_000,
+        genesis_time: 1_700_000_000,
+        allocations,
+    }
+}
+
+/// Makes a chain from genesis on.
+pub(super) struct ChainBuilder<'a> {
+    network: &'a Network,
+    tip: BlockHash,
+    height: u32,
+}
+
+impl<'a> ChainBuilder<'a> {
+    pub(super) fn new(network: &'a Network) -> Self {
+        Self { network, tip: network.genesis_hash(), height: 0 }
+    }
+
+    /// The next block; `solve` finds the header that meets the target.
+    pub(super) fn extend(
+        &mut self,
+        transfers: Vec<Transaction>,
+        solve: impl FnOnce(Header) -> anyhow::Result<Header>,
+    ) -> anyhow::Result<Block> {
+        let spec = &self.network.spec;
+        let height = self.height + 1;
+        let output = Output { amount: subsidy(spec, height), key: PAYOUT };
+        let coinbase = Coinbase { height, extra: [0; 32], outputs: vec![output] };
+        let header = Header {
+            version: VERSION_BASE,
+            previous: self.tip,
+            merkle_root: MerkleRoot::ZERO,
+            time: spec.genesis_time + height,
+            bits: spec.starting_target().to_compact(),
+            nonce: 0,
+        };
+        let transactions = std::iter::once(Transaction::Coinbase(coinbase)).chain(transfers);
+        let mut block = Block { header, transactions: transactions.collect() };
+        block.header.merkle_root =
+            block.merkle_root().ok_or_else(|| anyhow::anyhow!("a block without transactions"))?;
+        block.header = solve(block.header)?;
+        self.tip = block.header.hash();
+        self.height = height;
+        Ok(block)
+    }
+}
+
+/// Solves a header on all threads of a miner.
+pub(super) fn solve_with(miner: &Miner, header: Header) -> anyhow::Result<Header> {
+    let target = header.bits.expand()?;
+    let job = Job::rolling(&header.to_bytes(), Target::from_le_bytes(target.to_le_bytes()), 0);
+    let job = job.ok_or_else(|| anyhow::anyhow!("a header without versions to roll"))?;
+    match miner.search(&job, &Cancel::new()) {
+        Outcome::Found(solution) => Ok(Header::from_bytes(&solution.header)),
+        _ => anyhow::bail!("a header without a solution, one in many millions: try again"),
+    }
+}
+
+/// Solves a header that needs a handful of hashes.
+pub(super) fn solve_at_once(mut header: Header) -> anyhow::Result<Header> {
+    let target = header.bits.expand()?;
+    while !target.is_met_by(&header.hash()) {
+        header.nonce = header.nonce.wrapping_add(1);
+    }
+    Ok(header)
+}
+
+/// Coins of genesis that every block moves once, each by a transfer of its own to the same owner.
+pub(super) struct Coins {
+    owners: Vec<SecretKey>,
+    at: Vec<OutPoint>,
+}
+
+impl Coins {
+    /// Owners of `count` coins, and what genesis must pay them.
+    pub(super) fn owners(count: u32) -> anyhow::Result<(Vec<SecretKey>, Vec<Allocation>)> {
+        let secrets = (0..count).map(|number| SecretKey::from_bytes(sha256(&number.to_le_bytes())));
+        let owners: Vec<SecretKey> = secrets.collect::<Result<_, _>>()?;
+        let paid = |owner: &SecretKey| Allocation { key: owner.output_key(), amount: COIN };
+        let allocations = owners.iter().map(paid).collect();
+        Ok((owners, allocations))
+    }
+
+    /// The coins as genesis leaves them.
+    pub(super) fn of_genesis(owners: Vec<SecretKey>, network: &Network) -> Self {
+        let txid = network.genesis.txids[0];
+        let at = (0u32..).zip(&owners).map(|(index, _)| OutPoint { txid, index }).collect();
+        Self { owners, at }
+    }
+
+    /// The transfers of the next block.
+    pub(super) fn move_all(&mut self, network: &Network) -> Vec<Transaction> {
+        let genesis = network.genesis_hash();
+        let moved = self.owners.iter().zip(&mut self.at).map(|(owner, at)| {
+            let output = Output { amount: COIN, key: owner.output_key() };
+            let mut transfer = Transfer {
+                inputs: vec![Input { outpoint: *at, signature: Signature([0; 64]) }],
+                outputs: vec![output],
+                lock_height: 0,
+            };
+            let message = SighashContext::new(&transfer, &[output], genesis).message(0);
+            for input in &mut transfer.inputs {
+                input.signature = owner.sign(&message, &[0; 32]);
+            }
+            *at = OutPoint { txid: transfer.txid(), index: 0 };
+            Transaction::Transfer(transfer)
+        });
+        moved.collect()
+    }
+}
