@@ -10,15 +10,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use assert_cmd::Command;
-use chain::amount::Amount;
 use chain::genesis::Network;
 use chain::key::OutputKey;
-use chain::spec::{ChainSpec, Retarget};
 use json_page::assert_documented;
 use machine::mining::MiningPolicy;
 use machine::{MachineConfig, Report};
 use serde_json::Value;
 use server::runtime::{MiningConfig, Node, NodeConfig, PanicPolicy, StorePlace};
+use testkit::samples;
 
 fn lode(arguments: &[&str]) -> (i32, String, String) {
     let output = Command::cargo_bin("lode").unwrap().args(arguments).output().unwrap();
@@ -27,26 +26,7 @@ fn lode(arguments: &[&str]) -> (i32, String, String) {
 }
 
 fn network() -> Network {
-    Network::new(ChainSpec {
-        coin_name: "Sample".to_owned(),
-        coin_symbol: "SMP".to_owned(),
-        address_prefix: "slode".to_owned(),
-        starting_bits: 8,
-        easiest_bits: 8,
-        spacing_s: 5,
-        retarget: Retarget::Asert,
-        half_life_s: 600,
-        subsidy: Amount::from_coins(50).unwrap(),
-        halving_interval: 1000,
-        maturity: 2,
-        block_bytes_max: 1_000_000,
-        genesis_time: 1_700_000_000,
-        allocations: vec![chain::spec::Allocation {
-            key: OutputKey([1; 32]),
-            amount: Amount::from_coins(100).unwrap(),
-        }],
-    })
-    .unwrap()
+    samples::network(8)
 }
 
 fn start(directory: &Path, mines: bool) -> Node {
