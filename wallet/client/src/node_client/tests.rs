@@ -4,9 +4,9 @@ use std::io::Write;
 use std::sync::Arc;
 
 use chain::hash::BlockHash;
-use testkit::HeldPort;
 use testkit::test_chain::{TestChain, network};
 use testkit::test_node::{hello, receive, send, serve, shake_hands, start};
+use testkit::{HeldPort, PATIENCE};
 use wire::frame::Phase;
 use wire::wallet::{Pending, RefusalKind, Submitted};
 
@@ -16,7 +16,7 @@ const KEY: OutputKey = OutputKey([5; 32]);
 
 /// Long enough for a busy machine; only a test that waits for the end of it takes it.
 fn timeouts() -> Timeouts {
-    Timeouts { connect: Duration::from_secs(20), answer: Duration::from_secs(20) }
+    Timeouts { connect: PATIENCE, answer: PATIENCE }
 }
 
 fn short() -> Timeouts {
