@@ -237,11 +237,11 @@ fn kernels_hash_side_by_side_on_as_many_threads_as_wanted() {
 
 #[test]
 fn cancels_are_measured_with_every_worker_busy() {
-    let (code, out, err) = lode(&["bench", "cancel", "--count", "50", "--threads", "2", "--json"]);
+    let (code, out, err) = lode(&["bench", "cancel", "--count", "10", "--threads", "2", "--json"]);
     assert_eq!(code, 0, "{err}");
     let result: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((&result["v"], &result["command"]), (&1.into(), &"bench cancel".into()));
-    assert_eq!((&result["cancels"], &result["threads"]), (&50.into(), &2.into()));
+    assert_eq!((&result["cancels"], &result["threads"]), (&10.into(), &2.into()));
     for of in ["cancel_us", "start_us"] {
         let at = |quantile: &str| result[of][quantile].as_f64().unwrap();
         assert!(0.0 < at("p50") && at("p50") <= at("p99") && at("p99") <= at("max"), "{out}");
@@ -255,10 +255,10 @@ fn cancels_are_measured_with_every_worker_busy() {
 
 #[test]
 fn a_whole_node_is_measured_from_a_block_to_the_next_hash() {
-    let (code, out, err) = lode(&["bench", "cancel", "--node", "--count", "8", "--json"]);
+    let (code, out, err) = lode(&["bench", "cancel", "--node", "--count", "4", "--json"]);
     assert_eq!(code, 0, "{err}");
     let result: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!((&result["node"], &result["blocks"]), (&true.into(), &8.into()));
-    assert!(result["lost"].as_u64().unwrap() <= 8);
+    assert_eq!((&result["node"], &result["blocks"]), (&true.into(), &4.into()));
+    assert!(result["lost"].as_u64().unwrap() <= 4);
     assert_documented(&result, &["## `lode bench cancel --node --json`"]);
 }
