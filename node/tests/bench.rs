@@ -6,7 +6,7 @@
 mod json_page;
 
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use json_page::assert_documented;
 use serde_json::Value;
@@ -199,11 +199,9 @@ fn ctrl_c_ends_catching_up_and_leaves_no_directory_behind() {
         .spawn()
         .unwrap();
     let entries = || std::fs::read_dir(folder.path()).unwrap().count();
-    let deadline = Instant::now() + Duration::from_secs(120);
-    while entries() == 0 {
-        assert!(Instant::now() < deadline, "no node begins to catch up");
-        std::thread::yield_now();
-    }
+    testkit::poll_until("a node that begins to catch up", 2 * testkit::PATIENCE, || {
+        (entries() > 0).then_some(())
+    });
     assert!(
         Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success()
     );
@@ -225,11 +223,9 @@ fn ctrl_c_prints_what_is_done_so_far() {
         .unwrap();
     let id = child.id().to_string();
     // It has made its first searches when it has run for a second.
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while ran_for(&id) < Duration::from_secs(1) {
-        assert!(Instant::now() < deadline, "the bench does not begin");
-        std::thread::yield_now();
-    }
+    testkit::poll_until("a second of the bench", testkit::PATIENCE, || {
+        (ran_for(&id) >= Duration::from_secs(1)).then_some(())
+    });
     assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130));

@@ -19,11 +19,11 @@ use client::data_directory::pinned_network;
 use client::directory_client::DirectoryClient;
 use client::node_client::{NodeClient, Timeouts};
 use json_page::assert_documented;
-use processes::{Home, Running, until};
+use processes::{ANYWHERE, Home, Running, until};
 use serde_json::Value;
 use wire::directory::{FaucetOutcome, NameOutcome, NameRecord};
 
-const ANYWHERE: &str = "bootstrap --listen 127.0.0.1:0 --difficulty 8 --json";
+const BOOTSTRAP: &str = "bootstrap --listen 127.0.0.1:0 --difficulty 8 --json";
 
 fn network(ready: &Value) -> Network {
     pinned_network(Path::new(ready["directory"].as_str().unwrap())).unwrap()
@@ -47,7 +47,7 @@ fn refused(home: &Home, arguments: &str) -> (i32, String) {
 #[test]
 fn a_new_network_is_ready_with_every_field_documented_and_ends_cleanly() {
     let home = Home::new();
-    let mut bootstrap = home.start(ANYWHERE);
+    let mut bootstrap = home.start(BOOTSTRAP);
     let ready = bootstrap.ready();
     assert_eq!((&ready["v"], &ready["role"]), (&1.into(), &"bootstrap".into()));
     assert_eq!((&ready["difficulty"], &ready["threads"]), (&8.into(), &0.into()));
@@ -72,9 +72,7 @@ fn a_new_network_is_ready_with_every_field_documented_and_ends_cleanly() {
 fn people_read_what_runs_and_what_to_type_next() {
     let home = Home::new();
     let running = home.start("bootstrap --listen 127.0.0.1:0 --difficulty 8");
-    until(20, "the advice", || {
-        running.errors().contains("lode wallet Adam --bootstrap 127.0.0.1:")
-    });
+    until("the advice", || running.errors().contains("lode wallet Adam --bootstrap 127.0.0.1:"));
     let said = running.errors();
     assert!(said.starts_with("a new network "), "{said}");
     assert!(said.contains("lode miner Miner1 9001 --bootstrap 127.0.0.1:"), "{said}");
@@ -84,7 +82,7 @@ fn people_read_what_runs_and_what_to_type_next() {
 #[test]
 fn names_and_payouts_survive_a_kill_and_the_next_start_goes_on_with_the_network() {
     let home = Home::new();
-    let mut bootstrap = home.start(ANYWHERE);
+    let mut bootstrap = home.start(BOOTSTRAP);
     let ready = bootstrap.ready();
     let network = network(&ready);
     let secret = SecretKey::from_bytes([7; 32]).unwrap();
@@ -110,7 +108,7 @@ fn names_and_payouts_survive_a_kill_and_the_next_start_goes_on_with_the_network(
     assert_eq!(client.ask_faucet(secret.output_key()).unwrap(), paid);
     let address = again.address().parse().unwrap();
     let mut wallet = NodeClient::connect(address, &network, Timeouts::default()).unwrap();
-    until(20, "the payout is pending again", || {
+    until("the payout is pending again", || {
         let pending = wallet.pending(secret.output_key()).unwrap();
         pending.iter().any(|transfer| transfer.txid() == txid)
     });
@@ -120,18 +118,17 @@ fn names_and_payouts_survive_a_kill_and_the_next_start_goes_on_with_the_network(
 #[test]
 fn a_terminated_bootstrap_node_flushes_takes_its_pass_away_and_leaves_a_sound_directory() {
     let home = Home::new();
-    let mut bootstrap = home.start(ANYWHERE);
+    let mut bootstrap = home.start(BOOTSTRAP);
     let address = bootstrap.address();
-    let port = address.parse::<SocketAddr>().unwrap().port();
-    let mut miner = home.miner("Miner1", port, "--threads 1 --min-txs 0");
+    let mut miner = home.miner_of(&address, "Miner1", ANYWHERE, "--threads 1 --min-txs 0");
     let mined = miner.address();
-    until(60, "blocks", || home.ask(&mined, "status")["height"].as_u64() >= Some(3));
+    until("blocks", || home.ask(&mined, "status")["height"].as_u64() >= Some(3));
     home.stop(&mined);
     assert_eq!(miner.end(), 0, "{}", miner.errors());
     let (_, verified, _) =
         home.lode(&format!("verify {} --json", home.data_of("Miner1").display()));
     let tip = serde_json::from_str::<Value>(&verified).unwrap()["tip"].clone();
-    until(20, "it has all blocks", || home.ask(&address, "status")["tip"] == tip);
+    until("it has all blocks", || home.ask(&address, "status")["tip"] == tip);
     let directory = home.data_of("bootstrap");
     let pass = directory.join("operator.json");
     assert!(pass.exists());
@@ -147,7 +144,7 @@ fn a_terminated_bootstrap_node_flushes_takes_its_pass_away_and_leaves_a_sound_di
 #[test]
 fn a_flag_that_contradicts_the_network_is_refused_by_name_and_one_that_agrees_is_not() {
     let home = Home::new();
-    let mut bootstrap = home.start(ANYWHERE);
+    let mut bootstrap = home.start(BOOTSTRAP);
     let address = bootstrap.address();
     home.stop(&address);
     assert_eq!(bootstrap.end(), 0);
@@ -169,7 +166,7 @@ fn a_flag_that_contradicts_the_network_is_refused_by_name_and_one_that_agrees_is
 #[test]
 fn a_port_and_a_directory_in_use_are_named_with_their_exit_codes() {
     let home = Home::new();
-    let mut bootstrap = home.start(ANYWHERE);
+    let mut bootstrap = home.start(BOOTSTRAP);
     let address = bootstrap.address();
     let elsewhere = tempfile::tempdir().unwrap();
     let there = elsewhere.path().display();
@@ -184,7 +181,7 @@ fn a_port_and_a_directory_in_use_are_named_with_their_exit_codes() {
 fn several_networks_are_listed_and_one_must_be_said() {
     let home = Home::new();
     let mut directories = Vec::new();
-    let first = home.start(ANYWHERE).ready()["directory"].as_str().unwrap().to_owned();
+    let first = home.start(BOOTSTRAP).ready()["directory"].as_str().unwrap().to_owned();
     let spec = fs::read_to_string(Path::new(&first).join("spec.toml")).unwrap();
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), spec.replace("coin_name = \"Lode\"", "coin_name = \"Gold\"")).unwrap();
@@ -216,7 +213,7 @@ fn a_bad_field_of_a_spec_and_a_bad_faucet_key_are_named() {
     let (code, said) = refused(&home, &format!("bootstrap --spec {}", file.path().display()));
     assert_eq!(code, 2, "{said}");
     assert!(said.contains("coin_name"), "{said}");
-    let directory = home.start(ANYWHERE).ready()["directory"].as_str().unwrap().to_owned();
+    let directory = home.start(BOOTSTRAP).ready()["directory"].as_str().unwrap().to_owned();
     fs::write(Path::new(&directory).join("faucet.key"), "secret").unwrap();
     let (code, said) = refused(&home, "bootstrap --listen 127.0.0.1:0");
     assert_eq!(code, 5, "{said}");
@@ -226,12 +223,12 @@ fn a_bad_field_of_a_spec_and_a_bad_faucet_key_are_named() {
 #[test]
 fn a_miner_that_runs_is_listed_and_mines_a_payout_of_the_faucet() {
     let home = Home::new();
-    let mut bootstrap = home.start(ANYWHERE);
-    let port = bootstrap.address().parse::<SocketAddr>().unwrap().port();
-    let mut miner = home.miner("Miner1", port, "--threads 1 --min-txs 1");
+    let mut bootstrap = home.start(BOOTSTRAP);
+    let mut miner =
+        home.miner_of(&bootstrap.address(), "Miner1", ANYWHERE, "--threads 1 --min-txs 1");
     let address = miner.address();
     let mut client = call(&mut bootstrap);
-    until(20, "it is listed", || {
+    until("it is listed", || {
         let miners = client.miners().unwrap();
         miners.iter().any(|entry| entry.name == "Miner1" && entry.address.to_string() == address)
     });
@@ -240,7 +237,7 @@ fn a_miner_that_runs_is_listed_and_mines_a_payout_of_the_faucet() {
     let network = network(&bootstrap.ready());
     let mut wallet =
         NodeClient::connect(address.parse().unwrap(), &network, Timeouts::default()).unwrap();
-    until(60, "the payout is mined", || {
+    until("the payout is mined", || {
         wallet.history(key).unwrap().is_some_and(|history| history.entries.len() == 1)
     });
 }
@@ -248,29 +245,27 @@ fn a_miner_that_runs_is_listed_and_mines_a_payout_of_the_faucet() {
 #[test]
 fn outsiders_join_a_running_devnet_and_are_paid_and_listed() {
     let home = Home::new();
-    let port = home.free_port();
-    let mut devnet = home.start(&format!(
-        "devnet --listen 127.0.0.1:{port} --miners 1 --wallets 2 --threads 1 --difficulty 8 \
-         --pause 24h..24h --json"
-    ));
+    let mut devnet = home
+        .start("devnet --miners 1 --wallets 2 --threads 1 --difficulty 8 --pause 24h..24h --json");
     let ready = devnet.ready();
     let nodes = ready["nodes"].as_array().unwrap();
     let home_of_first = nodes[0]["directory"].as_str().unwrap();
     let network = pinned_network(Path::new(home_of_first)).unwrap();
-    let at = SocketAddr::from(([127, 0, 0, 1], port));
-    let mut client = DirectoryClient::connect(at, &network, Timeouts::default()).unwrap();
+    let at = ready["bootstrap"].as_str().unwrap();
+    let mut client =
+        DirectoryClient::connect(at.parse().unwrap(), &network, Timeouts::default()).unwrap();
     let miners = client.miners().unwrap();
     let listed: Vec<&str> = miners.iter().map(|miner| miner.name.as_str()).collect();
     assert_eq!(listed, ["miner1"]);
     let key = SecretKey::from_bytes([7; 32]).unwrap().output_key();
     assert!(matches!(client.ask_faucet(key).unwrap(), FaucetOutcome::Paid { .. }));
-    let mut extra = home.miner("Extra", port, "--threads 0");
+    let mut extra = home.miner_of(at, "Extra", ANYWHERE, "--threads 0");
     let address = extra.address();
-    until(20, "the outsider is listed", || {
+    until("the outsider is listed", || {
         let miners = client.miners().unwrap();
         miners.iter().any(|miner| miner.address.to_string() == address)
     });
-    until(60, "it has the payout's block", || {
+    until("it has the payout's block", || {
         home.ask(&address, "status")["height"].as_u64() >= Some(1)
     });
 }

@@ -10,15 +10,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use assert_cmd::Command;
-use chain::amount::Amount;
 use chain::genesis::Network;
 use chain::key::OutputKey;
-use chain::spec::{ChainSpec, Retarget};
 use json_page::assert_documented;
 use machine::mining::MiningPolicy;
 use machine::{MachineConfig, Report};
 use serde_json::Value;
 use server::runtime::{MiningConfig, Node, NodeConfig, PanicPolicy, StorePlace};
+use testkit::samples;
 
 fn lode(arguments: &[&str]) -> (i32, String, String) {
     let output = Command::cargo_bin("lode").unwrap().args(arguments).output().unwrap();
@@ -27,26 +26,7 @@ fn lode(arguments: &[&str]) -> (i32, String, String) {
 }
 
 fn network() -> Network {
-    Network::new(ChainSpec {
-        coin_name: "Sample".to_owned(),
-        coin_symbol: "SMP".to_owned(),
-        address_prefix: "slode".to_owned(),
-        starting_bits: 8,
-        easiest_bits: 8,
-        spacing_s: 5,
-        retarget: Retarget::Asert,
-        half_life_s: 600,
-        subsidy: Amount::from_coins(50).unwrap(),
-        halving_interval: 1000,
-        maturity: 2,
-        block_bytes_max: 1_000_000,
-        genesis_time: 1_700_000_000,
-        allocations: vec![chain::spec::Allocation {
-            key: OutputKey([1; 32]),
-            amount: Amount::from_coins(100).unwrap(),
-        }],
-    })
-    .unwrap()
+    samples::network(8)
 }
 
 fn start(directory: &Path, mines: bool) -> Node {
@@ -244,11 +224,11 @@ fn kernels_hash_side_by_side_on_as_many_threads_as_wanted() {
 
 #[test]
 fn cancels_are_measured_with_every_worker_busy() {
-    let (code, out, err) = lode(&["bench", "cancel", "--count", "50", "--threads", "2", "--json"]);
+    let (code, out, err) = lode(&["bench", "cancel", "--count", "10", "--threads", "2", "--json"]);
     assert_eq!(code, 0, "{err}");
     let result: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((&result["v"], &result["command"]), (&1.into(), &"bench cancel".into()));
-    assert_eq!((&result["cancels"], &result["threads"]), (&50.into(), &2.into()));
+    assert_eq!((&result["cancels"], &result["threads"]), (&10.into(), &2.into()));
     for of in ["cancel_us", "start_us"] {
         let at = |quantile: &str| result[of][quantile].as_f64().unwrap();
         assert!(0.0 < at("p50") && at("p50") <= at("p99") && at("p99") <= at("max"), "{out}");
@@ -262,10 +242,10 @@ fn cancels_are_measured_with_every_worker_busy() {
 
 #[test]
 fn a_whole_node_is_measured_from_a_block_to_the_next_hash() {
-    let (code, out, err) = lode(&["bench", "cancel", "--node", "--count", "8", "--json"]);
+    let (code, out, err) = lode(&["bench", "cancel", "--node", "--count", "4", "--json"]);
     assert_eq!(code, 0, "{err}");
     let result: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!((&result["node"], &result["blocks"]), (&true.into(), &8.into()));
-    assert!(result["lost"].as_u64().unwrap() <= 8);
+    assert_eq!((&result["node"], &result["blocks"]), (&true.into(), &4.into()));
+    assert!(result["lost"].as_u64().unwrap() <= 4);
     assert_documented(&result, &["## `lode bench cancel --node --json`"]);
 }

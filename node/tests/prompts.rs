@@ -7,13 +7,12 @@
 #[path = "prompts/keyboard.rs"]
 mod keyboard;
 
-use chain::amount::{Amount, COIN};
 use chain::genesis::Network;
 use chain::key::OutputKey;
-use chain::spec::{ChainSpec, Retarget};
 use client::data_directory::pin;
 use keyboard::{CTRL_C, CTRL_D, Keyboard};
 use tempfile::TempDir;
+use testkit::samples;
 use wallet::keystore::{self, Stretching};
 use wallet::seed::Seed;
 use wallet::wallet_directory::WalletDirectory;
@@ -27,23 +26,7 @@ const OLD: &str = "Passphrase of Adam: ";
 const PROMPT: &str = "Adam> ";
 
 fn network() -> Network {
-    Network::new(ChainSpec {
-        coin_name: "Sample".to_owned(),
-        coin_symbol: "SMP".to_owned(),
-        address_prefix: "slode".to_owned(),
-        starting_bits: 8,
-        easiest_bits: 8,
-        spacing_s: 10,
-        retarget: Retarget::Fixed,
-        half_life_s: 1200,
-        subsidy: Amount(50 * COIN),
-        halving_interval: 1000,
-        maturity: 10,
-        block_bytes_max: 100_000,
-        genesis_time: 1_700_000_000,
-        allocations: Vec::new(),
-    })
-    .unwrap()
+    Network::new(samples::spec()).unwrap()
 }
 
 /// A directory that is pinned to a network, as an earlier run leaves it; no wallet in it yet.

@@ -64,8 +64,12 @@ fn nothing_is_left_over() {
 }
 
 #[test]
-fn no_test_sleeps() {
-    hold(sleeping_tests, "a sleep is too short on a busy machine and too long on any other");
+fn no_test_sleeps_or_spins() {
+    hold(
+        sleeping_tests,
+        "a sleep is too short on a busy machine and too long on any other, and a loop that yields \
+         takes the core from what it waits for; wait with `testkit::poll_until`",
+    );
 }
 
 #[test]

@@ -29,10 +29,9 @@ struct Rig {
 impl Rig {
     fn new() -> Self {
         let home = Home::new();
-        let mut node = home.bootstrap(0);
+        let mut node = home.bootstrap();
         let bootstrap = node.address();
-        let port = bootstrap.rsplit_once(':').unwrap().1.parse().unwrap();
-        let mut miner = home.miner("Miner1", port, "--threads 0");
+        let mut miner = home.miner("Miner1", "--threads 0");
         miner.ready();
         let places = tempfile::tempdir().unwrap();
         let passphrase = places.path().join("right");

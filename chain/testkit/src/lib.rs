@@ -6,10 +6,12 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
+mod held_port;
 mod polling;
 pub mod samples;
 pub mod test_chain;
 pub mod test_directory;
 pub mod test_node;
 
-pub use polling::poll_until;
+pub use held_port::HeldPort;
+pub use polling::{PATIENCE, poll_until, poll_until_ok};

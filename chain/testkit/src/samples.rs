@@ -16,18 +16,15 @@ pub fn secret(number: u8) -> SecretKey {
     SecretKey::from_bytes([number.max(1); 32]).expect("sample values are good")
 }
 
-/// A network whose blocks need `bits` leading zero bits and whose genesis pays [`secret`] 1.
-pub fn network(bits: u32) -> Network {
-    let allocation = Allocation {
-        key: secret(1).output_key(),
-        amount: Amount::from_coins(100).expect("sample values are good"),
-    };
-    Network::new(ChainSpec {
+/// The numbers of a network with almost no work in a block and nobody to pay in genesis. A test
+/// names what it depends on: `ChainSpec { maturity: 3, ..samples::spec() }`.
+pub fn spec() -> ChainSpec {
+    ChainSpec {
         coin_name: "Sample".to_owned(),
         coin_symbol: "SMP".to_owned(),
         address_prefix: "slode".to_owned(),
-        starting_bits: bits,
-        easiest_bits: bits,
+        starting_bits: 8,
+        easiest_bits: 8,
         spacing_s: 5,
         retarget: Retarget::Fixed,
         half_life_s: 600,
@@ -36,9 +33,19 @@ pub fn network(bits: u32) -> Network {
         maturity: 2,
         block_bytes_max: 1_000_000,
         genesis_time: 1_700_000_000,
-        allocations: vec![allocation],
-    })
-    .expect("sample values are good")
+        allocations: Vec::new(),
+    }
+}
+
+/// A network whose blocks need `bits` leading zero bits and whose genesis pays [`secret`] 1.
+pub fn network(bits: u32) -> Network {
+    let allocation = Allocation {
+        key: secret(1).output_key(),
+        amount: Amount::from_coins(100).expect("sample values are good"),
+    };
+    let allocations = vec![allocation];
+    Network::new(ChainSpec { starting_bits: bits, easiest_bits: bits, allocations, ..spec() })
+        .expect("sample values are good")
 }
 
 /// Spends the output of genesis: `paid` coins to [`secret`] 2, the rest is the fee.

@@ -12,12 +12,14 @@ use chain::header::{Header, VERSION_BASE};
 use chain::key::OutputKey;
 use chain::merkle;
 use chain::rules::block::{check_alone, connect};
-use chain::spec::{Allocation, ChainSpec, Retarget};
+use chain::spec::{Allocation, ChainSpec};
 use chain::subsidy::subsidy;
 use chain::transaction::{Coinbase, OutPoint, Output, Transaction, Transfer, TxPosition};
 use chain::utxo::Coin;
 use wire::ByteString;
 use wire::wallet::{ChainTip, HistoryEntry};
+
+use crate::samples;
 
 /// Blocks before a coinbase may be spent.
 pub const MATURITY: u32 = 3;
@@ -31,15 +33,11 @@ pub fn network(funded: &[OutputKey]) -> Arc<Network> {
         address_prefix: "dlode".to_owned(),
         starting_bits: 1,
         easiest_bits: 1,
-        spacing_s: 5,
-        retarget: Retarget::Fixed,
-        half_life_s: 600,
-        subsidy: Amount(50 * COIN),
         halving_interval: 1_000_000,
         maturity: MATURITY,
         block_bytes_max: 100_000,
-        genesis_time: 1_700_000_000,
         allocations: funded.iter().map(allocation).collect(),
+        ..samples::spec()
     };
     Arc::new(Network::new(spec).unwrap())
 }

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::AtomicUsize;
 
 use proptest::prelude::*;
+use testkit::{PATIENCE, poll_until};
 
 use super::*;
 use crate::job::{ROLLING_GROUPS, VERSIONS_MAX};
@@ -16,6 +17,12 @@ const NEVER: Target = Target::from_le_bytes([0; 32]);
 const COMPARED_JOBS: u32 = 1000;
 
 static MINERS: LazyLock<Vec<Miner>> = LazyLock::new(|| miners_of(Kernel::best()));
+
+/// Waits until the miner has counted more hashes than `before`.
+fn wait_for_hashes(miner: &Miner, before: u64) {
+    let moved = || (miner.meter().snapshot().total > before).then_some(());
+    poll_until("hashes of the search", PATIENCE, moved);
+}
 
 fn miners_of(kernel: Kernel) -> Vec<Miner> {
     let miner = |threads| Miner::new(NonZeroUsize::new(threads).unwrap(), kernel).unwrap();
@@ -213,10 +220,11 @@ fn ten_thousand_cancels_under_load_end_ten_thousand_searches_and_lose_no_thread(
                 let search = scope.spawn(|| miner.search(&job, &cancel));
                 // The search is under way once its meter moves. Behind those come a few that are
                 // cancelled after none to six looks, wherever they are by then.
-                let mut looks = if turn < turns { u32::MAX } else { turn % 7 };
-                while looks > 0 && miner.meter().snapshot().total == counted {
-                    std::thread::yield_now();
-                    looks -= 1;
+                if turn < turns {
+                    wait_for_hashes(miner, counted);
+                } else {
+                    let looks = (0..turn % 7).map(|_| miner.meter().snapshot().total);
+                    std::hint::black_box(looks.max());
                 }
                 cancel.cancel();
                 search.join().unwrap()
@@ -232,9 +240,7 @@ fn ten_thousand_cancels_under_load_end_ten_thousand_searches_and_lose_no_thread(
                 let now = miner.meter().snapshot().per_thread;
                 now.iter().zip(&before).all(|(now, before)| now > before)
             };
-            while !all_moved() {
-                std::thread::yield_now();
-            }
+            poll_until("every worker hashes", PATIENCE, || all_moved().then_some(()));
             cancel.cancel();
             assert_eq!(search.join().unwrap(), Outcome::Cancelled);
         });
@@ -277,9 +283,7 @@ fn a_cancelled_search_wastes_at_most_a_batch_a_worker() {
             let at_cancel = std::thread::scope(|scope| {
                 let search = scope.spawn(|| miner.search(&job, &cancel));
                 let before = miner.meter().snapshot().total;
-                while miner.meter().snapshot().total == before {
-                    std::thread::yield_now();
-                }
+                wait_for_hashes(miner, before);
                 cancel.cancel();
                 let at_cancel = miner.meter().snapshot().total;
                 assert_eq!(search.join().unwrap(), Outcome::Cancelled);

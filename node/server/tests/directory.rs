@@ -7,18 +7,19 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Barrier, LazyLock};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::BytesMut;
 use chain::amount::{Amount, COIN};
 use chain::genesis::Network;
 use chain::key::{OutputKey, SecretKey};
-use chain::spec::{ChainSpec, Retarget};
+use chain::spec::ChainSpec;
 use client::directory_client::DirectoryClient;
 use client::node_client::{NodeClient, Timeouts};
 use machine::MachineConfig;
 use server::directory::{Directory, DirectoryOrder, faucet};
 use server::runtime::{FORWARDED_MAX, Node, NodeConfig, PanicPolicy, StorePlace};
+use testkit::{HeldPort, PATIENCE, poll_until, samples};
 use tokio::sync::mpsc::channel;
 use wire::directory::{
     DirectoryMessage, FaucetOutcome, MinerEntry, NameOutcome, NameRecord, RegisterOutcome,
@@ -32,23 +33,8 @@ fn faucet_secret() -> SecretKey {
 }
 
 fn network_with(maturity: u32) -> Network {
-    Network::new(ChainSpec {
-        coin_name: "Sample".to_owned(),
-        coin_symbol: "SMP".to_owned(),
-        address_prefix: "slode".to_owned(),
-        starting_bits: 8,
-        easiest_bits: 8,
-        spacing_s: 5,
-        retarget: Retarget::Asert,
-        half_life_s: 600,
-        subsidy: Amount(50 * COIN),
-        halving_interval: 1000,
-        maturity,
-        block_bytes_max: 1_000_000,
-        genesis_time: 1_700_000_000,
-        allocations: faucet::allocations(faucet_secret().output_key(), 20).collect(),
-    })
-    .unwrap()
+    let allocations = faucet::allocations(faucet_secret().output_key(), 20).collect();
+    Network::new(ChainSpec { maturity, allocations, ..samples::spec() }).unwrap()
 }
 
 static NETWORK: LazyLock<Arc<Network>> = LazyLock::new(|| Arc::new(network_with(2)));
@@ -191,7 +177,7 @@ fn answers_come_in_the_order_of_the_questions_also_when_they_were_all_sent_at_on
     let home = tempfile::tempdir().unwrap();
     let bootstrap = Bootstrap::start(home.path());
     let mut stream = TcpStream::connect(bootstrap.node.address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut hello = Vec::new();
     let mut questions = Vec::new();
     hello.extend(
@@ -237,10 +223,10 @@ fn nobody_is_listed_at_a_port_where_no_node_of_this_network_answers() {
     let other = Node::start(config(&Arc::new(network_with(3)), StorePlace::Memory)).unwrap();
     let ours = Node::start(config(&NETWORK, StorePlace::Memory)).unwrap();
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let nobody = HeldPort::any();
     let mut client = bootstrap.call();
     for (port, said) in [
-        (free, "refused"),
+        (nobody.port, "refused"),
         (silent.local_addr().unwrap().port(), "2 s"),
         (other.address.port(), "maturity"),
         (0, "port 0"),
@@ -264,17 +250,13 @@ fn the_bootstrap_node_connects_with_whoever_registers() {
     let bootstrap = Bootstrap::start(home.path());
     let miner = Node::start(config(&NETWORK, StorePlace::Memory)).unwrap();
     assert!(is_listed(&bootstrap.call().register("M", miner.address.port()).unwrap()));
-    let end = Instant::now() + Duration::from_secs(60);
     let nodes = || {
         let count = |machine: &machine::Machine| {
             machine.peers().filter(|peer| peer.is_ready_node()).count()
         };
         bootstrap.node.handle.ask_blocking(count).unwrap()
     };
-    while nodes() == 0 {
-        assert!(Instant::now() < end, "it never connected");
-        thread::yield_now();
-    }
+    poll_until("they are connected", PATIENCE, || (nodes() > 0).then_some(()));
     miner.stop().unwrap();
     bootstrap.stop();
 }
@@ -306,14 +288,9 @@ fn the_faucet_pays_a_key_once_however_many_ask_at_once_and_before_and_after_a_re
     assert_eq!(bootstrap.call().ask_faucet(key(9)).unwrap(), outcomes[0]);
     let mut wallet =
         NodeClient::connect(bootstrap.node.address, &NETWORK, Timeouts::default()).unwrap();
-    let end = Instant::now() + Duration::from_secs(60);
-    let pending = loop {
-        let pending = wallet.pending(key(9)).unwrap();
-        if !pending.is_empty() {
-            break pending;
-        }
-        assert!(Instant::now() < end, "it never came again");
-    };
+    let pending = poll_until("the payout comes again", PATIENCE, || {
+        Some(wallet.pending(key(9)).unwrap()).filter(|pending| !pending.is_empty())
+    });
     assert_eq!(pending[0].txid(), txid);
     let FaucetOutcome::Paid { txid: second, .. } = bootstrap.call().ask_faucet(key(8)).unwrap()
     else {

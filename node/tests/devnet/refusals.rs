@@ -30,7 +30,7 @@ fn a_flag_that_contradicts_a_kept_network_is_named() {
     let kept = run().directory.path().join("net");
     let with = |flags: &str| refused(&format!("--data-dir {} {flags}", kept.display()), 2);
     for (flags, field) in [
-        ("--seed 7 --difficulty 9", "starting_bits 22, not 9"),
+        ("--seed 7 --difficulty 9", "starting_bits 20, not 9"),
         ("--seed 7 --spacing 7s", "spacing_s 5, not 7"),
         ("--seed 7 --retarget fixed", "retarget asert, not fixed"),
         ("--seed 7 --coin Gold:AU", "coin_name Lode, not Gold"),

@@ -1,42 +1,44 @@
 //! Processes under test: each home has data of its own, and whatever runs is killed with it.
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::TcpListener;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use testkit::{HeldPort, PATIENCE, poll_until};
 
-/// Waits until `holds`, at most so many seconds.
-pub fn until(seconds: u64, what: &str, mut holds: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(seconds);
-    while !holds() {
-        assert!(Instant::now() < end, "not within {seconds} s: {what}");
-        thread::yield_now();
-    }
+/// Waits until `holds`.
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    poll_until(what, PATIENCE, || holds().then_some(()));
 }
 
+/// Where the system chooses the port.
+pub const ANYWHERE: &str = "127.0.0.1:0";
+
 /// A place for data, and the programs that use it.
-pub struct Home(tempfile::TempDir);
+pub struct Home {
+    data: tempfile::TempDir,
+    bootstrap: HeldPort,
+}
 
 impl Home {
     pub fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        Self { data: tempfile::tempdir().unwrap(), bootstrap: HeldPort::any() }
     }
 
-    /// A port that nobody uses now.
-    pub fn free_port(&self) -> u16 {
-        TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    /// Where the bootstrap node of this home listens, each time that it runs.
+    pub fn bootstrap_address(&self) -> SocketAddr {
+        self.bootstrap.address()
     }
 
     pub fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lode"));
         command.args(arguments.split_whitespace());
         // Passes of devnets lie where temporary files do; others may run here.
-        command.env("XDG_DATA_HOME", self.0.path()).env("TMPDIR", self.0.path());
+        command.env("XDG_DATA_HOME", self.data.path()).env("TMPDIR", self.data.path());
         command.env_remove("LODE_BOOTSTRAP");
         command
     }
@@ -59,32 +61,36 @@ impl Home {
         assert_eq!(code, 0, "{err}");
     }
 
-    /// A bootstrap node that goes on with the network of this home, or makes it.
-    pub fn bootstrap(&self, port: u16) -> Running {
-        self.bootstrap_with(port, "--difficulty 8")
+    /// The bootstrap node: it goes on with the network of this home, or makes it.
+    pub fn bootstrap(&self) -> Running {
+        self.bootstrap_at(&self.bootstrap_address().to_string(), "--difficulty 8")
     }
 
     /// A bootstrap node with a directory of its own, outside the usual place.
-    pub fn bootstrap_in(&self, folder: &str, port: u16, flags: &str) -> Running {
-        let directory = self.0.path().join(folder);
-        self.bootstrap_with(port, &format!("--data-dir {} {flags}", directory.display()))
+    pub fn bootstrap_in(&self, folder: &str, address: &str, flags: &str) -> Running {
+        let directory = self.data.path().join(folder);
+        self.bootstrap_at(address, &format!("--data-dir {} {flags}", directory.display()))
     }
 
-    fn bootstrap_with(&self, port: u16, flags: &str) -> Running {
-        let mut running =
-            self.start(&format!("bootstrap --listen 127.0.0.1:{port} --json {flags}"));
+    fn bootstrap_at(&self, address: &str, flags: &str) -> Running {
+        let mut running = self.start(&format!("bootstrap --listen {address} --json {flags}"));
         running.ready();
         running
     }
 
-    /// A miner on a free port.
-    pub fn miner(&self, name: &str, bootstrap: u16, flags: &str) -> Running {
-        self.miner_at(name, "127.0.0.1:0", bootstrap, flags)
+    /// A miner that asks the bootstrap node of this home.
+    pub fn miner(&self, name: &str, flags: &str) -> Running {
+        self.miner_at(name, ANYWHERE, flags)
     }
 
-    pub fn miner_at(&self, name: &str, address: &str, bootstrap: u16, flags: &str) -> Running {
+    pub fn miner_at(&self, name: &str, address: &str, flags: &str) -> Running {
+        self.miner_of(&self.bootstrap_address().to_string(), name, address, flags)
+    }
+
+    /// A miner that asks another bootstrap node.
+    pub fn miner_of(&self, bootstrap: &str, name: &str, address: &str, flags: &str) -> Running {
         self.start(&format!(
-            "miner {name} --listen {address} --bootstrap 127.0.0.1:{bootstrap} --json {flags}"
+            "miner {name} --listen {address} --bootstrap {bootstrap} --json {flags}"
         ))
     }
 
@@ -94,7 +100,7 @@ impl Home {
 
     /// The data directory of `name` on the only network that it joined.
     pub fn data_of(&self, name: &str) -> PathBuf {
-        let networks = std::fs::read_dir(self.0.path().join("lode")).unwrap();
+        let networks = std::fs::read_dir(self.data.path().join("lode")).unwrap();
         let mut found = networks.map(|network| network.unwrap().path().join(name));
         found.find(|path| path.is_dir()).unwrap()
     }
@@ -153,7 +159,7 @@ impl Running {
     /// The exit code of a program that ends by itself.
     pub fn end(&mut self) -> i32 {
         let mut code = None;
-        until(20, "the program ends", || {
+        until("the program ends", || {
             code = self.child.try_wait().unwrap();
             code.is_some()
         });

@@ -19,12 +19,11 @@ fn assert_explained(answer: &Value, commands: &[&str]) {
 #[test]
 fn every_answer_is_documented_and_can_be_read_by_people() {
     let home = Home::new();
-    let port = home.free_port();
-    let _bootstrap = home.bootstrap(port);
-    let mut miner = home.miner("Miner1", port, "--threads 1 --min-txs 0");
+    let _bootstrap = home.bootstrap();
+    let mut miner = home.miner("Miner1", "--threads 1 --min-txs 0");
     let address = miner.address();
     assert_explained(&miner.ready(), &["miner"]);
-    until(60, "blocks", || home.ask(&address, "status")["height"].as_u64() >= Some(3));
+    until("blocks", || home.ask(&address, "status")["height"].as_u64() >= Some(3));
     let status = home.ask(&address, "status");
     assert_eq!((&status["name"], &status["role"]), (&"Miner1".into(), &"miner".into()));
     for question in ["status", "peers", "mempool", "chain", "miners"] {
@@ -59,19 +58,20 @@ fn the_node_is_found_alone_named_among_several_and_missed_when_there_is_none() {
     let home = Home::new();
     let (code, _, err) = home.lode("status");
     assert_eq!((code, err.lines().count()), (4, 1), "{err}");
-    let port = home.free_port();
-    let bootstrap = home.bootstrap(port);
+    let bootstrap = home.bootstrap();
     let (code, out, err) = home.lode("status");
     assert_eq!(code, 0, "{err}");
     assert!(out.contains("bootstrap"), "{out}");
-    let mut miner = home.miner("Miner1", port, "--threads 0");
+    let mut miner = home.miner("Miner1", "--threads 0");
     let address = miner.address();
     let (code, _, err) = home.lode("status");
     assert_eq!(code, 2, "{err}");
-    for running in [format!("bootstrap at 127.0.0.1:{port}"), format!("Miner1 at {address}")] {
+    for running in
+        [format!("bootstrap at {}", home.bootstrap_address()), format!("Miner1 at {address}")]
+    {
         assert!(err.contains(&running), "{err}");
     }
-    let asked = home.ask(&format!("127.0.0.1:{port}"), "status");
+    let asked = home.ask(&home.bootstrap_address().to_string(), "status");
     assert_eq!(asked["role"], "bootstrap");
     drop(bootstrap);
     // What was killed left its pass behind and is not meant.
@@ -89,9 +89,8 @@ fn the_node_is_found_alone_named_among_several_and_missed_when_there_is_none() {
 #[test]
 fn a_wrong_token_is_refused_after_a_pause() {
     let home = Home::new();
-    let port = home.free_port();
-    let _bootstrap = home.bootstrap(port);
-    let mut miner = home.miner("Miner1", port, "--threads 0");
+    let _bootstrap = home.bootstrap();
+    let mut miner = home.miner("Miner1", "--threads 0");
     let address = miner.address();
     let pass = home.data_of("Miner1").join("operator.json");
     let text = fs::read_to_string(&pass).unwrap();

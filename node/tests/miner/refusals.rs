@@ -1,6 +1,8 @@
 //! What a miner refuses: a line or two with what to do, and an exit code of its own.
 
-use crate::processes::{Home, Running, until};
+use testkit::HeldPort;
+
+use crate::processes::{ANYWHERE, Home, Running, until};
 
 /// Ends by itself with `code` and says all of `words` in at most two lines.
 fn refused(running: &mut Running, code: i32, words: &[&str]) {
@@ -17,12 +19,11 @@ fn refused(running: &mut Running, code: i32, words: &[&str]) {
 #[test]
 fn a_second_node_on_one_directory_and_a_port_in_use_are_refused() {
     let home = Home::new();
-    let port = home.free_port();
-    let _bootstrap = home.bootstrap(port);
-    let mut first = home.miner("Miner1", port, "--threads 0");
+    let _bootstrap = home.bootstrap();
+    let mut first = home.miner("Miner1", "--threads 0");
     let address = first.address();
-    refused(&mut home.miner("Miner1", port, "--threads 0"), 5, &["in use"]);
-    let mut same_port = home.miner_at("Miner2", &address, port, "--threads 0");
+    refused(&mut home.miner("Miner1", "--threads 0"), 5, &["in use"]);
+    let mut same_port = home.miner_at("Miner2", &address, "--threads 0");
     refused(&mut same_port, 1, &["another port"]);
     assert_eq!(home.ask(&address, "status")["name"], "Miner1", "the first one goes on");
 }
@@ -30,41 +31,39 @@ fn a_second_node_on_one_directory_and_a_port_in_use_are_refused() {
 #[test]
 fn a_spec_that_differs_is_named_by_its_field_and_joined_by_its_genesis() {
     let home = Home::new();
-    let port = home.free_port();
-    let bootstrap = home.bootstrap(port);
-    let mut miner = home.miner("Miner1", port, "--threads 0");
+    let bootstrap = home.bootstrap();
+    let mut miner = home.miner("Miner1", "--threads 0");
     let genesis = miner.ready()["genesis"].clone();
     miner.kill();
     drop(bootstrap);
-    let _other = home.bootstrap_in("other", port, "--difficulty 9");
-    let mut changed = home.miner("Miner1", port, "--threads 0");
+    let _other =
+        home.bootstrap_in("other", &home.bootstrap_address().to_string(), "--difficulty 9");
+    let mut changed = home.miner("Miner1", "--threads 0");
     refused(&mut changed, 7, &["starting_bits is 8 here and 9 there", "--genesis"]);
     let errors = changed.errors();
     let (_, after) = errors.split_once("--genesis ").unwrap();
     let flags = format!("--threads 0 --genesis {}", &after[..64]);
-    let mut joined = home.miner("Miner1", port, &flags);
+    let mut joined = home.miner("Miner1", &flags);
     assert_ne!(joined.ready()["genesis"], genesis);
     joined.kill();
     let flags = format!("--threads 0 --genesis {}", genesis.as_str().unwrap());
-    refused(&mut home.miner("Miner1", port, &flags), 7, &["--bootstrap"]);
+    refused(&mut home.miner("Miner1", &flags), 7, &["--bootstrap"]);
 }
 
 #[test]
 fn what_a_miner_cannot_be_told_is_refused_with_what_to_do() {
     let home = Home::new();
-    let port = home.free_port();
-    let _bootstrap = home.bootstrap(port);
-    let difficulty = home.miner("Miner1", port, "--difficulty 20");
+    let _bootstrap = home.bootstrap();
+    let difficulty = home.miner("Miner1", "--difficulty 20");
     refused(&mut { difficulty }, 2, &["the network's difficulty is set at `lode bootstrap`"]);
     let elsewhere = "--payout bc1p0xlxvlhemja6c4dqv22uapctqupfhlxm9h8z3k2e72q4k9hcz7vqzk5jj0";
-    refused(&mut home.miner("Miner1", port, elsewhere), 7, &["--payout", "this network"]);
-    refused(&mut home.miner("Miner1", port, "--payout abc"), 2, &["--payout", "checksum"]);
-    let nobody = home.free_port();
-    let mut miner = home.miner("Miner1", port, "--threads 0");
+    refused(&mut home.miner("Miner1", elsewhere), 7, &["--payout", "this network"]);
+    refused(&mut home.miner("Miner1", "--payout abc"), 2, &["--payout", "checksum"]);
+    let mut miner = home.miner("Miner1", "--threads 0");
     let address = miner.address();
     // A miner is no bootstrap node.
-    let wrong = address.rsplit(':').next().unwrap().parse().unwrap();
-    refused(&mut home.miner("Miner2", wrong, "--threads 0"), 4, &["is the port right?"]);
+    let mut misled = home.miner_of(&address, "Miner2", ANYWHERE, "--threads 0");
+    refused(&mut misled, 4, &["is the port right?"]);
     for (arguments, code) in [
         ("miner ../x 9001", 2),
         ("miner Miner1", 2),
@@ -78,8 +77,9 @@ fn what_a_miner_cannot_be_told_is_refused_with_what_to_do() {
         assert!(err.lines().count() <= 2, "{err}");
     }
     // Whoever only waits ends at once, and has done nothing.
-    let waits = home.miner("Miner3", nobody, "--threads 0");
-    until(10, "it waits", || waits.errors().contains("waiting"));
+    let nobody = HeldPort::any();
+    let waits = home.miner_of(&nobody.address().to_string(), "Miner3", ANYWHERE, "--threads 0");
+    until("it waits", || waits.errors().contains("waiting"));
     #[cfg(unix)]
     {
         let mut waits = waits;

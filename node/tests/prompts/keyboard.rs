@@ -3,18 +3,12 @@
 use std::io::{Read, Write};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, SlavePty, native_pty_system};
+use testkit::{PATIENCE, poll_until, poll_until_ok};
 
 pub const CTRL_C: &str = "\u{3}";
 pub const CTRL_D: &str = "\u{4}";
-
-/// How long anything may take: the computer may be busy.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Between two looks at the modes, which nothing announces.
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// A program with a keyboard. Dropping it kills the program.
 pub struct Keyboard {
@@ -100,11 +94,10 @@ impl Keyboard {
     /// # Panics
     /// When it never has.
     pub fn wait_for_modes(&self, expected: &str) {
-        let deadline = Instant::now() + PATIENCE;
-        while self.modes() != expected {
-            assert!(Instant::now() < deadline, "{} instead of {expected}", self.modes());
-            thread::park_timeout(LOOK_AGAIN);
-        }
+        poll_until_ok(expected, PATIENCE, || {
+            let modes = self.modes();
+            if modes == expected { Ok(()) } else { Err(modes) }
+        });
     }
 
     /// Waits for the program's end: its exit code, or the signal that ended it.
@@ -112,14 +105,7 @@ impl Keyboard {
     /// # Panics
     /// When it does not end, or the terminal's modes are not as they were before the program began.
     pub fn end(&mut self) -> Result<u32, String> {
-        let deadline = Instant::now() + PATIENCE;
-        let status = loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                break status;
-            }
-            assert!(Instant::now() < deadline, "the program does not end");
-            thread::park_timeout(LOOK_AGAIN);
-        };
+        let status = poll_until("the program's end", PATIENCE, || self.child.try_wait().unwrap());
         assert_eq!(self.modes(), self.modes_before, "the terminal is left changed");
         // Without another user of the terminal the reader comes to an end.
         self.slave = None;

@@ -1,35 +1,30 @@
 //! `Network`: a bootstrap node, miners and wallets, each in a terminal of its own.
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
+use testkit::{HeldPort, PATIENCE, poll_until_ok};
 
-use crate::terminal::{PATIENCE, Terminal};
+use crate::terminal::Terminal;
 
 /// Easy blocks: a few thousandths of a second of work, so that waiting is for the rules alone.
 pub const DIFFICULTY_BITS: u64 = 10;
 
-/// Between two questions to a node that something is awaited from.
-const POLL: Duration = Duration::from_millis(50);
-
 /// Where a network's data lies, and on which ports its nodes listen.
 pub struct Network {
     home: TempDir,
-    bootstrap: u16,
-    miners: Vec<u16>,
+    bootstrap: HeldPort,
+    miners: Vec<HeldPort>,
 }
 
 impl Network {
     /// A network of `miners` that nobody has started yet.
     pub fn new(miners: usize) -> Self {
-        let mut ports = free_ports(miners + 1).into_iter();
-        let bootstrap = ports.next().unwrap();
-        Self { home: tempfile::tempdir().unwrap(), bootstrap, miners: ports.collect() }
+        let miners = (0..miners).map(|_| HeldPort::any()).collect();
+        Self { home: tempfile::tempdir().unwrap(), bootstrap: HeldPort::any(), miners }
     }
 
     /// Where every node and wallet keeps its data.
@@ -39,12 +34,12 @@ impl Network {
 
     /// Where the bootstrap node listens.
     pub fn bootstrap_address(&self) -> String {
-        format!("127.0.0.1:{}", self.bootstrap)
+        self.bootstrap.address().to_string()
     }
 
     /// Where miner `number`, counted from 1, listens.
     pub fn miner_address(&self, number: usize) -> String {
-        format!("127.0.0.1:{}", self.miners[number - 1])
+        self.miners[number - 1].address().to_string()
     }
 
     /// Starts the bootstrap node in a terminal.
@@ -61,7 +56,7 @@ impl Network {
 
     /// Starts miner `number` in a terminal.
     pub fn miner(&self, number: usize, flags: &str) -> Terminal {
-        let port = self.miners[number - 1];
+        let port = self.miners[number - 1].port;
         let bootstrap = self.bootstrap_address();
         let miner = format!("miner Miner{number} {port} --bootstrap {bootstrap} --threads 1");
         Terminal::open(self.home(), &format!("{miner} {flags}"))
@@ -103,35 +98,26 @@ impl Network {
     /// Asks a node again and again until `look` finds what it looks for in the answer.
     ///
     /// # Panics
-    /// After `patience`, with the last answer.
+    /// After [`PATIENCE`], with the last answer.
     pub fn ask_until<T>(
         &self,
         (question, node): (&str, &str),
-        patience: Duration,
         look: impl Fn(&Value) -> Option<T>,
     ) -> T {
-        let deadline = Instant::now() + patience;
-        loop {
+        poll_until_ok(&format!("{question} of {node}"), PATIENCE, || {
             let answer = self.ask(question, node);
-            if let Some(found) = answer.as_ref().and_then(&look) {
-                return found;
-            }
-            assert!(
-                Instant::now() < deadline,
-                "{question} of {node} after {patience:?}: {answer:?}"
-            );
-            std::thread::park_timeout(POLL);
-        }
+            answer.as_ref().and_then(&look).ok_or(format!("{answer:?}"))
+        })
     }
 
     /// Waits until the node answers at all.
     pub fn wait_for_status(&self, node: &str) {
-        self.ask_until(("status", node), PATIENCE, |_| Some(()));
+        self.ask_until(("status", node), |_| Some(()));
     }
 
     /// Waits until the node's best chain has this height.
     pub fn wait_for_height(&self, node: &str, height: u64) {
-        self.ask_until(("status", node), PATIENCE, |status| {
+        self.ask_until(("status", node), |status| {
             (status["height"].as_u64()? >= height).then_some(())
         });
     }
@@ -141,15 +127,4 @@ impl Network {
 pub fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Ports that nobody listens on now. None is of those that the system gives to connections: one of
-/// them could take the port of a node that is just being started again.
-pub fn free_ports(count: usize) -> Vec<u16> {
-    let mut listeners: Vec<TcpListener> = Vec::new();
-    while listeners.len() < count {
-        let port = rand::random_range(10_000..32_000);
-        listeners.extend(TcpListener::bind(("127.0.0.1", port)));
-    }
-    listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
 }

@@ -1,15 +1,15 @@
 //! A running devnet takes in whoever comes: a wallet and a miner of their own processes.
 
 use std::fs;
-use std::time::Instant;
 
 use client::data_directory::pinned_network;
 use client::directory_client::DirectoryClient;
 use client::node_client::Timeouts;
 use serde_json::Value;
+use testkit::{HeldPort, PATIENCE, poll_until_ok};
 
-use crate::network::{Network, alone, free_ports};
-use crate::terminal::{PATIENCE, Terminal};
+use crate::network::{Network, alone};
+use crate::terminal::Terminal;
 
 #[test]
 fn an_outsider_joins_a_running_devnet_with_a_wallet_and_a_miner() {
@@ -29,14 +29,12 @@ fn an_outsider_joins_a_running_devnet_with_a_wallet_and_a_miner() {
     });
     zoe.ask_again("balance", "97.99000000 LODE confirmed");
     assert_adam_has_it(&network, &paid);
-    let port = free_ports(1)[0];
-    let extra = format!("miner Extra {port} --bootstrap {listen} --min-txs 0 --threads 1");
+    let held = HeldPort::any();
+    let extra = format!("miner Extra {} --bootstrap {listen} --min-txs 0 --threads 1", held.port);
     let extra = Terminal::open(network.home(), &extra);
-    let node = format!("127.0.0.1:{port}");
-    network.ask_until(("status", &node), PATIENCE, |status| {
-        (status["height"].as_u64()? > 0).then_some(())
-    });
-    network.ask_until(("status", &node), PATIENCE, |status| {
+    let node = held.address().to_string();
+    network.ask_until(("status", &node), |status| (status["height"].as_u64()? > 0).then_some(()));
+    network.ask_until(("status", &node), |status| {
         (status["tip"] == network.ask("status", &listen)?["tip"]).then_some(())
     });
     wait_for_a_block_of(&extra, &network);
@@ -46,7 +44,6 @@ fn an_outsider_joins_a_running_devnet_with_a_wallet_and_a_miner() {
 /// to be the best.
 fn wait_for_a_block_of(extra: &Terminal, network: &Network) {
     let listen = network.bootstrap_address();
-    let deadline = Instant::now() + PATIENCE;
     let is_there = |(height, hash): &(String, String)| {
         let block = network.ask(&format!("block {height}"), &listen);
         // People are shown the first digits behind the zeros.
@@ -55,13 +52,10 @@ fn wait_for_a_block_of(extra: &Terminal, network: &Network) {
             there.trim_start_matches('0').starts_with(hash)
         })
     };
-    loop {
-        let found = extra.wait_until("a block it found", PATIENCE, blocks_found);
-        if found.iter().any(is_there) {
-            return;
-        }
-        assert!(Instant::now() < deadline, "the devnet has none of the blocks {found:?}");
-    }
+    poll_until_ok("a block that the outsider found, at the devnet", PATIENCE, || {
+        let found = extra.wait_until("a block it found", blocks_found);
+        if found.iter().any(is_there) { Ok(()) } else { Err(format!("{found:?}")) }
+    });
 }
 
 /// Height and shown digits of each block that a miner says it found; `None` when there is none.
@@ -84,7 +78,7 @@ fn assert_adam_has_it(network: &Network, paid: &str) {
         DirectoryClient::connect(listen.parse().unwrap(), &chain, Timeouts::default()).unwrap();
     let adam = directory.name("Adam").unwrap().unwrap().key;
     let adam = chain.spec.address(adam).to_string();
-    let tx = network.ask_until((&format!("tx {paid}"), &listen), PATIENCE, |tx| {
+    let tx = network.ask_until((&format!("tx {paid}"), &listen), |tx| {
         (tx["status"] == "confirmed").then(|| tx.clone())
     });
     let received = |output: &Value| output["amount"] == "2.00000000" && output["address"] == *adam;

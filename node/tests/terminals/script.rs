@@ -4,14 +4,12 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output};
-use std::thread;
-use std::time::Instant;
 
 use tempfile::TempDir;
+use testkit::{HeldPort, PATIENCE, poll_until, poll_until_ok};
 use wallet::wallet_directory::WalletDirectory;
 
 use crate::network::alone;
-use crate::terminal::PATIENCE;
 
 const MINERS: [&str; 3] = ["Miner1", "Miner2", "Miner3"];
 const WALLETS: [&str; 5] = ["Adam", "Bob", "Conor", "David", "Evan"];
@@ -21,12 +19,13 @@ const SESSION: &str = "nine-terminals-under-test";
 /// of that and nothing else.
 struct Tmux {
     home: TempDir,
-    port: u16,
+    /// The bootstrap node's, and those of the miners behind it.
+    ports: Vec<HeldPort>,
 }
 
 impl Tmux {
     fn new() -> Self {
-        Self { home: tempfile::tempdir().unwrap(), port: four_free_ports() }
+        Self { home: tempfile::tempdir().unwrap(), ports: HeldPort::row(4) }
     }
 
     /// A program that would find this server, and none that runs already.
@@ -41,7 +40,7 @@ impl Tmux {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/nine-terminals.sh");
         let mut command = self.command(script);
         command.env("LODE", env!("CARGO_BIN_EXE_lode")).env("DATA", self.home.path());
-        command.env("SESSION", SESSION).env("PORT", self.port.to_string());
+        command.env("SESSION", SESSION).env("PORT", self.ports[0].port.to_string());
         command.env("BOOTSTRAP_FLAGS", "--difficulty 10").output().unwrap()
     }
 
@@ -54,43 +53,29 @@ impl Tmux {
 
     /// Waits until a pane shows `text`, wherever its lines are broken.
     fn wait_for(&self, pane: &str, text: &str) {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
+        poll_until_ok(&format!("{text:?} in pane {pane}"), PATIENCE, || {
             let shown = self.tmux(&["capture-pane", "-p", "-J", "-S", "-", "-t", pane]);
-            if shown.contains(text) {
-                return;
-            }
-            assert!(Instant::now() < deadline, "pane {pane} does not show {text:?}:\n{shown}");
-        }
+            if shown.contains(text) { Ok(()) } else { Err(shown) }
+        });
     }
 
     /// Waits until the bootstrap node is connected with all three miners.
     fn wait_for_miners(&self) {
-        let deadline = Instant::now() + PATIENCE;
         let mut ask = self.command(env!("CARGO_BIN_EXE_lode"));
-        ask.args(["miners", "--node", &format!("127.0.0.1:{}", self.port)]);
+        ask.args(["miners", "--node", &self.ports[0].address().to_string()]);
         ask.env("XDG_DATA_HOME", self.home.path());
-        loop {
+        poll_until_ok("all miners are connected", PATIENCE, || {
             let listed = String::from_utf8(ask.output().unwrap().stdout).unwrap();
-            if MINERS.iter().all(|miner| listed.contains(miner)) {
-                return;
-            }
-            assert!(Instant::now() < deadline, "not all are connected: {listed}");
-        }
+            if MINERS.iter().all(|miner| listed.contains(miner)) { Ok(()) } else { Err(listed) }
+        });
     }
 
     /// Opens what a wallet keeps, on the only network there is, when nobody else has it open.
     fn wallet(&self, name: &str) -> WalletDirectory {
         let mut networks = fs::read_dir(self.home.path().join("lode")).unwrap();
         let directory = networks.next().unwrap().unwrap().path().join(name);
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            match WalletDirectory::open(&directory) {
-                Ok(free) => return free,
-                Err(error) => assert!(Instant::now() < deadline, "{error}"),
-            }
-            thread::yield_now();
-        }
+        let what = format!("the wallet {name} is free");
+        poll_until_ok(&what, PATIENCE, || WalletDirectory::open(&directory))
     }
 }
 
@@ -98,17 +83,6 @@ impl Drop for Tmux {
     fn drop(&mut self) {
         // It ended by itself when its session did.
         let _ = self.command("tmux").arg("kill-server").output();
-    }
-}
-
-/// The first of four ports in a row that nobody listens on now, none of which the system gives to
-/// connections.
-fn four_free_ports() -> u16 {
-    loop {
-        let first = rand::random_range(10_000..32_000);
-        if (first..first + 4).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok()) {
-            return first;
-        }
     }
 }
 
@@ -137,7 +111,7 @@ fn the_script_opens_nine_terminals_that_find_each_other_and_ends_them_with_their
     let [bootstrap, nodes_and_wallets @ ..] = panes.as_slice() else {
         panic!("there are nine");
     };
-    tmux.wait_for(bootstrap, &format!("lode wallet Adam --bootstrap 127.0.0.1:{}", tmux.port));
+    tmux.wait_for(bootstrap, &format!("lode wallet Adam --bootstrap {}", tmux.ports[0].address()));
     for (pane, miner) in nodes_and_wallets.iter().zip(MINERS) {
         tmux.wait_for(pane, miner);
     }
@@ -154,9 +128,8 @@ fn the_script_opens_nine_terminals_that_find_each_other_and_ends_them_with_their
     for name in WALLETS {
         drop(tmux.wallet(name));
     }
-    let deadline = Instant::now() + PATIENCE;
-    while (tmux.port..tmux.port + 4).any(|port| TcpListener::bind(("127.0.0.1", port)).is_err()) {
-        assert!(Instant::now() < deadline, "a node goes on without its terminal");
-        thread::yield_now();
-    }
+    let is_free = |held: &HeldPort| TcpListener::bind(held.address()).is_ok();
+    poll_until("no node goes on without its terminal", PATIENCE, || {
+        tmux.ports.iter().all(is_free).then_some(())
+    });
 }

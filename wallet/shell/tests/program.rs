@@ -4,11 +4,11 @@ use std::path::Path;
 use std::process::Output;
 
 use assert_cmd::Command;
-use chain::amount::{Amount, COIN};
 use chain::genesis::Network;
-use chain::spec::{ChainSpec, Retarget};
+use chain::spec::ChainSpec;
 use client::data_directory::pin;
 use tempfile::TempDir;
+use testkit::samples;
 
 /// Nobody listens on the port that is called discard.
 const NOBODY: &str = "127.0.0.1:9";
@@ -16,22 +16,7 @@ const NOBODY: &str = "127.0.0.1:9";
 const WORDS: &str = "legal winner thank year wave sausage worth useful legal winner thank yellow";
 
 fn network(prefix: &str) -> Network {
-    let spec = ChainSpec {
-        coin_name: "Lode".to_owned(),
-        coin_symbol: "LODE".to_owned(),
-        address_prefix: prefix.to_owned(),
-        starting_bits: 8,
-        easiest_bits: 8,
-        spacing_s: 10,
-        retarget: Retarget::Fixed,
-        half_life_s: 1200,
-        subsidy: Amount(50 * COIN),
-        halving_interval: 1000,
-        maturity: 10,
-        block_bytes_max: 100_000,
-        genesis_time: 1_700_000_000,
-        allocations: Vec::new(),
-    };
+    let spec = ChainSpec { address_prefix: prefix.to_owned(), ..samples::spec() };
     Network::new(spec).expect("the spec is sound")
 }
 

@@ -8,10 +8,10 @@ use chain::encoding::Encode;
 use chain::key::OutputKey;
 use rand::SeedableRng;
 use tempfile::TempDir;
-use testkit::poll_until;
 use testkit::test_chain::{TestChain, network};
 use testkit::test_directory::{self, SharedDirectory};
 use testkit::test_node::{self, SharedState};
+use testkit::{PATIENCE, poll_until};
 use wire::directory::FaucetOutcome;
 
 use super::*;
@@ -447,7 +447,7 @@ fn of_300_fresh_wallets_each_of_3_miners_gets_70_to_130() {
         miners.iter().map(|(_, state)| state.lock().unwrap().connections).collect()
     };
     // A node counts a connection right after the wallet heard from it.
-    let counts = poll_until("every wallet is counted", Duration::from_secs(60), || {
+    let counts = poll_until("every wallet is counted", PATIENCE, || {
         Some(counts()).filter(|counts| counts.iter().sum::<u32>() >= 300)
     });
     assert_eq!(counts.iter().sum::<u32>(), 300, "{counts:?}");

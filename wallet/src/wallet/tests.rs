@@ -2,13 +2,13 @@
 //! lies.
 
 use std::sync::LazyLock;
-use std::time::Duration;
 
 use chain::amount::COIN;
 use chain::encoding::{Decode, Encode};
 use client::node_client::Timeouts;
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
+use testkit::PATIENCE;
 use testkit::test_chain::{TestChain, network};
 use testkit::test_node::{SharedState, start};
 
@@ -34,7 +34,7 @@ fn wallet() -> Wallet {
 
 fn node() -> (SharedState, impl Fn() -> NodeClient) {
     let (address, state) = start(TestChain::new(Arc::clone(&NETWORK)));
-    let timeouts = Timeouts { connect: Duration::from_secs(20), answer: Duration::from_secs(20) };
+    let timeouts = Timeouts { connect: PATIENCE, answer: PATIENCE };
     (state, move || NodeClient::connect(address, &NETWORK, timeouts).unwrap())
 }
 

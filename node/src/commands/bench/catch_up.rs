@@ -247,7 +247,7 @@ fn follow(node: &mut Node, last: u32, interrupt: &Interrupt) -> anyhow::Result<(
 }
 
 fn config(network: &Arc<Network>, number: u8, store: StorePlace) -> NodeConfig {
-    let machine = MachineConfig::new(&format!("bench{number}"), [number; 32]);
+    let machine = MachineConfig::new(format!("bench{number}"), [number; 32]);
     let listen = ([127, 0, 0, 1], 0).into();
     let node = NodeConfig::new(machine, Arc::clone(network), store, listen);
     NodeConfig { on_panic: PanicPolicy::Surface, ..node }

@@ -2,10 +2,10 @@
 
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use chain::hash::Txid;
 use chain::key::SecretKey;
+use testkit::PATIENCE;
 use testkit::test_chain::{TestChain, network};
 use testkit::test_node::{receive, send, serve, shake_hands, start};
 use wire::ByteString;
@@ -15,7 +15,7 @@ use wire::frame::Phase;
 use super::*;
 
 fn timeouts() -> Timeouts {
-    Timeouts { connect: Duration::from_secs(20), answer: Duration::from_secs(20) }
+    Timeouts { connect: PATIENCE, answer: PATIENCE }
 }
 
 fn secret(number: u8) -> SecretKey {

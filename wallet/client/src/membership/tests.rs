@@ -4,6 +4,7 @@ use std::io;
 use std::net::TcpListener;
 use std::thread;
 
+use testkit::HeldPort;
 use testkit::test_chain::{TestChain, network};
 use testkit::test_node::start;
 
@@ -20,9 +21,12 @@ fn bootstrap(network: &Arc<Network>) -> String {
     start(TestChain::new(Arc::clone(network))).0.to_string()
 }
 
-/// An address where nobody listens (now).
+/// Another address every time, where nobody listens as long as the tests run.
 fn nobody() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+    let held = HeldPort::any();
+    let address = held.address().to_string();
+    std::mem::forget(held);
+    address
 }
 
 fn order(home: &Path, bootstraps: &[&str]) -> JoinOrder {
@@ -76,7 +80,8 @@ fn a_host_name_is_resolved_by_the_system() {
 fn whoever_comes_before_the_bootstrap_node_says_once_that_it_waits_and_then_joins() {
     let home = tempfile::tempdir().unwrap();
     let network = network(&[]);
-    let address = nobody();
+    let held = HeldPort::any();
+    let address = held.address().to_string();
     let (mut told, mut rounds) = (Vec::new(), 0);
     let joined = join(&order(home.path(), &[&address]), &mut |news| told.push(news), &mut |wait| {
         assert_eq!(wait, RETRY_INTERVAL);

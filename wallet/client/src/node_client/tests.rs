@@ -1,12 +1,12 @@
 //! Tests of `NodeClient` against real sockets: the handshake, limits, paging and every way to end.
 
 use std::io::Write;
-use std::net::TcpListener;
 use std::sync::Arc;
 
 use chain::hash::BlockHash;
 use testkit::test_chain::{TestChain, network};
 use testkit::test_node::{hello, receive, send, serve, shake_hands, start};
+use testkit::{HeldPort, PATIENCE};
 use wire::frame::Phase;
 use wire::wallet::{Pending, RefusalKind, Submitted};
 
@@ -16,7 +16,7 @@ const KEY: OutputKey = OutputKey([5; 32]);
 
 /// Long enough for a busy machine; only a test that waits for the end of it takes it.
 fn timeouts() -> Timeouts {
-    Timeouts { connect: Duration::from_secs(20), answer: Duration::from_secs(20) }
+    Timeouts { connect: PATIENCE, answer: PATIENCE }
 }
 
 fn short() -> Timeouts {
@@ -81,8 +81,8 @@ fn another_network_is_refused_with_the_field_that_differs() {
 
 #[test]
 fn nobody_there_is_unreachable() {
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let refused = NodeClient::connect(address, &network(&[]), timeouts());
+    let nobody = HeldPort::any();
+    let refused = NodeClient::connect(nobody.address(), &network(&[]), timeouts());
     assert!(matches!(refused, Err(ClientError::Unreachable { .. })), "{refused:?}");
 }
 

@@ -2,7 +2,7 @@
 
 use futures_util::FutureExt;
 use tokio::io::{DuplexStream, duplex};
-use tokio::task::{JoinHandle, yield_now};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, advance};
 use wire::frame::Frame;
 
@@ -21,9 +21,9 @@ fn sending() -> (DuplexStream, Arc<Outbound>, JoinHandle<()>) {
 
 /// Takes `bytes` of what is there; the writer sees it before the time passes on.
 async fn take(far: &mut DuplexStream, bytes: usize) {
-    yield_now().await;
+    advance(Duration::ZERO).await;
     far.read_exact(&mut vec![0; bytes]).await.unwrap();
-    yield_now().await;
+    advance(Duration::ZERO).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -47,7 +47,7 @@ async fn a_connection_with_nothing_to_write_is_never_given_up() {
     let (mut far, outbound, writer) = sending();
     take(&mut far, wire::frame::FRAME_HEADER_BYTES + 3_000_000).await;
     advance(STALL_MAX * 100).await;
-    yield_now().await;
+    advance(Duration::ZERO).await;
     assert!(outbound.is_open() && !writer.is_finished());
 }
 

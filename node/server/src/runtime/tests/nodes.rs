@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 
+use testkit::HeldPort;
 use wire::directory::{DirectoryMessage, GetName, Named};
 use wire::hello::NetworkIdentity;
 
@@ -73,7 +74,11 @@ fn questions_are_answered_while_peers_come_and_go() {
 
 #[test]
 fn a_stopped_node_frees_its_port_closes_its_connections_and_answers_no_more() {
-    let node = Node::start(config()).unwrap();
+    // Nobody else may take the port before it is listened on again.
+    let held = HeldPort::any();
+    let mut here = config();
+    here.listen = held.address();
+    let node = Node::start(here).unwrap();
     let (address, handle, ended) = (node.address, node.handle.clone(), node.ended.clone());
     let mut client = Client::connect(address);
     node.stop().unwrap();

@@ -9,6 +9,7 @@ use chain::header::Header;
 use chain::transaction::Transaction;
 use engine::{Job, Kernel, Outcome};
 use machine::template::Lease;
+use testkit::{PATIENCE, poll_until};
 
 use super::nodes::{config, policy};
 use super::*;
@@ -30,7 +31,9 @@ fn take(node: &Node, stop: &AtomicBool) -> Took {
     while !stop.load(Ordering::Relaxed) {
         let offer = offers.borrow_and_update().clone();
         let Some(template) = offer.template else {
-            std::thread::yield_now();
+            poll_until("another offer", PATIENCE, || {
+                (stop.load(Ordering::Relaxed) || offers.has_changed().unwrap_or(true)).then_some(())
+            });
             continue;
         };
         let target = template.header.bits.expand().unwrap();
@@ -48,9 +51,10 @@ fn take(node: &Node, stop: &AtomicBool) -> Took {
                 let header = Header::from_bytes(&solution.header);
                 handle.submit_solution(Arc::clone(&template), header, coinbase).unwrap();
                 // Until the node has heard of it.
-                while !stop.load(Ordering::Relaxed) && !offers.has_changed().unwrap_or(true) {
-                    std::thread::yield_now();
-                }
+                poll_until("a template on it", PATIENCE, || {
+                    (stop.load(Ordering::Relaxed) || offers.has_changed().unwrap_or(true))
+                        .then_some(())
+                });
             }
         }
     }
