@@ -9,9 +9,8 @@ use chain::key::SignatureCheck;
 use wire::Message;
 use wire::frame::Frame;
 
-use super::event::{Direction, PeerId};
+use super::event::{Direction, PeerId, VerificationId};
 use super::template::Template;
-use super::verifications::VerificationId;
 use crate::store::BlockWrites;
 
 /// Something the body shall do. Effects are carried out in their order and never waited for.

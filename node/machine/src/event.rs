@@ -11,7 +11,6 @@ use wire::Message;
 
 use crate::store::StoreError;
 use crate::template::Template;
-use crate::verifications::VerificationId;
 
 /// The two clocks of a call: rules use the wall clock, time-outs the monotonic one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,9 +34,9 @@ pub enum Direction {
     Outbound,
 }
 
-/// Names one template among those of its machine; they count up.
+/// Names one list of signatures in [`super::Effect::Verify`] and its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TemplateId(pub u64);
+pub struct VerificationId(pub u64);
 
 /// Something that happened outside.
 #[derive(Debug, Clone)]

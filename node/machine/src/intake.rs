@@ -30,7 +30,8 @@ use super::{Machine, MachineError, Now, PeerId};
 /// Blocks that are too far ahead of the clock and wait for their second.
 const HELD_BLOCKS_MAX: usize = 32;
 
-/// Measure of work (a transaction is one: about 2 microseconds) after which a call stops walking the chain and asks to be called again.
+/// Measure of work (a transaction is one: about 2 microseconds) after which a call stops walking the
+/// chain and asks to be called again.
 const STEP_BUDGET: usize = 5_000;
 
 /// Outputs that are looked up to see whether a transaction is confirmed already.

@@ -36,11 +36,11 @@ pub mod views;
 mod wallet_server;
 
 pub use effect::{Effect, Report};
-pub use event::{Direction, Event, Now, PeerId, TemplateId};
+pub use event::{Direction, Event, Now, PeerId, VerificationId};
 pub use header_tree::{HeaderEntry, HeaderId, HeaderRefusal, HeaderTree};
 pub use ledger::{Ledger, Tip};
 pub use machine::{Machine, MachineConfig, MachineError, Surroundings};
 pub use peers::Peer;
 pub use tally::Tally;
-pub use verifications::VerificationId;
+pub use template::TemplateId;
 pub use verifier::{SequentialVerifier, Verifier, first_invalid};

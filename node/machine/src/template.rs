@@ -18,7 +18,6 @@ use chain::subsidy::subsidy;
 use chain::target::CompactTarget;
 use chain::transaction::{Coinbase, Output, Transaction};
 
-use super::TemplateId;
 use super::mempool::Mempool;
 
 /// Bytes of a coinbase's `extra` that hold the node's own random bytes.
@@ -36,6 +35,10 @@ pub const EXTRA_TEMPLATE_RANGE: std::ops::Range<usize> = 16..24;
 /// lease never searches a header that another one searches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Lease(pub u32);
+
+/// Names one template among those of its machine; they count up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TemplateId(pub u64);
 
 /// A block to mine. Whoever searches may roll the nonce, the version's free bits, the time (up to
 /// `time_max`) and the coinbase's `extra` behind the node's own bytes, the extra nonce first of

@@ -5,12 +5,9 @@ use std::sync::Arc;
 use chain::key::SignatureCheck;
 
 use super::effect::Effect;
+use super::event::VerificationId;
 use super::ledger::Step;
 use super::{Machine, MachineError};
-
-/// Names one list of signatures in [`Effect::Verify`] and its answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct VerificationId(pub u64);
 
 /// What is being verified.
 #[derive(Debug, Default)]

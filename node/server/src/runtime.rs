@@ -8,6 +8,7 @@
 
 mod clock;
 mod codec;
+mod config;
 mod connection;
 mod dialer;
 mod disk;
@@ -32,17 +33,13 @@ mod tests;
 use std::any::Any;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use chain::genesis::Network;
 use client::data_directory;
 use tokio::runtime::Runtime;
 use tokio::sync::broadcast;
-use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 
 use clock::Clock;
@@ -52,13 +49,14 @@ use forwarding::Forwarding;
 use lanes::{Lanes, Work};
 use listener::{into_tokio, listen};
 use machine::store::Store;
-use machine::{Event, Machine, MachineConfig, MachineError, Surroundings};
+use machine::{Event, Machine, MachineError, Surroundings};
 use miner::{MiningThread, OwnMiner};
 use mining_statistics::MiningStatistics;
 use outside::Outside;
 use search_statistics::SearchWatcher;
 use templates::Templates;
 
+pub use config::{NodeConfig, PanicPolicy, StorePlace};
 pub use failure::{NodeFailure, StartError};
 pub use forwarding::Forwarded;
 pub use greeting::{GreetError, greet};
@@ -87,73 +85,6 @@ const SOCKET_THREADS: usize = 2;
 
 /// How long connections may take to end when the node stops: what they write last, and a margin.
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// Where a node keeps its chain.
-#[derive(Debug)]
-pub enum StorePlace {
-    /// In this directory, which is made when it is missing.
-    Directory(PathBuf),
-    /// In memory: gone when the node stops.
-    Memory,
-    /// In a store that is open already, of the same network; for those who measure.
-    Opened(Box<Store>),
-}
-
-/// What happens when the machine panics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PanicPolicy {
-    /// The process ends at once with [`PANIC_EXIT_CODE`].
-    ExitProcess,
-    /// The node ends with [`NodeFailure::Panicked`]; for processes that hold several nodes.
-    Surface,
-}
-
-/// Everything that one node is started with.
-pub struct NodeConfig {
-    /// For the machine.
-    pub machine: MachineConfig,
-    /// Addresses of nodes that were met before the start: dialed first, but not for ever.
-    pub known: Vec<SocketAddr>,
-    /// The network.
-    pub network: Arc<Network>,
-    /// Where the chain is kept.
-    pub store: StorePlace,
-    /// Where to accept connections; port 0 takes a free one.
-    pub listen: SocketAddr,
-    /// The own pool, which searches what the machine's policy makes; `None` leaves that to others.
-    pub mining: Option<MiningConfig>,
-    /// No template above this height goes out until [`Node::mine_up_to`] says otherwise.
-    pub mine_up_to: u32,
-    /// What happens when the machine panics.
-    pub on_panic: PanicPolicy,
-    /// Who answers questions to the directory: a channel with [`FORWARDED_MAX`] places.
-    pub directory: Option<Sender<Forwarded>>,
-    /// Who answers whoever runs the node; the same.
-    pub operator: Option<SyncSender<Forwarded>>,
-}
-
-impl NodeConfig {
-    /// A node that does nothing but relay, in a process that ends when its machine panics.
-    pub fn new(
-        machine: MachineConfig,
-        network: Arc<Network>,
-        store: StorePlace,
-        listen: SocketAddr,
-    ) -> Self {
-        Self {
-            machine,
-            known: Vec::new(),
-            network,
-            store,
-            listen,
-            mining: None,
-            mine_up_to: u32::MAX,
-            on_panic: PanicPolicy::ExitProcess,
-            directory: None,
-            operator: None,
-        }
-    }
-}
 
 /// A running node. Dropping it stops it.
 pub struct Node {

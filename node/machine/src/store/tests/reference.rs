@@ -350,7 +350,8 @@ proptest! {
         let mut chain = Chain::new(1);
         for recipe in &recipes {
             let mined = chain.mine(recipe);
-            let change = Change::of(&mined.block, mined.height, Arc::new(Undo::of(&mined.connection)));
+            let undo = Arc::new(Undo::of(&mined.connection));
+            let change = Change::of(&mined.block, mined.height, undo);
             prop_assert_eq!(Vec::from_iter(change.created), mined.connection.created);
         }
     }
