@@ -4,52 +4,36 @@
 //! itself. The miner never sees a new tip before the mempool has dropped what the tip confirmed.
 
 mod arrival;
+mod transactions;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-
-use chain::block::CommittedBlock;
-use chain::hash::{BlockHash, Txid};
-use chain::header::Header;
-use chain::rules::block::check_alone;
-use chain::rules::header::check_time;
-use chain::rules::{InvalidBlock, RuleError};
-use chain::target::Work;
-use chain::transaction::{Coinbase, OutPoint, Transaction, Transfer};
-use wire::wallet::RefusalKind;
 
 use super::conduct::{Misbehavior, Source};
 use super::deadline::look_again;
 use super::effect::Report;
 use super::header_tree::{HeaderId, HeaderRefusal};
 use super::template::{Template, assemble};
-use super::verifier::first_invalid;
 use super::{Machine, MachineError, Now, PeerId};
+use chain::block::CommittedBlock;
+use chain::hash::BlockHash;
+use chain::header::Header;
+use chain::rules::InvalidBlock;
+use chain::rules::block::check_alone;
+use chain::rules::header::check_time;
+use chain::target::Work;
+use chain::transaction::Coinbase;
 
 /// Blocks that are too far ahead of the clock and wait for their second.
 const HELD_BLOCKS_MAX: usize = 32;
 
-/// Measure of work (a transaction is one: about 2 microseconds) after which a call stops walking the
-/// chain and asks to be called again.
+/// Measure of work (a transaction is one: about 2 microseconds) after which a call stops walking
+/// the chain and asks to be called again.
 const STEP_BUDGET: usize = 5_000;
-
-/// Outputs that are looked up to see whether a transaction is confirmed already.
-const CONFIRMED_OUTPUTS_MAX: usize = 16;
 
 /// Senders of bodies that are not connected yet.
 const SENDERS_MAX: usize = 4096;
-
-/// What became of a transaction that was offered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum TransactionOutcome {
-    /// It is pending now.
-    Accepted(Txid),
-    /// It was pending before.
-    AlreadyKnown(Txid),
-    /// It is not taken.
-    Refused { kind: RefusalKind, reason: String },
-}
 
 /// When the body of a header is of use.
 enum Wanted {
@@ -75,6 +59,8 @@ impl Intake {
         Some(look_again(now, *valid_from_s))
     }
 }
+
+pub(super) use transactions::{Bringer, TransactionOutcome};
 
 impl Machine {
     /// A block from anywhere, as bytes: header first, then the body, then the walk to it.
@@ -184,57 +170,6 @@ impl Machine {
         self.tree.work_threshold(self.ledger.tip_id())
     }
 
-    /// A transaction from anywhere.
-    pub(super) fn take_transaction(
-        &mut self,
-        transaction: &Transaction,
-    ) -> Result<TransactionOutcome, MachineError> {
-        let Transaction::Transfer(transfer) = transaction else {
-            let reason = RuleError::CoinbaseMisplaced.to_string();
-            return Ok(TransactionOutcome::Refused { kind: RefusalKind::Invalid, reason });
-        };
-        let txid = transfer.txid();
-        if self.mempool.contains_txid(&txid) {
-            return Ok(TransactionOutcome::AlreadyKnown(txid));
-        }
-        if !self.ledger.is_settled() {
-            let reason = "the node is changing to a better chain; try again".to_owned();
-            return Ok(TransactionOutcome::Refused { kind: RefusalKind::Busy, reason });
-        }
-        let height = self.ledger.tip().height + 1;
-        let ledger = &self.ledger;
-        let checked =
-            self.mempool.check(transfer, &self.network, height, |point| ledger.coin(point))?;
-        let candidate = match checked {
-            Ok(candidate) => candidate,
-            Err(error) => {
-                let (kind, reason) = (error.kind(), error.to_string());
-                if kind == RefusalKind::MissingCoins && self.is_confirmed(&txid, transfer)? {
-                    return Ok(TransactionOutcome::AlreadyKnown(txid));
-                }
-                self.report(Report::TxRefused { txid, reason: reason.clone() });
-                return Ok(TransactionOutcome::Refused { kind, reason });
-            }
-        };
-        if let Some(failed) = first_invalid(&candidate.checks) {
-            let input = candidate.checks.get(failed).map_or(0, |check| check.input);
-            let reason = RuleError::Signature { input }.to_string();
-            self.report(Report::TxRefused { txid, reason: reason.clone() });
-            return Ok(TransactionOutcome::Refused { kind: RefusalKind::Invalid, reason });
-        }
-        let (fee, bytes) = (candidate.fee, candidate.bytes);
-        if let Err(error) = self.mempool.insert(candidate, self.now.monotonic) {
-            let (kind, reason) = (error.kind(), error.to_string());
-            self.report(Report::TxRefused { txid, reason: reason.clone() });
-            return Ok(TransactionOutcome::Refused { kind, reason });
-        }
-        self.mining.transaction_came();
-        let pending = u32::try_from(self.mempool.len()).unwrap_or(u32::MAX);
-        self.report(Report::TxAccepted { txid, fee, bytes, pending });
-        self.announce_transaction(&txid);
-        Ok(TransactionOutcome::Accepted(txid))
-    }
-
     /// A solution of any template on the tip, whoever searched it. One of a template that is not
     /// ours or that the tip has left behind is only counted.
     pub(super) fn on_mined(
@@ -333,16 +268,6 @@ impl Machine {
         if held.len() > HELD_BLOCKS_MAX {
             held.pop_last();
         }
-    }
-
-    /// Whether a block of the best chain holds this transfer and not all it paid is spent.
-    fn is_confirmed(&self, txid: &Txid, transfer: &Transfer) -> Result<bool, MachineError> {
-        for (index, _) in (0u32..).zip(&transfer.outputs).take(CONFIRMED_OUTPUTS_MAX) {
-            if self.ledger.coin(&OutPoint { txid: *txid, index })?.is_some() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     fn refuse_block(&mut self, hash: BlockHash, invalid: &InvalidBlock, source: Source) {

@@ -27,7 +27,7 @@ use crate::effect::{Effect, Report};
 use crate::event::{Event, Now, PeerId};
 use crate::handshake::own_greeting;
 use crate::header_tree::HeaderTree;
-use crate::intake::Intake;
+use crate::intake::{Bringer, Intake};
 use crate::ledger::{Ledger, Tip};
 use crate::mempool::{Mempool, MempoolLimits};
 use crate::mining::{Mining, MiningPolicy};
@@ -177,7 +177,7 @@ impl Machine {
             Event::Reply { peer, message } => self.on_reply(peer, &message),
             Event::OwnTransaction(transaction) => {
                 // Reported either way; whoever made it offers it again.
-                self.take_transaction(&transaction)?;
+                self.offer_transaction(Bringer::Ourselves, *transaction)?;
             }
             Event::Addresses(addresses) => self.hear_addresses(&addresses),
             Event::Written { outcome } => self.on_written(outcome)?,

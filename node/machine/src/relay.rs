@@ -16,6 +16,8 @@ use compact_blocks::Partial;
 pub(crate) use compact_blocks::short_id;
 use orphans::Orphans;
 
+pub(crate) use orphans::Orphan;
+
 /// Transactions that a connection is remembered to know.
 const KNOWN_TRANSACTIONS_MAX: usize = 5000;
 

@@ -13,7 +13,7 @@ use wire::wallet::{
 use wire::{ByteString, Message};
 
 use crate::conduct::Misbehavior;
-use crate::intake::TransactionOutcome;
+use crate::intake::{Bringer, TransactionOutcome};
 use crate::{Machine, MachineError, PeerId};
 
 /// Bytes of transactions and proofs in one answer: well under half an outbound queue.
@@ -31,7 +31,7 @@ impl Machine {
         message: WalletMessage,
     ) -> Result<(), MachineError> {
         let answer = match message {
-            WalletMessage::Submit(submit) => self.on_submit(id, &submit)?,
+            WalletMessage::Submit(submit) => return self.on_submit(id, &submit),
             WalletMessage::GetHistory(ask) => self.on_get_history(&ask)?,
             WalletMessage::GetPending(ask) => self.on_get_pending(&ask)?,
             WalletMessage::GetTip(request) => WalletMessage::Tip(Tip {
@@ -57,25 +57,35 @@ impl Machine {
         Ok(())
     }
 
-    fn on_submit(&mut self, id: PeerId, submit: &Submit) -> Result<WalletMessage, MachineError> {
+    /// A payment; it is answered once it is judged.
+    fn on_submit(&mut self, id: PeerId, submit: &Submit) -> Result<(), MachineError> {
         self.tally.payments_submitted += 1;
-        let outcome = match Transaction::decode(&submit.transaction.0) {
-            Ok(transaction) => match self.take_transaction(&transaction)? {
-                TransactionOutcome::Accepted(txid) => SubmitOutcome::Accepted(txid),
-                TransactionOutcome::AlreadyKnown(txid) => SubmitOutcome::AlreadyKnown(txid),
-                TransactionOutcome::Refused { kind, reason } => {
-                    SubmitOutcome::Refused { kind, reason }
-                }
-            },
-            Err(error) => SubmitOutcome::Refused {
-                kind: RefusalKind::Invalid,
-                reason: format!("the transaction does not decode: {error}"),
-            },
+        let request = submit.request;
+        match Transaction::decode(&submit.transaction.0) {
+            Ok(transaction) => {
+                self.offer_transaction(Bringer::Wallet { peer: id, request }, transaction)
+            }
+            Err(error) => {
+                let reason = format!("the transaction does not decode: {error}");
+                let kind = RefusalKind::Invalid;
+                self.answer_submit(id, request, TransactionOutcome::Refused { kind, reason });
+                Ok(())
+            }
+        }
+    }
+
+    /// Tells a wallet what became of its payment.
+    pub(crate) fn answer_submit(&mut self, id: PeerId, request: u32, outcome: TransactionOutcome) {
+        let outcome = match outcome {
+            TransactionOutcome::Accepted(txid) => SubmitOutcome::Accepted(txid),
+            TransactionOutcome::AlreadyKnown(txid) => SubmitOutcome::AlreadyKnown(txid),
+            TransactionOutcome::Refused { kind, reason } => SubmitOutcome::Refused { kind, reason },
         };
         if let SubmitOutcome::Refused { kind: RefusalKind::Invalid, reason } = &outcome {
             self.note_misbehavior(id, Misbehavior::InvalidPayment, reason);
         }
-        Ok(WalletMessage::Submitted(Submitted { request: submit.request, outcome }))
+        let answer = WalletMessage::Submitted(Submitted { request, outcome });
+        self.send(id, &Message::Wallet(answer));
     }
 
     /// What pends, and what a block confirms that nobody is told of yet: to a wallet it is pending

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use chain::encoding::Encode;
 use chain::hash::{Txid, Wtxid};
 use chain::transaction::Transaction;
 use wire::wallet::RefusalKind;
 
 use crate::conduct::{Misbehavior, Source};
-use crate::intake::TransactionOutcome;
+use crate::intake::{Bringer, TransactionOutcome};
 use crate::{Machine, MachineError, PeerId};
 
 /// Orphans that are kept; as many as others keep (Bitcoin Core).
@@ -21,7 +22,7 @@ const ORPHAN_BYTES_MAX: usize = 100_000;
 const ORPHAN_PATIENCE: Duration = Duration::from_mins(20);
 
 #[derive(Debug)]
-struct Orphan {
+pub(crate) struct Orphan {
     transaction: Transaction,
     from: PeerId,
     since: Duration,
@@ -50,15 +51,9 @@ impl Orphans {
 
     /// Keeps an orphan; too many push out the oldest of whoever brought most, so that a flood takes
     /// the place of nobody else's.
-    pub(super) fn keep(
-        &mut self,
-        from: PeerId,
-        transaction: Transaction,
-        bytes: usize,
-        now: Duration,
-    ) {
+    pub(super) fn keep(&mut self, from: PeerId, transaction: Transaction, now: Duration) {
         self.waiting.retain(|_, orphan| now < orphan.since + ORPHAN_PATIENCE);
-        if bytes > ORPHAN_BYTES_MAX {
+        if transaction.encode().len() > ORPHAN_BYTES_MAX {
             return;
         }
         let arrival = self.next_arrival;
@@ -128,21 +123,31 @@ impl Machine {
 
     fn offer_orphans(&mut self, orphans: Vec<Orphan>) -> Result<(), MachineError> {
         for orphan in orphans {
-            let outcome = self.take_transaction(&orphan.transaction)?;
-            let TransactionOutcome::Refused { kind, reason } = outcome else {
-                continue;
-            };
-            match kind {
-                RefusalKind::MissingCoins | RefusalKind::Busy => {
-                    self.relay.orphans.waiting.insert(orphan.transaction.wtxid(), orphan);
-                }
-                RefusalKind::Invalid => {
-                    self.blame(Source::Peer(orphan.from), Misbehavior::InvalidTransaction, &reason);
-                }
-                _ => {}
-            }
+            let transaction = orphan.transaction.clone();
+            self.offer_transaction(Bringer::Orphanage(Box::new(orphan)), transaction)?;
         }
         Ok(())
+    }
+
+    /// What became of an orphan.
+    pub(crate) fn on_orphan_judged(
+        &mut self,
+        orphan: Orphan,
+        transaction: Transaction,
+        outcome: TransactionOutcome,
+    ) {
+        let TransactionOutcome::Refused { kind, reason } = outcome else {
+            return;
+        };
+        match kind {
+            RefusalKind::MissingCoins | RefusalKind::Busy => {
+                self.relay.orphans.waiting.insert(transaction.wtxid(), orphan);
+            }
+            RefusalKind::Invalid => {
+                self.blame(Source::Peer(orphan.from), Misbehavior::InvalidTransaction, &reason);
+            }
+            _ => {}
+        }
     }
 }
 

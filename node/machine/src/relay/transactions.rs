@@ -11,7 +11,7 @@ use wire::wallet::RefusalKind;
 
 use super::Relay;
 use crate::conduct::Misbehavior;
-use crate::intake::TransactionOutcome;
+use crate::intake::{Bringer, TransactionOutcome};
 use crate::{Machine, MachineError, PeerId};
 
 /// Transactions asked of one connection at a time.
@@ -134,9 +134,10 @@ impl Machine {
     }
 
     /// Asks every connection for what it announced, as far as it may be asked at a time. While the
-    /// ledger is on its way no transaction can be judged, so none is asked for.
+    /// ledger is on its way, or too many signatures wait, no transaction can be judged, so none is
+    /// asked for.
     pub(crate) fn request_transactions(&mut self) {
-        if !self.ledger.is_settled() {
+        if !self.ledger.is_settled() || !self.has_room_for_signatures(1) {
             return;
         }
         let announcing = self.relay.peers.iter().filter(|(_, peer)| !peer.announced.is_empty());
@@ -156,6 +157,7 @@ impl Machine {
             if self.mempool.contains_wtxid(&wtxid)
                 || self.relay.refused.contains(&wtxid)
                 || self.relay.orphans.contains(&wtxid)
+                || self.verifications.contains(&wtxid)
                 || self.relay.requests.is_from(&wtxid, id)
             {
                 continue;
@@ -190,19 +192,38 @@ impl Machine {
         if self.relay.refused.contains(&wtxid) || self.relay.orphans.contains(&wtxid) {
             return Ok(());
         }
-        if let TransactionOutcome::Refused { kind, reason } = self.take_transaction(&transaction)? {
-            if kind == RefusalKind::MissingCoins {
-                self.relay.orphans.keep(id, transaction, bytes.len(), self.now.monotonic);
-                return Ok(());
-            }
-            if kind != RefusalKind::Busy && self.relay.refused.len() < REFUSED_MAX {
-                self.relay.refused.insert(wtxid);
-            }
-            if kind == RefusalKind::Invalid {
-                self.note_misbehavior(id, Misbehavior::InvalidTransaction, &reason);
-            }
+        if self.verifications.contains(&wtxid) {
+            return Ok(());
         }
-        Ok(())
+        self.offer_transaction(Bringer::Node(id), transaction)
+    }
+
+    /// What became of a transaction from another node.
+    pub(crate) fn on_relayed_judged(
+        &mut self,
+        id: PeerId,
+        transaction: Transaction,
+        outcome: TransactionOutcome,
+    ) {
+        let TransactionOutcome::Refused { kind, reason } = outcome else {
+            return;
+        };
+        let wtxid = transaction.wtxid();
+        match kind {
+            RefusalKind::MissingCoins => {
+                self.relay.orphans.keep(id, transaction, self.now.monotonic);
+                return;
+            }
+            // It is asked for again when it can be judged.
+            RefusalKind::Busy => return self.relay.note_announced(id, wtxid),
+            _ => {}
+        }
+        if self.relay.refused.len() < REFUSED_MAX {
+            self.relay.refused.insert(wtxid);
+        }
+        if kind == RefusalKind::Invalid {
+            self.note_misbehavior(id, Misbehavior::InvalidTransaction, &reason);
+        }
     }
 
     /// Transactions that a connection was asked for and does not have.

@@ -1,0 +1,176 @@
+//! Transactions from anywhere: judged, verified elsewhere, judged again, and pending.
+
+use chain::hash::Txid;
+use chain::rules::RuleError;
+use chain::transaction::{OutPoint, Transaction, Transfer};
+use wire::wallet::RefusalKind;
+
+use crate::effect::Report;
+use crate::event::PeerId;
+use crate::mempool::Candidate;
+use crate::relay::Orphan;
+use crate::{Machine, MachineError};
+
+/// Outputs that are looked up to see whether a transaction is confirmed already.
+const CONFIRMED_OUTPUTS_MAX: usize = 16;
+
+/// Who brings a transaction, and what is needed to answer them.
+#[derive(Debug)]
+pub(crate) enum Bringer {
+    /// Another part of this process; what becomes of it is reported.
+    Ourselves,
+    /// Another node.
+    Node(PeerId),
+    /// A wallet, which is answered.
+    Wallet {
+        /// Its connection.
+        peer: PeerId,
+        /// The number of its question.
+        request: u32,
+    },
+    /// The orphanage: its parents may be known now.
+    Orphanage(Box<Orphan>),
+}
+
+/// What became of a transaction that was offered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum TransactionOutcome {
+    /// It is pending now.
+    Accepted(Txid),
+    /// It was pending before.
+    AlreadyKnown(Txid),
+    /// It is not taken.
+    Refused { kind: RefusalKind, reason: String },
+}
+
+/// What can be said of a transaction before its signatures are verified.
+enum Judgement {
+    Done(TransactionOutcome),
+    /// Everything but the signatures is right.
+    Signatures(Candidate),
+}
+
+impl Machine {
+    /// A transaction from anywhere. Whoever brings it hears what became of it, perhaps later.
+    pub(crate) fn offer_transaction(
+        &mut self,
+        by: Bringer,
+        transaction: Transaction,
+    ) -> Result<(), MachineError> {
+        let outcome = match self.judge_transaction(&transaction)? {
+            Judgement::Done(outcome) => outcome,
+            Judgement::Signatures(candidate) if candidate.checks.is_empty() => {
+                self.admit(candidate)
+            }
+            Judgement::Signatures(candidate) => {
+                if self.has_room_for_signatures(candidate.checks.len()) {
+                    self.request_transaction_signatures(by, transaction, candidate.checks);
+                    return Ok(());
+                }
+                let reason = "the node is busy with signatures; try again".to_owned();
+                TransactionOutcome::Refused { kind: RefusalKind::Busy, reason }
+            }
+        };
+        self.on_transaction_judged(by, transaction, outcome)
+    }
+
+    /// The signatures of a transaction are verified; `bad_input` is the first that does not hold.
+    pub(crate) fn finish_transaction(
+        &mut self,
+        by: Bringer,
+        transaction: Transaction,
+        bad_input: Option<u32>,
+    ) -> Result<(), MachineError> {
+        let outcome = match bad_input {
+            Some(input) => {
+                let reason = RuleError::Signature { input }.to_string();
+                self.refused_transaction(transaction.txid(), RefusalKind::Invalid, reason)
+            }
+            // The pool and the chain may have moved on meanwhile.
+            None => match self.judge_transaction(&transaction)? {
+                Judgement::Done(outcome) => outcome,
+                Judgement::Signatures(candidate) => self.admit(candidate),
+            },
+        };
+        self.on_transaction_judged(by, transaction, outcome)
+    }
+
+    fn on_transaction_judged(
+        &mut self,
+        by: Bringer,
+        transaction: Transaction,
+        outcome: TransactionOutcome,
+    ) -> Result<(), MachineError> {
+        match by {
+            Bringer::Ourselves => {}
+            Bringer::Node(peer) => self.on_relayed_judged(peer, transaction, outcome),
+            Bringer::Wallet { peer, request } => self.answer_submit(peer, request, outcome),
+            Bringer::Orphanage(orphan) => self.on_orphan_judged(*orphan, transaction, outcome),
+        }
+        Ok(())
+    }
+
+    fn judge_transaction(&mut self, transaction: &Transaction) -> Result<Judgement, MachineError> {
+        let Transaction::Transfer(transfer) = transaction else {
+            let reason = RuleError::CoinbaseMisplaced.to_string();
+            let kind = RefusalKind::Invalid;
+            return Ok(Judgement::Done(TransactionOutcome::Refused { kind, reason }));
+        };
+        let txid = transfer.txid();
+        if self.mempool.contains_txid(&txid) {
+            return Ok(Judgement::Done(TransactionOutcome::AlreadyKnown(txid)));
+        }
+        if !self.ledger.is_settled() {
+            let reason = "the node is changing to a better chain; try again".to_owned();
+            let kind = RefusalKind::Busy;
+            return Ok(Judgement::Done(TransactionOutcome::Refused { kind, reason }));
+        }
+        let height = self.ledger.tip().height + 1;
+        let ledger = &self.ledger;
+        let checked =
+            self.mempool.check(transfer, &self.network, height, |point| ledger.coin(point))?;
+        Ok(match checked {
+            Ok(candidate) => Judgement::Signatures(candidate),
+            Err(error) => {
+                let (kind, reason) = (error.kind(), error.to_string());
+                if kind == RefusalKind::MissingCoins && self.is_confirmed(&txid, transfer)? {
+                    return Ok(Judgement::Done(TransactionOutcome::AlreadyKnown(txid)));
+                }
+                Judgement::Done(self.refused_transaction(txid, kind, reason))
+            }
+        })
+    }
+
+    /// A transaction whose signatures hold is pending now, if the pool has room for it.
+    fn admit(&mut self, candidate: Candidate) -> TransactionOutcome {
+        let (txid, fee, bytes) = (candidate.txid, candidate.fee, candidate.bytes);
+        if let Err(error) = self.mempool.insert(candidate, self.now.monotonic) {
+            return self.refused_transaction(txid, error.kind(), error.to_string());
+        }
+        self.mining.transaction_came();
+        let pending = u32::try_from(self.mempool.len()).unwrap_or(u32::MAX);
+        self.report(Report::TxAccepted { txid, fee, bytes, pending });
+        self.announce_transaction(&txid);
+        TransactionOutcome::Accepted(txid)
+    }
+
+    fn refused_transaction(
+        &mut self,
+        txid: Txid,
+        kind: RefusalKind,
+        reason: String,
+    ) -> TransactionOutcome {
+        self.report(Report::TxRefused { txid, reason: reason.clone() });
+        TransactionOutcome::Refused { kind, reason }
+    }
+
+    /// Whether a block of the best chain holds this transfer and not all it paid is spent.
+    fn is_confirmed(&self, txid: &Txid, transfer: &Transfer) -> Result<bool, MachineError> {
+        for (index, _) in (0u32..).zip(&transfer.outputs).take(CONFIRMED_OUTPUTS_MAX) {
+            if self.ledger.coin(&OutPoint { txid: *txid, index })?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
