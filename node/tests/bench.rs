@@ -135,6 +135,34 @@ fn a_pace_is_turned_into_a_difficulty_and_a_check_is_judged_by_its_interval() {
 }
 
 #[test]
+fn a_node_is_timed_from_a_block_to_the_next_hash_in_memory_and_on_a_slow_disk() {
+    for store in ["", "--store disk --sync-delay 2ms"] {
+        let bench = format!("bench cancel --node --count 6 --kernel portable --threads 1 {store}");
+        let timed = object(&format!("{bench} --json"));
+        assert_documented(&timed, &["## `lode bench cancel --node --json`"]);
+        let of = |field: &str| timed[field].as_u64().unwrap();
+        let to_hash = &timed["block_to_hash_us"];
+        let known = to_hash["n"].as_u64().unwrap();
+        assert_eq!(known + of("lost"), of("blocks"), "{timed}");
+        assert_eq!((of("blocks"), &to_hash["left_out"]), (6, &timed["lost"]), "{timed}");
+        let us = |times: &Value| times["p50"].as_f64().unwrap();
+        assert!(us(to_hash) > 0.0 && us(to_hash) <= to_hash["max"].as_f64().unwrap(), "{timed}");
+        let parts = us(&timed["block_to_idle_us"]) + us(&timed["idle_to_hash_us"]);
+        assert!(parts > 0.0 && timed["nodes"].as_u64().unwrap() >= 1, "{timed}");
+        assert_eq!(timed["store"], if store.is_empty() { "memory" } else { "disk" });
+        assert_eq!(timed["sync_delay_ms"], if store.is_empty() { 0.0 } else { 2.0 });
+    }
+}
+
+#[test]
+fn what_the_node_benches_cannot_do_is_said_in_two_lines() {
+    for wrong in ["bench cancel --node --sync-delay soon", "bench cancel --store disk"] {
+        let (code, out, err) = lode(wrong);
+        assert_eq!((code, out.as_str(), err.lines().count()), (2, "", 2), "{wrong}: {err}");
+    }
+}
+
+#[test]
 #[cfg(target_os = "linux")]
 fn ctrl_c_prints_what_is_done_so_far() {
     let program = env!("CARGO_BIN_EXE_lode");

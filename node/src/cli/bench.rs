@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use engine::Kernel;
 
-use super::parse::{bits_range, interval, kernel};
+use super::parse::{bits_range, interval, kernel, sync_delay};
 
 /// The measurements of `lode bench`.
 #[derive(Debug, Clone, Subcommand)]
@@ -64,9 +64,16 @@ pub struct BenchCancelOptions {
     /// Measure a whole node: from a peer's block on the socket to the first hash on top of it
     #[arg(long)]
     pub node: bool,
-    /// Cancels [default: 10000], or blocks with --node [default: 300]
+    /// Cancels [default: 10000], or blocks with --node [default: 2000]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub count: Option<u32>,
+    /// Where the node keeps its chain
+    #[arg(long, value_name = "PLACE", default_value = "memory", requires = "node")]
+    pub store: BenchStore,
+    /// Every sync of the node's store takes so much longer, up to 100ms
+    #[arg(long, value_name = "TIME", default_value = "0ms", value_parser = sync_delay)]
+    #[arg(requires = "node")]
+    pub sync_delay: Duration,
     /// Mining threads [default: the physical cores less one]
     #[arg(long, value_name = "COUNT")]
     pub threads: Option<NonZeroUsize>,
@@ -76,6 +83,15 @@ pub struct BenchCancelOptions {
     /// Print a JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+/// Where a node that is measured keeps its chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum BenchStore {
+    /// In a temporary directory, below the folder that TMPDIR names.
+    Disk,
+    /// In memory.
+    Memory,
 }
 
 /// What `lode bench difficulty` is told.

@@ -16,7 +16,7 @@ const TIME_MAX: Duration = Duration::from_secs(86_400);
 /// Most leading zero bits, as in [`chain::spec::ChainSpec::check`].
 const BITS_MAX: u32 = 200;
 
-/// Most mining threads: more than any computer has cores.
+/// Most threads of a kind: more than any computer has cores.
 const THREADS_MAX: usize = 1024;
 
 /// `20` for leading zero bits, `5x` for hex zeros.
@@ -107,6 +107,15 @@ pub(super) fn interval(text: &str) -> Result<Duration, String> {
     if time.is_zero() { Err("more than nothing".to_owned()) } else { Ok(time) }
 }
 
+/// Longest time that a benchmark adds to a sync: a slow disk takes some tens of milliseconds.
+const SYNC_DELAY_MAX: Duration = Duration::from_millis(100);
+
+/// A time by which syncs take longer.
+pub(super) fn sync_delay(text: &str) -> Result<Duration, String> {
+    let time = duration(text)?;
+    if time > SYNC_DELAY_MAX { Err("100ms at most".to_owned()) } else { Ok(time) }
+}
+
 pub(super) fn max_wait(text: &str) -> Result<MaxWait, String> {
     if text == "off" {
         return Ok(None);
@@ -189,7 +198,7 @@ mod tests {
                 let _ = (difficulty(&text), duration(&text), spacing_s(&text), max_wait(&text));
                 let _ = (pause(&text), coin(&text), retarget(&text), bits_range(&text));
                 let _ = (node_name(&text), bootstrap(&text), mining_threads(&text));
-                let _ = block_name(&text);
+                let _ = (block_name(&text), sync_delay(&text));
             }
         }
 

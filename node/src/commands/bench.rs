@@ -2,11 +2,15 @@
 
 mod calibrate;
 mod cancel;
+mod chain_builder;
 mod compare;
 mod computer;
 mod difficulty;
+mod fake_peer;
 mod kernels;
+mod processor_wait;
 mod search;
+mod slow_store;
 mod spread;
 
 use std::sync::Barrier;
@@ -15,8 +19,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::Exit;
-use crate::cli::BenchCommand;
+use super::{Exit, note};
+use crate::cli::{BenchCommand, BenchStore};
+use crate::interrupt::Interrupt;
 
 pub(super) fn run(command: &BenchCommand) -> anyhow::Result<Exit> {
     match command {
@@ -26,6 +31,36 @@ pub(super) fn run(command: &BenchCommand) -> anyhow::Result<Exit> {
         BenchCommand::Difficulty(options) => difficulty::run(options),
         BenchCommand::Compare(options) => compare::run(options),
         BenchCommand::Calibrate(options) => calibrate::run(options),
+    }
+}
+
+/// Ctrl-C came in the middle of a measurement.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted before the measurement was done")]
+struct Interrupted;
+
+/// Whether to go on.
+fn unless_interrupted(interrupt: &Interrupt) -> anyhow::Result<()> {
+    if interrupt.came() { Err(Interrupted.into()) } else { Ok(()) }
+}
+
+/// How a command ends whose measurement Ctrl-C may have ended.
+fn exit_of(measured: anyhow::Result<()>) -> anyhow::Result<Exit> {
+    match measured {
+        Err(error) if error.is::<Interrupted>() => {
+            note(&format!("lode: {error}"));
+            Ok(Exit::Interrupted)
+        }
+        other => other.map(|()| Exit::Ok),
+    }
+}
+
+impl BenchStore {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Disk => "disk",
+            Self::Memory => "memory",
+        }
     }
 }
 

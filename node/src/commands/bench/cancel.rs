@@ -4,6 +4,7 @@
 //! themselves; the hashes wasted are those that were counted after `cancel()` was called.
 
 mod node;
+mod watch;
 
 use std::hint::black_box;
 use std::num::NonZeroUsize;

@@ -1,68 +1,98 @@
 //! `lode bench cancel --node`: from a peer's block on the socket to the first hash on top of it.
 //!
-//! A chain of empty blocks is mined beforehand. Then a real node with its store in memory mines on
-//! all threads, and gets one block after the other from a socket on loopback, each while it
-//! searches on the one before. Where it finds a block of its own first, that sample is left out.
+//! A chain of empty blocks is mined beforehand. Then a real node mines on all threads, and gets one
+//! block after the other from a socket on loopback, each while it searches on the one before. At
+//! the end of the chain, or when the node has found a block of its own, a new node begins again.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use chain::amount::Amount;
-use chain::block::Block;
 use chain::encoding::Encode;
 use chain::genesis::Network;
-use chain::hash::{BlockHash, MerkleRoot};
-use chain::header::{Header, VERSION_BASE};
-use chain::key::OutputKey;
-use chain::spec::{Allocation, ChainSpec, Retarget};
-use chain::subsidy::subsidy;
-use chain::transaction::{Coinbase, Output, Transaction};
-use engine::{Cancel, Job, Kernel, Miner, Outcome, Target};
-use serde_json::json;
-use wire::frame::FRAME_HEADER_BYTES;
-use wire::hello::{Hello, NetworkIdentity, Role};
-use wire::peer::{CompactBlock, PeerMessage};
-use wire::{ByteString, Message, PROTOCOL_VERSION};
-
-use super::super::progress;
-use super::super::spread::Spread;
-use super::yielding_miner;
-use crate::cli::BenchCancelOptions;
-use crate::commands::{Exit, print};
+use chain::hash::BlockHash;
+use chain::spec::Allocation;
+use engine::{Kernel, Miner};
+use indicatif::ProgressBar;
 use machine::MachineConfig;
 use machine::mining::MiningPolicy;
-use server::runtime::{
-    MiningConfig, Node, NodeConfig, PanicPolicy, Searched, StartError, StorePlace,
-};
+use serde_json::{Value, json};
+use server::runtime::{MiningConfig, Node, NodeConfig, PanicPolicy, StorePlace};
+use wire::peer::{CompactBlock, PeerMessage};
+use wire::{ByteString, Message};
 
-/// Blocks unless told otherwise: a p99 needs some hundreds.
-const BLOCKS: u32 = 300;
+use super::super::chain_builder::{ChainBuilder, PAYOUT, solve_with, spec};
+use super::super::fake_peer::FakePeer;
+use super::super::processor_wait::ProcessorWait;
+use super::super::spread::Spread;
+use super::super::{exit_of, progress, slow_store, unless_interrupted};
+use super::watch::Watch;
+use crate::cli::BenchCancelOptions;
+use crate::commands::{Exit, print};
+use crate::interrupt::Interrupt;
 
-/// The node would need at least this long for a block of its own: twenty times as long as a sample.
-const OWN_BLOCK_TIME: Duration = Duration::from_millis(50);
+/// Blocks unless told otherwise: twenty lie beyond the p99.
+const BLOCKS: u32 = 2000;
+
+/// Blocks that one node gets: few, as each is mined beforehand and all nodes get the same.
+const CHAIN_BLOCKS: u32 = 64;
+
+/// The node would need at least this long for a block of its own: the longer a block is on its way,
+/// the likelier it is left out, and with it a figure that counts.
+const OWN_BLOCK_TIME: Duration = Duration::from_millis(200);
+
+/// And so many syncs more, as it may search on while a block is on its way to the disk.
+const OWN_BLOCK_SYNCS: u32 = 40;
 
 /// How long the node searches on a block before the next one comes.
 const SEARCH_TIME: Duration = Duration::from_millis(1);
 
 /// Longest wait for the node to do what it should do in a moment.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Who is paid by all blocks; nobody spends it.
-const PAYOUT: OutputKey = OutputKey([1; 32]);
+/// A block is undisturbed when the node's threads were kept from a processor no longer than this
+/// meanwhile: about what waking them one after the other takes on a quiet computer.
+const UNDISTURBED_WAIT_MAX: Duration = Duration::from_micros(100);
+
+/// One block in so many may be left out, or what is left is no fair sample.
+const LEFT_OUT_PART_MAX: usize = 20;
+
+/// So many may be left out of however few.
+const LEFT_OUT_MIN: usize = 3;
 
 /// What the blocks have shown.
 #[derive(Default)]
 struct Found {
-    /// From the last byte of a block to the first hash on top of it.
-    start: Vec<Duration>,
+    /// From the first byte of a block to the first hash on top of it.
+    to_hash: Vec<Duration>,
+    /// The first part of it: to the last worker idle.
+    to_idle: Vec<Duration>,
+    /// The second part.
+    idle_to_hash: Vec<Duration>,
+    /// How long the node's threads were kept from a processor meanwhile; empty where the system
+    /// does not tell.
+    waited: Vec<Duration>,
+    /// Those of `to_hash` that nobody disturbed.
+    undisturbed: Vec<Duration>,
     wasted_hashes_max: u64,
-    /// Samples that are left out.
-    lost: u32,
+    /// Blocks sent.
+    sent: u32,
+    /// Nodes that were started.
+    nodes: u32,
+}
+
+/// Everything that is the same for all nodes.
+struct Plan<'a> {
+    options: &'a BenchCancelOptions,
+    mining: MiningConfig,
+    network: Arc<Network>,
+    /// Hashes and frames of the blocks, the first on genesis.
+    frames: Vec<(BlockHash, Vec<u8>)>,
+    blocks: u32,
+    patience: Duration,
+    interrupt: Interrupt,
 }
 
 pub(super) fn run(
@@ -71,264 +101,235 @@ pub(super) fn run(
     kernel: Kernel,
 ) -> anyhow::Result<Exit> {
     let blocks = options.count.unwrap_or(BLOCKS);
-    let network = Arc::new(network(kernel, threads)?);
-    let frames = chain_of(blocks, &network, &yielding_miner(threads, kernel)?)?;
-    let node = start(&network, threads, kernel)?;
-    let found = measure(&node, &network, &frames);
-    node.stop()?;
-    let found = found?;
-    let start = Spread::of(&found.start);
-    let samples = found.start.len();
-    let text = if options.json {
-        let result = json!({
+    let own_block_time = OWN_BLOCK_TIME + OWN_BLOCK_SYNCS * options.sync_delay;
+    let network = Arc::new(network(kernel, threads, own_block_time)?);
+    let mut plan = Plan {
+        options,
+        mining: MiningConfig { threads, kernel },
+        network,
+        frames: Vec::new(),
+        blocks,
+        patience: PATIENCE + OWN_BLOCK_SYNCS * options.sync_delay,
+        interrupt: Interrupt::listen()?,
+    };
+    exit_of(plan.run())
+}
+
+/// A network whose blocks take these threads `own_block_time` to find, or up to twice that.
+fn network(
+    kernel: Kernel,
+    threads: NonZeroUsize,
+    own_block_time: Duration,
+) -> anyhow::Result<Network> {
+    let trial = Kernel::trials().iter().find(|trial| trial.kernel == kernel);
+    let rate = trial.and_then(|trial| trial.rate.as_ref().ok()).copied().unwrap_or(1_000_000);
+    let hashes = rate as f64 * threads.get() as f64 * own_block_time.as_secs_f64();
+    let bits = (8..64).find(|bits| 2_f64.powi(*bits) >= hashes).unwrap_or(64);
+    let allocation = Allocation { key: PAYOUT, amount: Amount(1) };
+    Ok(Network::new(spec(u32::try_from(bits)?, vec![allocation]))?)
+}
+
+impl Plan<'_> {
+    fn run(&mut self) -> anyhow::Result<()> {
+        self.mine_beforehand()?;
+        let mut found = Found::default();
+        let bar = progress(self.blocks, "block");
+        while found.sent < self.blocks {
+            let home =
+                slow_store::make(self.options.store, self.options.sync_delay, &self.network)?;
+            let node = self.start(home.store)?;
+            found.nodes += 1;
+            let measured = self.measure(&node, &mut found, &bar);
+            node.stop()?;
+            drop(home.directory);
+            measured?;
+        }
+        bar.finish_and_clear();
+        let max = (found.sent as usize / LEFT_OUT_PART_MAX).max(LEFT_OUT_MIN);
+        anyhow::ensure!(
+            found.left_out() <= max,
+            "{} of {} blocks had to be left out, more than {max}: the node found blocks of its own \
+             while they were on the way; the computer is too busy",
+            found.left_out(),
+            found.sent,
+        );
+        print(&if self.options.json {
+            format!("{}\n", self.to_json(&found))
+        } else {
+            self.to_text(&found)
+        })
+    }
+
+    /// On all cores, and with no regard for others.
+    fn mine_beforehand(&mut self) -> anyhow::Result<()> {
+        let cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let miner = Miner::new(cores, self.mining.kernel)?;
+        let length = self.blocks.min(CHAIN_BLOCKS);
+        let bar = progress(length, "mined beforehand:");
+        let mut builder = ChainBuilder::new(&self.network);
+        for _ in 0..length {
+            unless_interrupted(&self.interrupt)?;
+            let block = builder.extend(Vec::new(), |header| solve_with(&miner, header))?;
+            let compact = CompactBlock {
+                header: ByteString(block.header.to_bytes().to_vec()),
+                salt: 0,
+                coinbase: ByteString(block.transactions[0].encode()),
+                short_ids: ByteString(Vec::new()),
+            };
+            let message = Message::Peer(PeerMessage::CompactBlock(compact));
+            self.frames.push((block.header.hash(), message.to_frame().to_bytes()));
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        Ok(())
+    }
+
+    fn start(&self, store: StorePlace) -> anyhow::Result<Node> {
+        Ok(Node::start(NodeConfig {
+            machine: MachineConfig {
+                name: "bench".to_owned(),
+                listen_port: 0,
+                listen_ip: None,
+                peers: Vec::new(),
+                known: Vec::new(),
+                mining: MiningPolicy { enabled: true, min_txs: 0, max_wait: None, payout: PAYOUT },
+                seed: [1; 32],
+                directory: false,
+            },
+            network: Arc::clone(&self.network),
+            store,
+            listen: ([127, 0, 0, 1], 0).into(),
+            mining: Some(self.mining),
+            verify_threads: NonZeroUsize::MIN,
+            on_panic: PanicPolicy::Surface,
+            directory: None,
+            operator: None,
+        })?)
+    }
+
+    /// Sends one node the chain, or as much of it as is left to send, until it goes its own way.
+    fn measure(&self, node: &Node, found: &mut Found, bar: &ProgressBar) -> anyhow::Result<()> {
+        let genesis = self.network.genesis_hash();
+        let mut watch = Watch::new(node, genesis, self.patience, SEARCH_TIME)?;
+        let mut peer = FakePeer::connect(node.address, &self.network, self.patience)?;
+        let processors = ProcessorWait::of_nodes();
+        let left = (self.blocks - found.sent) as usize;
+        // The block that the node searches on.
+        let mut last: Option<Sent> = None;
+        for block in self.frames.iter().take(left).map(Some).chain([None]) {
+            unless_interrupted(&self.interrupt)?;
+            let goes_on = watch.searches_a_moment()?;
+            if let Some(sent) = &mut last {
+                sent.waited = sent.waited.zip(processors.so_far()).map(|(from, to)| to - from);
+            }
+            if !goes_on {
+                found.sample(last, watch.first_hash);
+                return Ok(());
+            }
+            let waited = processors.so_far();
+            let hashes = node.hash_rate().unwrap_or_default().hashes;
+            let at = Instant::now();
+            match block {
+                Some((_, frame)) => peer.send(frame)?,
+                None => node.mine_up_to(0),
+            }
+            let ended = watch.ends(at)?;
+            found.sample(last.take(), watch.first_hash);
+            let Some((hash, _)) = block else { return Ok(()) };
+            found.sent += 1;
+            bar.inc(1);
+            let Some(search) = ended else { return Ok(()) };
+            let wasted = search.hashes.saturating_sub(hashes);
+            found.wasted_hashes_max = found.wasted_hashes_max.max(wasted);
+            last = search.idle.map(|idle| Sent { at, idle, waited });
+            watch.turns_to(*hash);
+        }
+        Ok(())
+    }
+
+    fn to_json(&self, found: &Found) -> Value {
+        let mut to_hash = with_count(&found.to_hash);
+        to_hash["left_out"] = found.left_out().into();
+        let known = !found.waited.is_empty();
+        let waited = known.then(|| Spread::of(&found.waited).to_json());
+        let undisturbed = known.then(|| with_count(&found.undisturbed));
+        json!({
             "v": 1,
             "command": "bench cancel",
             "node": true,
-            "block_to_hash_us": start.to_json(),
-            "blocks": blocks,
-            "lost": found.lost,
+            "block_to_hash_us": to_hash,
+            "block_to_idle_us": Spread::of(&found.to_idle).to_json(),
+            "idle_to_hash_us": Spread::of(&found.idle_to_hash).to_json(),
+            "processor_wait_us": waited,
+            "undisturbed_us": undisturbed,
+            "blocks": found.sent,
+            "lost": found.left_out(),
+            "nodes": found.nodes,
             "wasted_hashes_max": found.wasted_hashes_max,
-            "threads": threads.get(),
-            "kernel": kernel.name(),
-        });
-        format!("{result}\n")
-    } else {
-        Spread::heading()
-            + &start.row("from a block on the socket to the next hash")
-            + &format!(
-                "{samples} blocks ({} left out), {threads} threads, {}; at most {} hashes wasted.\n",
-                found.lost,
-                kernel.name(),
-                found.wasted_hashes_max,
-            )
-    };
-    print(&text).map(|()| Exit::Ok)
-}
-
-/// A network whose blocks take these threads [`OWN_BLOCK_TIME`] to find, or up to twice that.
-fn network(kernel: Kernel, threads: NonZeroUsize) -> anyhow::Result<Network> {
-    let trial = Kernel::trials().iter().find(|trial| trial.kernel == kernel);
-    let rate = trial.and_then(|trial| trial.rate.as_ref().ok()).copied().unwrap_or(1_000_000);
-    let hashes = rate as f64 * threads.get() as f64 * OWN_BLOCK_TIME.as_secs_f64();
-    let bits = (8..64).find(|bits| 2_f64.powi(*bits) >= hashes).unwrap_or(64);
-    let bits = u32::try_from(bits)?;
-    Ok(Network::new(ChainSpec {
-        coin_name: "Bench".to_owned(),
-        coin_symbol: "BENCH".to_owned(),
-        address_prefix: "bench".to_owned(),
-        starting_bits: bits,
-        easiest_bits: bits,
-        spacing_s: 5,
-        retarget: Retarget::Fixed,
-        half_life_s: 600,
-        subsidy: Amount::from_coins(50).unwrap_or(Amount::ZERO),
-        halving_interval: 1_000_000,
-        maturity: 2,
-        block_bytes_max: 1_000_000,
-        genesis_time: 1_700_000_000,
-        allocations: vec![Allocation { key: PAYOUT, amount: Amount(1) }],
-    })?)
-}
-
-/// Hashes and frames of empty blocks, the first on genesis.
-fn chain_of(
-    blocks: u32,
-    network: &Network,
-    miner: &Miner,
-) -> anyhow::Result<Vec<(BlockHash, Vec<u8>)>> {
-    let bar = progress(blocks, "mined beforehand:");
-    let mut frames = Vec::new();
-    let mut previous = network.genesis_hash();
-    for height in 1..=blocks {
-        let (header, coinbase) = mined(network, previous, height, miner)?;
-        previous = header.hash();
-        let compact = CompactBlock {
-            header: ByteString(header.to_bytes().to_vec()),
-            salt: 0,
-            coinbase: ByteString(coinbase.encode()),
-            short_ids: ByteString(Vec::new()),
-        };
-        let message = Message::Peer(PeerMessage::CompactBlock(compact));
-        frames.push((previous, message.to_frame().to_bytes()));
-        bar.inc(1);
+            "store": self.options.store.name(),
+            "sync_delay_ms": self.options.sync_delay.as_secs_f64() * 1e3,
+            "threads": self.mining.threads.get(),
+            "kernel": self.mining.kernel.name(),
+        })
     }
-    bar.finish_and_clear();
-    Ok(frames)
-}
 
-fn mined(
-    network: &Network,
-    previous: BlockHash,
-    height: u32,
-    miner: &Miner,
-) -> anyhow::Result<(Header, Transaction)> {
-    let output = Output { amount: subsidy(&network.spec, height), key: PAYOUT };
-    let coinbase =
-        Transaction::Coinbase(Coinbase { height, extra: [0; 32], outputs: vec![output] });
-    let target = network.spec.starting_target();
-    let header = Header {
-        version: VERSION_BASE,
-        previous,
-        merkle_root: MerkleRoot::ZERO,
-        time: network.spec.genesis_time + height,
-        bits: target.to_compact(),
-        nonce: 0,
-    };
-    let mut block = Block { header, transactions: vec![coinbase.clone()] };
-    block.header.merkle_root =
-        block.merkle_root().ok_or_else(|| anyhow::anyhow!("a block without transactions"))?;
-    let target = Target::from_le_bytes(target.to_le_bytes());
-    let job = Job::rolling(&block.header.to_bytes(), target, 0);
-    let job = job.ok_or_else(|| anyhow::anyhow!("a header without versions to roll"))?;
-    match miner.search(&job, &Cancel::new()) {
-        Outcome::Found(solution) => Ok((Header::from_bytes(&solution.header), coinbase)),
-        _ => anyhow::bail!("a header without a solution, one in many millions: try again"),
+    fn to_text(&self, found: &Found) -> String {
+        let mut text = Spread::heading()
+            + &Spread::of(&found.to_hash).row("from a block on the socket to the next hash")
+            + &Spread::of(&found.to_idle).row("  of it, until the last worker is idle")
+            + &Spread::of(&found.idle_to_hash).row("  and from there to the first hash");
+        if !found.waited.is_empty() {
+            text += &Spread::of(&found.waited).row("  meanwhile threads kept from a processor");
+            let of = format!("the {} blocks nobody disturbed so", found.undisturbed.len());
+            text += &Spread::of(&found.undisturbed).row(&of);
+        }
+        text + &format!(
+            "{} blocks ({} left out: the node found its own while they were on the way), {} \
+             threads, {}; at most {} hashes wasted.\nStore: {}, {} ms more a sync.\n",
+            found.to_hash.len(),
+            found.left_out(),
+            self.mining.threads,
+            self.mining.kernel.name(),
+            found.wasted_hashes_max,
+            self.options.store.name(),
+            self.options.sync_delay.as_millis(),
+        )
     }
 }
 
-fn start(
-    network: &Arc<Network>,
-    threads: NonZeroUsize,
-    kernel: Kernel,
-) -> Result<Node, StartError> {
-    Node::start(NodeConfig {
-        machine: MachineConfig {
-            name: "bench".to_owned(),
-            listen_port: 0,
-            listen_ip: None,
-            peers: Vec::new(),
-            known: Vec::new(),
-            mining: MiningPolicy { enabled: true, min_txs: 0, max_wait: None, payout: PAYOUT },
-            seed: [1; 32],
-            directory: false,
-        },
-        network: Arc::clone(network),
-        store: StorePlace::Memory,
-        listen: ([127, 0, 0, 1], 0).into(),
-        mining: Some(MiningConfig { threads, kernel }),
-        verify_threads: NonZeroUsize::MIN,
-        on_panic: PanicPolicy::Surface,
-        directory: None,
-        operator: None,
-    })
+/// A spread, and of how many.
+fn with_count(times: &[Duration]) -> Value {
+    let mut spread = Spread::of(times).to_json();
+    spread["n"] = times.len().into();
+    spread
 }
 
-/// Sends the blocks, each once the node has searched a moment on the one before.
-fn measure(
-    node: &Node,
-    network: &Network,
-    frames: &[(BlockHash, Vec<u8>)],
-) -> anyhow::Result<Found> {
-    let searches =
-        node.watch_searches().ok_or_else(|| anyhow::anyhow!("the node does not mine"))?;
-    let mut peer = connect(node, network)?;
-    let mut found = Found::default();
-    let bar = progress(u32::try_from(frames.len())?, "block");
-    let mut tip = network.genesis_hash();
-    // When the block came on which the node searches now; `None` when that is not known.
-    let mut arrived: Option<Instant> = None;
-    let mut follows = true;
-    for (hash, frame) in frames {
-        let hashes = node.hash_rate().unwrap_or_default().hashes;
-        await_hashes(node, hashes)?;
-        // Just before the write: the last byte is on the socket somewhat later.
-        let sent = Instant::now();
-        let hashes = node.hash_rate().unwrap_or_default().hashes;
-        peer.write_all(frame)?;
-        match ended(&searches, tip, sent, follows)? {
-            Ended::OnTip(search) => {
-                let wasted = search.hashes.saturating_sub(hashes);
-                found.wasted_hashes_max = found.wasted_hashes_max.max(wasted);
-                found.start.extend(arrived.zip(search.first_hash).map(|(at, first)| first - at));
-                (arrived, follows) = (Some(sent), true);
-            }
-            end => {
-                found.lost += 1;
-                (arrived, follows) = (None, end == Ended::Elsewhere);
+/// A block that the node has turned to.
+struct Sent {
+    /// Just before its first byte.
+    at: Instant,
+    /// When the last worker had given up the search before.
+    idle: Instant,
+    /// How long the node's threads had waited for a processor at `at`; later, how long since.
+    waited: Option<Duration>,
+}
+
+impl Found {
+    /// Takes in a block on which the node began to search at `first_hash`.
+    fn sample(&mut self, block: Option<Sent>, first_hash: Option<Instant>) {
+        if let (Some(Sent { at, idle, waited }), Some(first_hash)) = (block, first_hash) {
+            self.to_hash.push(first_hash.saturating_duration_since(at));
+            self.to_idle.push(idle.saturating_duration_since(at));
+            self.idle_to_hash.push(first_hash.saturating_duration_since(idle));
+            self.waited.extend(waited);
+            if waited.is_some_and(|waited| waited <= UNDISTURBED_WAIT_MAX) {
+                self.undisturbed.push(first_hash.saturating_duration_since(at));
             }
         }
-        tip = *hash;
-        bar.inc(1);
     }
-    bar.finish_and_clear();
-    Ok(found)
-}
 
-/// Waits until the node hashes, and then a moment longer.
-fn await_hashes(node: &Node, since: u64) -> anyhow::Result<()> {
-    let deadline = Instant::now() + PATIENCE;
-    while node.hash_rate().unwrap_or_default().hashes == since {
-        anyhow::ensure!(Instant::now() < deadline, "the node does not mine; please report this");
-        thread::sleep(SEARCH_TIME / 10);
+    /// Blocks without a sample.
+    fn left_out(&self) -> usize {
+        (self.sent as usize).saturating_sub(self.to_hash.len())
     }
-    thread::sleep(SEARCH_TIME);
-    Ok(())
-}
-
-/// What a block did to the node's search.
-#[derive(Debug, PartialEq, Eq)]
-enum Ended {
-    /// It ended the search on the block before.
-    OnTip(Searched),
-    /// It ended another search: the node had been ahead and comes back to our chain.
-    Elsewhere,
-    /// Nothing: the node has found blocks of its own, as good as ours or better.
-    Nothing,
-}
-
-/// What the block did that was sent at `sent`, behind `tip`. A node that `follows` our chain must
-/// react; one that is ahead of it with its own blocks may not.
-fn ended(
-    searches: &Receiver<Searched>,
-    tip: BlockHash,
-    sent: Instant,
-    follows: bool,
-) -> anyhow::Result<Ended> {
-    let mut first_hash = None;
-    loop {
-        let search = match searches.recv_timeout(if follows { PATIENCE } else { SEARCH_TIME * 20 })
-        {
-            Ok(search) => search,
-            Err(_) if !follows => return Ok(Ended::Nothing),
-            Err(_) => anyhow::bail!("the node does not react to a block; please report this"),
-        };
-        if search.found {
-            return Ok(Ended::Nothing);
-        }
-        if search.previous == tip {
-            // A template on the same tip may have been refreshed meanwhile: the first one counts.
-            first_hash = first_hash.or(search.first_hash);
-        }
-        if search.idle.is_some_and(|idle| idle >= sent) {
-            let on_tip = Ended::OnTip(Searched { first_hash, ..search });
-            return Ok(if search.previous == tip { on_tip } else { Ended::Elsewhere });
-        }
-    }
-}
-
-/// A peer that says hello and never listens.
-fn connect(node: &Node, network: &Network) -> anyhow::Result<TcpStream> {
-    let mut stream = TcpStream::connect(node.address)?;
-    stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    let hello = Message::Hello(Box::new(Hello {
-        protocol: PROTOCOL_VERSION,
-        role: Role::Peer,
-        network: Some(NetworkIdentity::of(network)),
-        nonce: 1,
-        listen_port: 1,
-        wall_s: 0,
-        height: 0,
-        name: "peer".to_owned(),
-    }));
-    stream.write_all(&hello.to_frame().to_bytes())?;
-    // Their hello begins to arrive: the handshake is done.
-    stream.read_exact(&mut [0; FRAME_HEADER_BYTES])?;
-    let mut rest = stream.try_clone()?;
-    rest.set_read_timeout(None)?;
-    thread::spawn(move || {
-        let mut thrown_away = [0; 4096];
-        while rest.read(&mut thrown_away).is_ok_and(|read| read > 0) {}
-    });
-    Ok(stream)
 }
