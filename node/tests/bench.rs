@@ -155,11 +155,62 @@ fn a_node_is_timed_from_a_block_to_the_next_hash_in_memory_and_on_a_slow_disk() 
 }
 
 #[test]
+fn an_empty_node_catches_up_with_a_chain_and_every_sync_can_be_made_slow() {
+    let empty = object("bench catch-up --blocks 12 --json");
+    assert_explained(&empty);
+    let zero = Value::from(0);
+    assert_eq!((&empty["ratio"], &empty["signatures"]), (&Value::Null, &zero), "{empty}");
+    let paid = object("bench catch-up --blocks 6 --txs 3 --store disk --sync-delay 5ms --json");
+    assert_explained(&paid);
+    assert_eq!((&paid["signatures"], &paid["store"]), (&Value::from(18), &Value::from("disk")));
+    let of = |field: &str| paid[field].as_f64().unwrap();
+    let shared = of("bare_signature_seconds") / of("cores");
+    assert!((of("ratio") * shared / of("seconds") - 1.0).abs() < 0.01, "{paid}");
+    assert!(of("verify_seconds") > 0.0 && of("seconds") >= 0.005, "{paid}");
+}
+
+#[test]
 fn what_the_node_benches_cannot_do_is_said_in_two_lines() {
-    for wrong in ["bench cancel --node --sync-delay soon", "bench cancel --store disk"] {
+    for wrong in [
+        "bench catch-up",
+        "bench catch-up --blocks 0",
+        "bench catch-up --blocks 100001",
+        "bench catch-up --blocks 1 --txs 2001",
+        "bench catch-up --blocks 100000 --txs 2000",
+        "bench catch-up --blocks 1 --sync-delay 2s",
+        "bench catch-up --blocks 1 --store tape",
+        "bench cancel --node --sync-delay soon",
+        "bench cancel --store disk",
+    ] {
         let (code, out, err) = lode(wrong);
         assert_eq!((code, out.as_str(), err.lines().count()), (2, "", 2), "{wrong}: {err}");
     }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn ctrl_c_ends_catching_up_and_leaves_no_directory_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let child = Command::new(env!("CARGO_BIN_EXE_lode"))
+        .args("bench catch-up --blocks 5000 --store disk --sync-delay 100ms".split(' '))
+        .env("TMPDIR", folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let entries = || std::fs::read_dir(folder.path()).unwrap().count();
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while entries() == 0 {
+        assert!(Instant::now() < deadline, "no node begins to catch up");
+        std::thread::yield_now();
+    }
+    assert!(
+        Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success()
+    );
+    let output = child.wait_with_output().unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), entries()), (Some(130), 0), "{err}");
+    assert!(err.contains("interrupted") && output.stdout.is_empty(), "{err}");
 }
 
 #[test]

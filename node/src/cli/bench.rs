@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use engine::Kernel;
 
-use super::parse::{bits_range, interval, kernel, sync_delay};
+use super::parse::{bits_range, interval, kernel, sync_delay, verify_threads};
 
 /// The measurements of `lode bench`.
 #[derive(Debug, Clone, Subcommand)]
@@ -19,6 +19,8 @@ pub enum BenchCommand {
     Search(BenchSearchOptions),
     /// How promptly a search stops and the next one starts, with all mining threads busy
     Cancel(BenchCancelOptions),
+    /// How long an empty node takes to get and check a chain, beside its bare signatures
+    CatchUp(BenchCatchUpOptions),
     /// Attempts and hash rate by difficulty, judged by the law that they must follow
     Difficulty(BenchDifficultyOptions),
     /// Which of two is faster: two saved results, or this program and another one round by round
@@ -92,6 +94,30 @@ pub enum BenchStore {
     Disk,
     /// In memory.
     Memory,
+}
+
+/// What `lode bench catch-up` is told.
+#[derive(Debug, Clone, Args)]
+pub struct BenchCatchUpOptions {
+    /// Blocks of the chain
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub blocks: u32,
+    /// Transfers of one input in every block; a million in the whole chain at most
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    #[arg(value_parser = clap::value_parser!(u32).range(0..=2000))]
+    pub txs: u32,
+    /// Where the node that catches up keeps its chain
+    #[arg(long, value_name = "PLACE", default_value = "memory")]
+    pub store: BenchStore,
+    /// Every sync of its store takes so much longer, up to 100ms
+    #[arg(long, value_name = "TIME", default_value = "0ms", value_parser = sync_delay)]
+    pub sync_delay: Duration,
+    /// Threads with which it verifies signatures; `lode miner` has one
+    #[arg(long, value_name = "COUNT", default_value = "1", value_parser = verify_threads)]
+    pub verify_threads: NonZeroUsize,
+    /// Print a JSON object
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What `lode bench difficulty` is told.

@@ -1,5 +1,6 @@
 //! Words of the command line to values, with messages that say how to write them.
 
+use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -174,6 +175,11 @@ pub(super) fn bootstrap(text: &str) -> Result<String, String> {
 pub(super) fn mining_threads(text: &str) -> Result<usize, String> {
     let threads = text.parse().ok().filter(|threads| *threads <= THREADS_MAX);
     threads.ok_or_else(|| format!("write a number up to {THREADS_MAX}"))
+}
+
+pub(super) fn verify_threads(text: &str) -> Result<NonZeroUsize, String> {
+    let threads = text.parse().ok().filter(|threads: &NonZeroUsize| threads.get() <= THREADS_MAX);
+    threads.ok_or_else(|| format!("write a number from 1 to {THREADS_MAX}"))
 }
 
 /// A height, or a block's hash.

@@ -2,6 +2,7 @@
 
 mod calibrate;
 mod cancel;
+mod catch_up;
 mod chain_builder;
 mod compare;
 mod computer;
@@ -28,6 +29,7 @@ pub(super) fn run(command: &BenchCommand) -> anyhow::Result<Exit> {
         BenchCommand::Kernels(options) => kernels::run(options),
         BenchCommand::Search(options) => search::run(options),
         BenchCommand::Cancel(options) => cancel::run(options),
+        BenchCommand::CatchUp(options) => catch_up::run(options),
         BenchCommand::Difficulty(options) => difficulty::run(options),
         BenchCommand::Compare(options) => compare::run(options),
         BenchCommand::Calibrate(options) => calibrate::run(options),

@@ -1,18 +1,23 @@
-//! `ChainBuilder`: chains for measurements, block on block.
+//! `ChainBuilder`: chains for measurements, block on block; `Coins` fill them with payments.
 
 use chain::amount::Amount;
 use chain::block::Block;
 use chain::genesis::Network;
-use chain::hash::{BlockHash, MerkleRoot};
+use chain::hash::{BlockHash, MerkleRoot, sha256};
 use chain::header::{Header, VERSION_BASE};
-use chain::key::OutputKey;
+use chain::key::{OutputKey, SecretKey, Signature};
 use chain::spec::{Allocation, ChainSpec, Retarget};
 use chain::subsidy::subsidy;
-use chain::transaction::{Coinbase, Output, Transaction};
+use chain::transaction::{
+    Coinbase, Input, OutPoint, Output, SighashContext, Transaction, Transfer,
+};
 use engine::{Cancel, Job, Miner, Outcome, Target};
 
 /// Who is paid by all blocks; nobody spends it.
 pub(super) const PAYOUT: OutputKey = OutputKey([1; 32]);
+
+/// What each coin is worth; with all subsidies it stays below all the money there may be.
+const COIN: Amount = Amount(1000);
 
 /// A network whose every block needs `bits` leading zero bits.
 pub(super) fn spec(bits: u32, allocations: Vec<Allocation>) -> ChainSpec {
@@ -83,5 +88,58 @@ pub(super) fn solve_with(miner: &Miner, header: Header) -> anyhow::Result<Header
     match miner.search(&job, &Cancel::new()) {
         Outcome::Found(solution) => Ok(Header::from_bytes(&solution.header)),
         _ => anyhow::bail!("a header without a solution, one in many millions: try again"),
+    }
+}
+
+/// Solves a header that needs a handful of hashes.
+pub(super) fn solve_at_once(mut header: Header) -> anyhow::Result<Header> {
+    let target = header.bits.expand()?;
+    while !target.is_met_by(&header.hash()) {
+        header.nonce = header.nonce.wrapping_add(1);
+    }
+    Ok(header)
+}
+
+/// Coins of genesis that every block moves once, each by a transfer of its own to the same owner.
+pub(super) struct Coins {
+    owners: Vec<SecretKey>,
+    at: Vec<OutPoint>,
+}
+
+impl Coins {
+    /// Owners of `count` coins, and what genesis must pay them.
+    pub(super) fn owners(count: u32) -> anyhow::Result<(Vec<SecretKey>, Vec<Allocation>)> {
+        let secrets = (0..count).map(|number| SecretKey::from_bytes(sha256(&number.to_le_bytes())));
+        let owners: Vec<SecretKey> = secrets.collect::<Result<_, _>>()?;
+        let paid = |owner: &SecretKey| Allocation { key: owner.output_key(), amount: COIN };
+        let allocations = owners.iter().map(paid).collect();
+        Ok((owners, allocations))
+    }
+
+    /// The coins as genesis leaves them.
+    pub(super) fn of_genesis(owners: Vec<SecretKey>, network: &Network) -> Self {
+        let txid = network.genesis.txids[0];
+        let at = (0u32..).zip(&owners).map(|(index, _)| OutPoint { txid, index }).collect();
+        Self { owners, at }
+    }
+
+    /// The transfers of the next block.
+    pub(super) fn move_all(&mut self, network: &Network) -> Vec<Transaction> {
+        let genesis = network.genesis_hash();
+        let moved = self.owners.iter().zip(&mut self.at).map(|(owner, at)| {
+            let output = Output { amount: COIN, key: owner.output_key() };
+            let mut transfer = Transfer {
+                inputs: vec![Input { outpoint: *at, signature: Signature([0; 64]) }],
+                outputs: vec![output],
+                lock_height: 0,
+            };
+            let message = SighashContext::new(&transfer, &[output], genesis).message(0);
+            for input in &mut transfer.inputs {
+                input.signature = owner.sign(&message, &[0; 32]);
+            }
+            *at = OutPoint { txid: transfer.txid(), index: 0 };
+            Transaction::Transfer(transfer)
+        });
+        moved.collect()
     }
 }
