@@ -165,7 +165,7 @@ fn an_empty_node_catches_up_with_a_chain_and_every_sync_can_be_made_slow() {
     assert_eq!((&paid["signatures"], &paid["store"]), (&Value::from(18), &Value::from("disk")));
     let of = |field: &str| paid[field].as_f64().unwrap();
     let shared = of("bare_signature_seconds") / of("cores");
-    assert!((of("ratio") * shared / of("seconds") - 1.0).abs() < 0.2, "{paid}");
+    assert!((of("ratio") * shared / of("seconds") - 1.0).abs() < 0.01, "{paid}");
     assert!(of("verify_seconds") > 0.0 && of("seconds") >= 0.005, "{paid}");
 }
 

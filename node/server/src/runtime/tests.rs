@@ -12,7 +12,7 @@ use wire::{ByteString, Message, PROTOCOL_VERSION};
 
 use super::*;
 use machine::mining::MiningPolicy;
-use machine::{Direction, Effect, PeerId, Report};
+use machine::{Direction, Effect, MachineConfig, PeerId, Report};
 use testkit::samples;
 
 mod connections;

@@ -75,16 +75,16 @@ fn measure(options: &BenchCatchUpOptions, interrupt: &Interrupt) -> anyhow::Resu
     let seconds = catch_up(options, &network, store, tip, interrupt)?;
     let ratio = (signatures > 0).then(|| seconds / (bare_s / cores.get() as f64));
     if options.json {
-        let thousandth = |number: f64| (number * 1e3).round() / 1e3;
+        let millionth = |number: f64| (number * 1e6).round() / 1e6;
         let result = json!({
             "v": 1,
             "command": "bench catch-up",
-            "seconds": thousandth(seconds),
+            "seconds": millionth(seconds),
             "signatures": signatures,
-            "bare_signature_seconds": thousandth(bare_s),
+            "bare_signature_seconds": millionth(bare_s),
             "cores": cores.get(),
-            "ratio": ratio.map(thousandth),
-            "verify_seconds": thousandth(verify_s),
+            "ratio": ratio.map(millionth),
+            "verify_seconds": millionth(verify_s),
             "blocks": options.blocks,
             "txs": options.txs,
             "store": options.store.name(),

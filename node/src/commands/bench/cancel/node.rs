@@ -39,8 +39,9 @@ const BLOCKS: u32 = 2000;
 /// Blocks that one node gets: few, as each is mined beforehand and all nodes get the same.
 const CHAIN_BLOCKS: u32 = 64;
 
-/// The node would need at least this long for a block of its own.
-const OWN_BLOCK_TIME: Duration = Duration::from_millis(100);
+/// The node would need at least this long for a block of its own: the longer a block is on its way,
+/// the likelier it is left out, and with it a figure that counts.
+const OWN_BLOCK_TIME: Duration = Duration::from_millis(200);
 
 /// And so many syncs more, as it may search on while a block is on its way to the disk.
 const OWN_BLOCK_SYNCS: u32 = 40;
