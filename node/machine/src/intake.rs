@@ -186,8 +186,10 @@ impl Machine {
             self.tally.solutions_invalid += 1;
             return Ok(());
         };
+        let found = Report::BlockFound { hash: header.hash(), height: template.height };
+        self.report_with_next_arrival(found);
         self.take_body(Source::Miner, &header, &block.encode_body())?;
-        self.report_durable(Report::BlockFound { hash: header.hash(), height: template.height })
+        self.publish_found()
     }
 
     /// Walks the ledger toward the best chain, as far as one call may.

@@ -18,6 +18,8 @@ const UNSYNCED_BYTES_MAX: u64 = 16_000_000;
 #[derive(Default)]
 pub(super) struct Publication {
     waiting: VecDeque<Waiting>,
+    /// Goes in front of the arrival that it brings, if it brings one.
+    found: Option<Report>,
 }
 
 /// News that rest on blocks which are not durable.
@@ -60,12 +62,22 @@ impl Machine {
 
     /// Everybody is told of this tip once it is durable.
     pub(super) fn publish_arrival(&mut self, arrival: Arrival) -> Result<(), MachineError> {
+        self.publish_found()?;
         self.wait_for_disk(News::Arrival(Box::new(arrival)))
     }
 
-    /// Observers are told this once every block of now is durable.
-    pub(super) fn report_durable(&mut self, report: Report) -> Result<(), MachineError> {
-        self.wait_for_disk(News::Report(report))
+    /// Observers are told of a block that was found here just before they are told of the arrival
+    /// that it brings.
+    pub(super) fn report_with_next_arrival(&mut self, found: Report) {
+        self.publication.found = Some(found);
+    }
+
+    /// Observers are told of a block that was found here once every block of now is durable.
+    pub(super) fn publish_found(&mut self) -> Result<(), MachineError> {
+        match self.publication.found.take() {
+            Some(found) => self.wait_for_disk(News::Report(found)),
+            None => Ok(()),
+        }
     }
 
     fn wait_for_disk(&mut self, news: News) -> Result<(), MachineError> {

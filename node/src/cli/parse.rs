@@ -1,6 +1,5 @@
 //! Words of the command line to values, with messages that say how to write them.
 
-use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
