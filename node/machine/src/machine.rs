@@ -35,7 +35,7 @@ use crate::peers::{Peer, Peers};
 use crate::publication::Publication;
 use crate::relay::Relay;
 use crate::serving::Serving;
-use crate::store::{Reader, Store, StoreError, Totals};
+use crate::store::{DIRTY_COINS_MAX, Reader, Store, StoreError, Totals};
 use crate::sync::Sync;
 use crate::tally::Tally;
 use crate::verifications::Verifications;
@@ -111,7 +111,7 @@ pub struct Machine {
     pub(crate) tally: Tally,
     pub(crate) effects: Vec<Effect>,
     /// When coins that are only in memory are written; `None` when there are none.
-    flush_due: Option<Duration>,
+    pub(crate) flush_due: Option<Duration>,
 }
 
 impl Machine {
@@ -325,11 +325,19 @@ impl Machine {
         self.time_out_transactions();
         self.release_held_blocks()?;
         self.mempool.expire(now);
-        if is_due(self.flush_due) && self.ledger.is_settled() {
+        if is_due(self.flush_due) && self.may_flush() {
             self.ledger.flush()?;
             self.flush_due = None;
         }
         Ok(())
+    }
+
+    /// Whether a flush holds nothing up: signatures are being verified meanwhile, or there is no
+    /// block to go on with. A walk without either is interrupted in the end.
+    fn may_flush(&self) -> bool {
+        self.ledger.is_waiting()
+            || !self.has_better_chain()
+            || self.ledger.dirty_coins() >= 2 * DIRTY_COINS_MAX
     }
 
     pub(crate) fn send(&mut self, peer: PeerId, message: &Message) {

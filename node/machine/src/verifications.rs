@@ -127,7 +127,7 @@ impl Machine {
             }
             Step::Moved(effort) => {
                 if self.ledger.dirty_coins() >= crate::store::DIRTY_COINS_MAX {
-                    self.ledger.flush()?;
+                    self.flush_due = Some(self.now.monotonic);
                 }
                 return Ok(Some(effort));
             }
