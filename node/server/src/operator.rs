@@ -8,7 +8,6 @@ mod answers;
 mod mining;
 mod mining_text;
 pub mod pass;
-mod transaction_search;
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -166,13 +166,14 @@ impl Node {
             own,
         );
         let ended = CancellationToken::new();
+        let handle = Handle::new(Arc::clone(&lanes), &machine);
         let owner = MachineThread { machine, lanes: Arc::clone(&lanes), outside, clock, on_panic };
         let machine = owner.spawn(ended.clone())?;
         let accepting = listener::accept(Arc::clone(&sockets), listener);
         sockets.tasks.spawn_on(accepting, tokio.handle());
         Ok(Self {
             address,
-            handle: Handle::new(Arc::clone(&lanes)),
+            handle,
             reports,
             ended,
             leases: Leases::default(),

@@ -1,14 +1,19 @@
 //! Answers to operators: which view answers which question, and how much is read for one.
 
+use chain::block::CommittedBlock;
+use chain::hash::Txid;
+use chain::transaction::Transaction;
+use machine::Machine;
+use machine::store::View;
 use machine::views::{
     Answer, BlockSummary, BlockView, ChainView, MempoolView, MinersView, PeersView, StopView,
-    confirmations,
+    TxView, confirmations,
 };
-use machine::{HeaderId, Machine};
 use serde::Serialize;
 use wire::operator::{BlockName, Question};
 
-use super::{Desk, ask, transaction_search};
+use super::{Desk, ask};
+use crate::runtime::Handle;
 
 /// Pending transactions in one answer.
 const MEMPOOL_PAGE: usize = 500;
@@ -16,8 +21,8 @@ const MEMPOOL_PAGE: usize = 500;
 /// Blocks in one answer to [`Question::Chain`].
 const CHAIN_PAGE: usize = 100;
 
-/// Bytes of blocks read for one answer, and what reading any block costs besides them: the machine
-/// never works long for one question.
+/// Bytes of blocks read for one answer, and what reading any block costs besides them: nobody waits
+/// long for an answer.
 const BYTES_READ_MAX: usize = 2_000_000;
 const BLOCK_BYTES_READ_MIN: usize = 10_000;
 
@@ -33,14 +38,9 @@ pub(super) fn answer(desk: &Desk, question: &Question) -> Result<String, String>
         Question::Mempool { skip } => {
             json("mempool", ask(handle, move |machine| mempool(machine, skip as usize)))
         }
-        Question::Chain { from, count } => {
-            let asked = ask(handle, move |machine| chain(machine, from, count as usize));
-            json("chain", asked.flatten())
-        }
-        Question::Block(name) => {
-            json("block", ask(handle, move |machine| block(machine, name)).flatten())
-        }
-        Question::Tx(txid) => json("tx", transaction_search::find(handle, txid)),
+        Question::Chain { from, count } => json("chain", chain(handle, from, count as usize)),
+        Question::Block(name) => json("block", block(handle, name)),
+        Question::Tx(txid) => json("tx", transaction(handle, txid)),
         Question::Miners => json("miners", ask(handle, MinersView::of)),
         Question::Stop => json("stop", Ok(StopView { stopping: true })),
     }
@@ -54,45 +54,78 @@ fn mempool(machine: &Machine, skip: usize) -> MempoolView {
     MempoolView::of(machine.mempool(), machine.now().monotonic, skip, MEMPOOL_PAGE)
 }
 
-fn chain(machine: &Machine, from: u32, count: usize) -> Result<ChainView, String> {
-    let (ledger, tip_height) = (machine.ledger(), machine.tip().height);
+fn chain(handle: &Handle, from: u32, count: usize) -> Result<ChainView, String> {
+    let view = handle.reader().view();
     let mut blocks = Vec::new();
     let mut bytes_read = 0;
-    let newest = from.min(tip_height);
+    let newest = from.min(view.height());
     for height in (0..=newest).rev().take(count.min(CHAIN_PAGE)) {
-        let Some(id) = ledger.at_height(height).filter(|_| bytes_read < BYTES_READ_MAX) else {
+        if bytes_read >= BYTES_READ_MAX {
             break;
-        };
-        let hash = machine.tree().entry(id).hash;
-        let block = ledger.block(&hash).map_err(|error| error.to_string())?;
+        }
+        let block = block_at(&view, height)?;
         bytes_read += BLOCK_BYTES_READ_MIN + block.encoded_bytes;
-        blocks.push(BlockSummary::of(&machine.network().spec, &block, height));
+        blocks.push(BlockSummary::of(&handle.network().spec, &block, height));
     }
-    Ok(ChainView::of(tip_height, newest, blocks))
+    Ok(ChainView::of(view.height(), newest, blocks))
 }
 
-fn block(machine: &Machine, name: BlockName) -> Result<BlockView, String> {
-    let (ledger, tree) = (machine.ledger(), machine.tree());
-    let id = match name {
-        BlockName::Height(height) => ledger.at_height(height).ok_or_else(|| {
-            format!("there is no block at height {height}, the tip is at {}", machine.tip().height)
-        })?,
+fn block(handle: &Handle, name: BlockName) -> Result<BlockView, String> {
+    let view = handle.reader().view();
+    let (block, height) = match name {
+        BlockName::Height(height) if height > view.height() => {
+            let tip = view.height();
+            return Err(format!("there is no block at height {height}, the tip is at {tip}"));
+        }
+        BlockName::Height(height) => (block_at(&view, height)?, height),
         BlockName::Hash(hash) => {
-            tree.find(&hash).ok_or_else(|| format!("block {hash} is unknown"))?
+            let Some(block) = view.block(&hash).map_err(|error| error.to_string())? else {
+                let knows_header =
+                    ask(handle, move |machine| machine.tree().find(&hash).is_some())?;
+                return Err(if knows_header {
+                    format!("only the header of block {hash} is known")
+                } else {
+                    format!("block {hash} is unknown")
+                });
+            };
+            let height = height_of(&block);
+            (block, height)
         }
     };
-    let entry = tree.entry(id);
-    if !ledger.has_durable_block(&entry.hash) {
-        return Err(format!("only the header of block {} is known", entry.hash));
-    }
-    let block = ledger.block(&entry.hash).map_err(|error| error.to_string())?;
-    let confirmations = confirmations_of(machine, id);
-    Ok(BlockView::of(&machine.network().spec, &block, entry.height, confirmations))
+    let is_on_chain = view.is_on_chain(&block.hash, height);
+    let confirmations = if is_on_chain { confirmations(view.height(), height) } else { 0 };
+    Ok(BlockView::of(&handle.network().spec, &block, height, confirmations))
 }
 
-/// Blocks on the best chain from this one on; zero for one of another branch.
-fn confirmations_of(machine: &Machine, id: HeaderId) -> u32 {
-    let height = machine.tree().entry(id).height;
-    let on_chain = machine.ledger().at_height(height) == Some(id);
-    if on_chain { confirmations(machine.tip().height, height) } else { 0 }
+fn transaction(handle: &Handle, txid: Txid) -> Result<TxView, String> {
+    let pending = ask(handle, move |machine| {
+        let pending = machine.mempool().get_by_txid(&txid)?;
+        Some(TxView::pending(&machine.network().spec, pending, machine.now().monotonic))
+    })?;
+    if let Some(pending) = pending {
+        return Ok(pending);
+    }
+    // It may have been confirmed since; the view is taken after the pool was asked.
+    let view = handle.reader().view();
+    let place = view.transaction(&txid).map_err(|error| error.to_string())?;
+    let unknown = || format!("transaction {txid} is neither pending nor confirmed");
+    let height = place.ok_or_else(unknown)?.height;
+    let block = block_at(&view, height)?;
+    let spec = &handle.network().spec;
+    TxView::confirmed(spec, &block, txid, (height, view.height())).ok_or_else(unknown)
+}
+
+fn block_at(view: &View, height: u32) -> Result<CommittedBlock, String> {
+    let hash = view.header_at(height).map(|(hash, _)| hash);
+    let block =
+        hash.map(|hash| view.block(&hash)).transpose().map_err(|error| error.to_string())?;
+    block.flatten().ok_or_else(|| format!("block {height} is missing"))
+}
+
+/// What a block's coinbase says, which a stored block's says rightly.
+fn height_of(block: &CommittedBlock) -> u32 {
+    match block.block.transactions.first() {
+        Some(Transaction::Coinbase(coinbase)) => coinbase.height,
+        _ => 0,
+    }
 }

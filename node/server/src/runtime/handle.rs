@@ -4,12 +4,14 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use chain::genesis::Network;
 use chain::header::Header;
 use chain::transaction::{Coinbase, Transaction};
 use tokio::sync::oneshot;
 use wire::Message;
 
 use super::lanes::{Lanes, Refused};
+use machine::store::Reader;
 use machine::template::Template;
 use machine::{Event, Machine, PeerId};
 
@@ -32,11 +34,24 @@ pub enum AskError {
 #[derive(Clone)]
 pub struct Handle {
     lanes: Arc<Lanes>,
+    reader: Reader,
+    network: Arc<Network>,
 }
 
 impl Handle {
-    pub(super) fn new(lanes: Arc<Lanes>) -> Self {
-        Self { lanes }
+    pub(super) fn new(lanes: Arc<Lanes>, machine: &Machine) -> Self {
+        let network = Arc::clone(machine.network());
+        Self { lanes, reader: machine.reader().clone(), network }
+    }
+
+    /// Reads what is on disk, at the published tip, without asking the machine.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// The network that the node is part of.
+    pub fn network(&self) -> &Arc<Network> {
+        &self.network
     }
 
     /// Runs `question` between two events, on one consistent state. It should be quick: the node
