@@ -3,10 +3,12 @@
 mod chains;
 mod damage;
 pub(crate) mod disk;
+mod migration;
 mod reference;
 
 use chain::transaction::TxPosition;
 use chains::{Chain, network};
+use disk::Disk;
 use std::fs;
 
 use super::*;

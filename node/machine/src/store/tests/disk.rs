@@ -23,6 +23,8 @@ struct Contents {
     synced: Synced,
     writes_fail: bool,
     syncs_fail: bool,
+    /// Writes and syncs of the database that still succeed; `None` for any number.
+    left: Option<u32>,
 }
 
 /// What is left when the power goes and every write since the last sync is lost.
@@ -48,7 +50,12 @@ impl Disk {
     /// What a start after `kill -9` finds: everything written, nothing closed.
     pub fn after_a_crash(&self) -> Self {
         let contents = self.contents().clone();
-        Self(Arc::new(Mutex::new(Contents { writes_fail: false, syncs_fail: false, ..contents })))
+        Self(Arc::new(Mutex::new(Contents {
+            writes_fail: false,
+            syncs_fail: false,
+            left: None,
+            ..contents
+        })))
     }
 
     /// What a start after a power cut finds at the worst: only what was synced.
@@ -64,6 +71,37 @@ impl Disk {
         let database = synced.database.clone();
         let contents = Contents { blocks, database, synced, ..Contents::default() };
         Self(Arc::new(Mutex::new(contents)))
+    }
+
+    /// Writes and syncs of the database fail after so many.
+    pub fn fail_after(&self, count: u32) {
+        self.contents().left = Some(count);
+    }
+
+    /// What the disk holds at the beginning, durably: the first block file, or the database.
+    pub fn fill(&self, name: String, bytes: &[u8]) {
+        let mut contents = self.contents();
+        if name == "state.redb" {
+            contents.database = bytes.to_vec();
+            contents.synced.database = bytes.to_vec();
+        } else {
+            contents.blocks.create(0).unwrap();
+            contents.blocks.write(0, 0, bytes).unwrap();
+            contents.synced.blocks.insert(0, bytes.to_vec());
+            contents.synced.listed.insert(0);
+        }
+    }
+
+    /// One of the writes and syncs that may be limited.
+    fn count(contents: &mut Contents) -> io::Result<()> {
+        match &mut contents.left {
+            Some(0) => Err(io::ErrorKind::StorageFull.into()),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
     }
 
     fn contents(&self) -> MutexGuard<'_, Contents> {
@@ -155,13 +193,16 @@ impl StorageBackend for Disk {
 
     fn sync_data(&self) -> Result<(), io::Error> {
         let mut contents = self.syncable()?;
+        Self::count(&mut contents)?;
         contents.synced.database = contents.database.clone();
         Ok(())
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> Result<(), io::Error> {
         let start = usize::try_from(offset).unwrap();
-        self.writable()?.database[start..start + data.len()].copy_from_slice(data);
+        let mut contents = self.writable()?;
+        Self::count(&mut contents)?;
+        contents.database[start..start + data.len()].copy_from_slice(data);
         Ok(())
     }
 }
