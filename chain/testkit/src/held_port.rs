@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use tokio::net::TcpSocket;
+use socket2::{Domain, Socket, Type};
 
 /// Where rows are looked for: among ports that the system gives to nobody.
 const ROWS: std::ops::Range<u16> = 10_000..32_000;
@@ -17,7 +17,7 @@ const ROWS: std::ops::Range<u16> = 10_000..32_000;
 pub struct HeldPort {
     /// What to listen on.
     pub port: u16,
-    _socket: Option<TcpSocket>,
+    _socket: Option<Socket>,
 }
 
 impl HeldPort {
@@ -39,11 +39,11 @@ impl HeldPort {
     }
 
     fn at(port: u16) -> Option<Self> {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind(SocketAddr::from(([127, 0, 0, 1], port))).ok()?;
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], port)).into()).ok()?;
         // Not before: two that hold ports would share one.
-        socket.set_reuseaddr(true).unwrap();
-        let port = socket.local_addr().unwrap().port();
+        socket.set_reuse_address(true).unwrap();
+        let port = socket.local_addr().unwrap().as_socket().unwrap().port();
         Some(Self { port, _socket: Some(socket).filter(|_| cfg!(target_os = "linux")) })
     }
 
