@@ -4,7 +4,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::thread::Builder;
+use std::thread::{self, Builder};
 
 /// What a shell reports for a program that Ctrl-C ended.
 const INTERRUPTED_EXIT_CODE: i32 = 130;
@@ -27,7 +27,7 @@ pub(crate) enum Ask {
 pub(crate) struct Interrupt(Arc<AtomicU8>);
 
 impl Interrupt {
-    /// Listens for signals from now on.
+    /// Listens for signals from now on. The first one unparks the thread that called this.
     ///
     /// # Errors
     /// The operating system's.
@@ -42,6 +42,7 @@ impl Interrupt {
     pub(crate) fn listen_and(first: impl FnOnce() + Send + 'static) -> io::Result<Self> {
         let interrupt = Self::default();
         let seen = interrupt.clone();
+        let listener = thread::current();
         let tokio = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
         let mut signals = {
             let _inside = tokio.enter();
@@ -52,6 +53,7 @@ impl Interrupt {
                 let signal = signals.next().await;
                 seen.0.store(signal, Ordering::Relaxed);
                 first();
+                listener.unpark();
                 signals.next().await;
                 std::process::exit(INTERRUPTED_EXIT_CODE);
             });

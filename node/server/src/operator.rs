@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
-use std::thread::{self, Builder, JoinHandle};
+use std::thread::{self, Builder, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
 use machine::Machine;
@@ -50,7 +50,8 @@ pub struct OperatorDesk {
 }
 
 impl OperatorDesk {
-    /// Writes the pass and answers what arrives in `asked` until the node is gone.
+    /// Writes the pass and answers what arrives in `asked` until the node is gone. Whoever is to
+    /// stop it is the thread that calls this, which is unparked then.
     ///
     /// # Errors
     /// The pass cannot be written, or the operating system refused randomness or a thread.
@@ -70,6 +71,7 @@ impl OperatorDesk {
             mining: Box::new(node.mining_reader()),
             started: Instant::now(),
             stop: Arc::clone(&stop),
+            opener: thread::current(),
         };
         let thread =
             Builder::new().name("operator".to_owned()).spawn(move || desk.serve(&asked))?;
@@ -97,6 +99,8 @@ struct Desk {
     mining: Box<dyn Fn() -> Option<Mining> + Send>,
     started: Instant,
     stop: Arc<AtomicBool>,
+    /// Is unparked when it shall stop the node.
+    opener: Thread,
 }
 
 impl Desk {
@@ -114,6 +118,7 @@ impl Desk {
             self.handle.reply(peer, Message::Operator(answer));
             if stops {
                 self.stop.store(true, Ordering::Relaxed);
+                self.opener.unpark();
             }
         }
     }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
-use std::thread::{self, Builder, JoinHandle};
+use std::thread::{self, Builder, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
 use chain::genesis::Network;
@@ -27,9 +27,6 @@ use server::operator::{self, OperatorDesk, Role};
 use server::runtime::{
     FORWARDED_MAX, Handle, Node, NodeConfig, NumberedReport, StartError, StorePlace,
 };
-
-/// How often signals, the wish to stop and the end of the node are looked at.
-const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// How often people are told how it goes.
 const STATUS_INTERVAL: Duration = Duration::from_secs(60);
@@ -97,7 +94,13 @@ impl NodeProcess {
     pub fn run(mut self, before_stop: impl FnOnce()) -> anyhow::Result<Exit> {
         let mut next_status = Instant::now() + STATUS_INTERVAL;
         while !self.shall_end() {
-            thread::sleep(LOOK_INTERVAL);
+            let until = if self.json {
+                self.addresses.next_look()
+            } else {
+                next_status.min(self.addresses.next_look())
+            };
+            // Whatever shall end it unparks this thread.
+            thread::park_timeout(until.saturating_duration_since(Instant::now()));
             self.addresses.look(&self.node.handle);
             if !self.json && Instant::now() >= next_status {
                 next_status = Instant::now() + STATUS_INTERVAL;
@@ -192,7 +195,13 @@ impl Show {
         if terminal.line(&Line::NodeReady(ready)).is_err() && json {
             closed.store(true, Ordering::Relaxed);
         }
-        let print = move || print_all(&name, reports, &mut terminal, json.then_some(&*gone));
+        let starter = thread::current();
+        let print = move || {
+            let gone = json.then_some((&*gone, &starter));
+            print_all(&name, reports, &mut terminal, gone);
+            // The node has ended.
+            starter.unpark();
+        };
         let thread = Builder::new().name("events".to_owned()).spawn(print)?;
         Ok(Self { thread, closed })
     }
@@ -210,7 +219,7 @@ fn print_all(
     name: &str,
     mut reports: broadcast::Receiver<NumberedReport>,
     terminal: &mut Terminal<Box<dyn Write + Send>>,
-    gone: Option<&AtomicBool>,
+    gone: Option<(&AtomicBool, &Thread)>,
 ) {
     loop {
         let printed = match reports.blocking_recv() {
@@ -221,9 +230,10 @@ fn print_all(
             Err(broadcast::error::RecvError::Closed) => return,
         };
         if printed.is_err()
-            && let Some(gone) = gone
+            && let Some((gone, starter)) = gone
         {
             gone.store(true, Ordering::Relaxed);
+            starter.unpark();
         }
     }
 }

@@ -54,6 +54,11 @@ impl AddressFile {
         (Self { path, written, next_look, complained: false }, known)
     }
 
+    /// When [`AddressFile::look`] does something again.
+    pub fn next_look(&self) -> Instant {
+        self.next_look
+    }
+
     /// Writes the file when there is something new, not too often.
     pub fn look(&mut self, handle: &Handle) {
         if Instant::now() >= self.next_look {
