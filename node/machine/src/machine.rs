@@ -223,20 +223,12 @@ impl Machine {
         deadlines.into_iter().flatten().min()
     }
 
-    /// Writes everything that is only in memory. Nothing may be handled afterwards. `outcome` is
-    /// that of the last [`Effect::Write`], if no [`Event::Written`] has told it yet.
+    /// Writes everything that is only in memory. Nothing may be handled afterwards; every
+    /// [`Effect::Write`] must have been answered.
     ///
     /// # Errors
     /// [`MachineError`].
-    pub fn shutdown(
-        &mut self,
-        outcome: Option<Result<(), Arc<StoreError>>>,
-    ) -> Result<(), MachineError> {
-        match outcome {
-            Some(Err(error)) => return Err(MachineError::Write(error)),
-            Some(Ok(())) => self.ledger.written()?,
-            None => {}
-        }
+    pub fn shutdown(&mut self) -> Result<(), MachineError> {
         Ok(self.ledger.close()?)
     }
 

@@ -78,7 +78,9 @@ impl Mining {
 impl Machine {
     /// Looks whether to mine and what, and tells the body when that has changed.
     pub(super) fn refresh_mining(&mut self) {
-        let Some(policy) = self.mining.policy.filter(|_| self.ledger.is_settled()) else {
+        // On a disk that hangs the miner does not run ahead without end.
+        let may_go_on = self.ledger.is_settled() && self.has_room_for_blocks();
+        let Some(policy) = self.mining.policy.filter(|_| may_go_on) else {
             return;
         };
         let now = self.now.monotonic;

@@ -188,6 +188,8 @@ impl Store {
             outcome?;
             self.written()?;
         }
+        // Writes that somebody else has taken and not answered: nothing is known about them.
+        self.stopped |= self.unsynced().0 > 0;
         self.refuse_if_stopped()
     }
 

@@ -18,7 +18,7 @@ use super::{Machine, MachineError};
 const TRANSACTIONS_MAX: usize = 64;
 
 /// Signatures of them: about what one block holds, a second of one core. A single transaction may
-/// always have its own.
+/// have more when no other one waits.
 const SIGNATURES_MAX: usize = 20_000;
 
 /// What is being verified.
@@ -111,7 +111,7 @@ impl Machine {
             this.verifications.transactions.pop_front_if(|first| first.answer.is_some())
         };
         while let Some(WaitingTransaction { by, transaction, checks, answer, .. }) = next(self) {
-            let failed = answer.flatten().and_then(|at| checks.get(at));
+            let failed = answer.flatten().and_then(|at| checks.get(at).or(checks.last()));
             self.finish_transaction(by, transaction, failed.map(|check| check.input))?;
         }
         Ok(())

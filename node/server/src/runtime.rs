@@ -229,9 +229,10 @@ impl Parts {
 
 /// The thread that owns the machine, and everything it needs.
 struct MachineThread {
+    /// Is dropped before the machine, which holds the lock of the files that it writes.
+    outside: Outside,
     machine: Machine,
     lanes: Arc<Lanes>,
-    outside: Outside,
     clock: Clock,
     on_panic: PanicPolicy,
 }
@@ -295,11 +296,13 @@ impl MachineThread {
         }
     }
 
-    /// Waits for the disk, then writes all that is left. What the machine would tell others now is
-    /// told to nobody.
+    /// Waits for the disk and tells others what is durable then, for the last time; then writes all
+    /// that is left.
     fn shut_down(mut self) -> Result<(), NodeFailure> {
-        let outcome = self.outside.finish_writing();
-        Ok(self.machine.shutdown(outcome)?)
+        while let Some(outcome) = self.outside.wait_for_disk() {
+            self.handle(Event::Written { outcome })?;
+        }
+        Ok(self.machine.shutdown()?)
     }
 
     fn handle(&mut self, event: Event) -> Result<(), MachineError> {

@@ -75,7 +75,7 @@ fn reindex(dir: &Path, network: &Arc<Network>, verifier: &RayonVerifier) -> anyh
         bar.set_position(u64::from(machine.ledger().height()) + 1);
     }
     bar.finish_and_clear();
-    machine.shutdown(None)?;
+    machine.shutdown()?;
     note(&format!("rebuilt from {} blocks", rebuilt.blocks));
     Ok(())
 }

@@ -99,7 +99,7 @@ impl Ledger {
         let Some(Verifying { id, block, connection, checks }) = self.verifying.take() else {
             return Ok(Step::Idle);
         };
-        if let Some(failed) = first_invalid.and_then(|at| checks.get(at)) {
+        if let Some(failed) = first_invalid.and_then(|at| checks.get(at).or(checks.last())) {
             let rule = RuleError::Signature { input: failed.input };
             return Ok(condemn(tree, id, InvalidBlock::of_transaction(rule, failed.transaction)));
         }

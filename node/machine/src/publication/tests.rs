@@ -144,7 +144,7 @@ fn a_failed_write_stops_the_node() {
     let error = Arc::new(StoreError::Stopped);
     let failed = rig.machine.handle(rig.now, Event::Written { outcome: Err(error) });
     assert!(matches!(failed, Err(MachineError::Write(_))));
-    assert!(rig.machine.shutdown(None).is_err(), "nothing is written any more");
+    assert!(rig.machine.shutdown().is_err(), "nothing is written any more");
 }
 
 /// One thing that happens to a node.

@@ -60,7 +60,7 @@ impl Orphans {
         self.next_arrival += 1;
         let wtxid = transaction.wtxid();
         self.waiting.insert(wtxid, Orphan { transaction, from, since: now, arrival });
-        if self.waiting.len() > ORPHANS_MAX
+        while self.waiting.len() > ORPHANS_MAX
             && let Some(wtxid) = self.most_dispensable()
         {
             self.waiting.remove(&wtxid);

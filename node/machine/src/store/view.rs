@@ -44,7 +44,11 @@ impl Reader {
     }
 
     pub(super) fn publish(&self, view: View) {
-        *self.published.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
+        let mut published = self.published.write().unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut *published, Arc::new(view));
+        drop(published);
+        // Its last owner closes a transaction: nobody waits for that.
+        drop(old);
     }
 }
 

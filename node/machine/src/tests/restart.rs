@@ -30,7 +30,7 @@ proptest! {
             let peer = rig.peer();
             rig.sync(peer, &forge, hash);
             if flush {
-                rig.machine.shutdown(None).unwrap();
+                rig.machine.shutdown().unwrap();
             }
             let before = (rig.machine.tip(), rig.machine.totals());
             drop(rig);
@@ -91,7 +91,7 @@ fn a_machine_dropped_in_the_middle_of_a_long_walk_finishes_it() {
     let mut rig = start(&forge, &directory);
     let (one, two) = (rig.peer(), rig.peer());
     rig.sync(one, &forge, a[59]);
-    rig.machine.shutdown(None).unwrap();
+    rig.machine.shutdown().unwrap();
     rig.show_headers(two, &forge, &b);
     for hash in &b[..60] {
         rig.give(two, forge.bytes(*hash));

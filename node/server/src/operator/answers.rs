@@ -1,5 +1,8 @@
 //! Answers to operators: which view answers which question, and how much is read for one.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use chain::block::CommittedBlock;
 use chain::hash::Txid;
 use chain::transaction::Transaction;
@@ -25,6 +28,11 @@ const CHAIN_PAGE: usize = 100;
 /// long for an answer.
 const BYTES_READ_MAX: usize = 2_000_000;
 const BLOCK_BYTES_READ_MIN: usize = 10_000;
+
+/// A transaction may be in a block that is not durable yet: how long and how often that is waited
+/// for.
+const UNPUBLISHED_PATIENCE: Duration = Duration::from_secs(5);
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The answer to a question as a JSON object.
 ///
@@ -98,21 +106,34 @@ fn block(handle: &Handle, name: BlockName) -> Result<BlockView, String> {
 }
 
 fn transaction(handle: &Handle, txid: Txid) -> Result<TxView, String> {
-    let pending = ask(handle, move |machine| {
-        let pending = machine.mempool().get_by_txid(&txid)?;
-        Some(TxView::pending(&machine.network().spec, pending, machine.now().monotonic))
-    })?;
-    if let Some(pending) = pending {
-        return Ok(pending);
+    let end = Instant::now() + UNPUBLISHED_PATIENCE;
+    loop {
+        let (pending, is_settled) = ask(handle, move |machine| {
+            let (spec, now) = (&machine.network().spec, machine.now().monotonic);
+            let pending = machine.mempool().get_by_txid(&txid);
+            let pending = pending.map(|pending| TxView::pending(spec, pending, now));
+            (pending, machine.is_settled())
+        })?;
+        // The view is taken after the pool was asked: what left it to be confirmed is there, once
+        // its block is durable.
+        match pending.map_or_else(|| confirmed(handle, txid), |pending| Ok(Some(pending)))? {
+            Some(found) => return Ok(found),
+            None if is_settled || Instant::now() >= end => {
+                return Err(format!("transaction {txid} is neither pending nor confirmed"));
+            }
+            None => thread::sleep(LOOK_INTERVAL),
+        }
     }
-    // It may have been confirmed since; the view is taken after the pool was asked.
+}
+
+fn confirmed(handle: &Handle, txid: Txid) -> Result<Option<TxView>, String> {
     let view = handle.reader().view();
-    let place = view.transaction(&txid).map_err(|error| error.to_string())?;
-    let unknown = || format!("transaction {txid} is neither pending nor confirmed");
-    let height = place.ok_or_else(unknown)?.height;
-    let block = block_at(&view, height)?;
-    let spec = &handle.network().spec;
-    TxView::confirmed(spec, &block, txid, (height, view.height())).ok_or_else(unknown)
+    let Some(place) = view.transaction(&txid).map_err(|error| error.to_string())? else {
+        return Ok(None);
+    };
+    let block = block_at(&view, place.height)?;
+    let heights = (place.height, view.height());
+    Ok(TxView::confirmed(&handle.network().spec, &block, txid, heights))
 }
 
 fn block_at(view: &View, height: u32) -> Result<CommittedBlock, String> {

@@ -1,5 +1,6 @@
 //! The thread that makes blocks durable, so that the machine's thread never waits for a disk.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
@@ -12,10 +13,14 @@ use super::lanes::Lanes;
 /// How writes ended.
 type Outcome = Result<(), Arc<StoreError>>;
 
-/// Writes what the machine asks for. There is at most one list of writes at a time.
+/// Writes what the machine asks for. There is at most one list of writes at a time. Dropping it
+/// waits for the writes that are under way: nothing is written to files that are closed.
 pub(super) struct Disk {
-    jobs: SyncSender<BlockWrites>,
-    thread: JoinHandle<Option<Outcome>>,
+    /// `None` once it is being dropped.
+    jobs: Option<SyncSender<BlockWrites>>,
+    /// The outcome of the last writes, for whoever waits here for it.
+    outcomes: Receiver<Outcome>,
+    thread: Option<JoinHandle<()>>,
     /// The outcome of the last writes has not been handled yet.
     is_writing: bool,
 }
@@ -24,39 +29,50 @@ impl Disk {
     /// Starts the thread; outcomes go to `lanes`.
     pub fn start(lanes: Arc<Lanes>) -> std::io::Result<Self> {
         let (jobs, taken) = sync_channel(1);
-        let thread =
-            Builder::new().name("disk".to_owned()).spawn(move || write_all(&taken, &lanes))?;
-        Ok(Self { jobs, thread, is_writing: false })
+        let (tell, outcomes) = sync_channel(1);
+        let thread = Builder::new()
+            .name("disk".to_owned())
+            .spawn(move || write_all(&taken, &tell, &lanes))?;
+        Ok(Self { jobs: Some(jobs), outcomes, thread: Some(thread), is_writing: false })
     }
 
     /// Begins to write.
     pub fn write(&mut self, writes: BlockWrites) {
         self.is_writing = true;
-        // The thread ends only with this sender; if it panicked, `finish` says so.
-        let _ = self.jobs.send(writes);
+        // The thread ends only with this sender.
+        let _ = self.jobs.as_ref().map(|jobs| jobs.send(writes));
     }
 
-    /// The outcome of the last writes is handled.
+    /// The outcome of the last writes came through the lanes.
     pub fn handled(&mut self) {
         self.is_writing = false;
+        // It stands here, too.
+        let _ = self.outcomes.try_recv();
     }
 
-    /// Waits for writes that are under way; their outcome, unless it is handled already.
-    pub fn finish(self) -> Option<Outcome> {
-        drop(self.jobs);
-        match self.thread.join() {
-            Ok(outcome) => outcome.filter(|_| self.is_writing),
-            Err(_) => Some(Err(Arc::new(StoreError::Stopped))),
+    /// Waits for writes that are under way; `None` when there are none.
+    pub fn wait(&mut self) -> Option<Outcome> {
+        if !std::mem::take(&mut self.is_writing) {
+            return None;
         }
+        Some(self.outcomes.recv().unwrap_or_else(|_| Err(Arc::new(StoreError::Stopped))))
     }
 }
 
-fn write_all(taken: &Receiver<BlockWrites>, lanes: &Lanes) -> Option<Outcome> {
-    let mut last = None;
-    while let Ok(writes) = taken.recv() {
-        let outcome = writes.run().map_err(Arc::new);
-        lanes.push_own(Event::Written { outcome: outcome.clone() });
-        last = Some(outcome);
+impl Drop for Disk {
+    fn drop(&mut self) {
+        self.jobs = None;
+        // Its panics were caught; there is nobody to tell of another one.
+        let _ = self.thread.take().map(JoinHandle::join);
     }
-    last
+}
+
+fn write_all(taken: &Receiver<BlockWrites>, tell: &SyncSender<Outcome>, lanes: &Lanes) {
+    while let Ok(writes) = taken.recv() {
+        // Whoever waits must hear of the end, whatever it is.
+        let ended = catch_unwind(AssertUnwindSafe(|| writes.run()));
+        let outcome = ended.unwrap_or(Err(StoreError::Stopped)).map_err(Arc::new);
+        let _ = tell.try_send(outcome.clone());
+        lanes.push_own(Event::Written { outcome });
+    }
 }

@@ -145,9 +145,9 @@ impl Outside {
         self.disk.handled();
     }
 
-    /// Waits for the disk; how writes ended of which the machine does not know yet.
-    pub fn finish_writing(self) -> Option<Result<(), Arc<StoreError>>> {
-        self.disk.finish()
+    /// Waits for writes that are under way, and how they ended; `None` when there are none.
+    pub fn wait_for_disk(&mut self) -> Option<Result<(), Arc<StoreError>>> {
+        self.disk.wait()
     }
 
     fn notify_drained(&self, peer: PeerId) {
