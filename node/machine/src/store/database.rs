@@ -163,7 +163,8 @@ impl StateDatabase {
 
     /// Moves a batch into the tables, all of it or nothing, durable when it returns.
     pub(super) fn commit(&mut self, batch: &Batch<'_>) -> Result<(), StoreError> {
-        // An open snapshot would keep the pages that the commit frees.
+        // An open snapshot keeps the pages that the commit frees. The published view may still
+        // hold this one, until a later moment is published.
         self.snapshot = None;
         self.try_commit(batch).map_err(|error| self.trouble("write", error))?;
         self.schema = Some(SCHEMA_VERSION);

@@ -151,7 +151,7 @@ impl View {
     }
 
     /// Transactions of the chain whose txid, as it is shown, begins with these hexadecimal digits,
-    /// at most `max`, rising; none for a text that is no such beginning.
+    /// at most `max`, rising: all for no digits, none for a text that is no such beginning.
     ///
     /// # Errors
     /// Trouble with the disk.

@@ -42,7 +42,7 @@ pub(super) struct PeerWork {
 pub(super) enum Work {
     /// Flush and end.
     Stop,
-    /// An event of the node itself: a block was mined.
+    /// An event of the node itself: a solution, an answer, the outcome of writes.
     Own(Event),
     /// The machine's own time has come.
     Wakeup,
