@@ -57,7 +57,8 @@ pub enum Effect {
     /// Run these writes, on any thread, and answer with [`super::Event::Written`]. There is at most
     /// one at a time.
     Write(BlockWrites),
-    /// Verify these signatures, on any threads, and answer with [`super::Event::Verified`].
+    /// Verify these signatures, on any threads, and answer with [`super::Event::Verified`]. Several
+    /// may be asked for at a time and answered in any order; the first ones are waited for first.
     Verify {
         /// Repeated in the answer.
         id: VerificationId,

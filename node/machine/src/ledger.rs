@@ -5,8 +5,10 @@
 //! the miner and the memory pool go on from there. What everybody else is told, the *published*
 //! tip, follows once every block up to the tip is durable. A block that breaks a rule is condemned
 //! on the way, and the cursor turns to the best chain that is left. A block whose signatures are
-//! being verified elsewhere holds the cursor until the answer comes.
+//! being verified elsewhere holds the cursor until the answer comes; the blocks behind it are judged
+//! meanwhile, so that their signatures follow without a pause.
 
+mod ahead;
 mod recent_blocks;
 mod walk;
 
@@ -20,13 +22,13 @@ use chain::hash::BlockHash;
 use chain::header::Header;
 use chain::key::{OutputKey, SignatureCheck};
 use chain::rules::InvalidBlock;
-use chain::rules::block::Connection;
 use chain::target::Work;
 use chain::transaction::{OutPoint, TxPosition};
 use chain::utxo::Coin;
 
 use super::header_tree::{HeaderId, HeaderRefusal, HeaderTree};
 use crate::store::{BlockWrites, Moment, Reader, Store, StoreError, StoredBlock, decode_block};
+use ahead::Ahead;
 use recent_blocks::RecentBlocks;
 
 /// The end of the best chain.
@@ -70,9 +72,19 @@ pub struct Arrival {
 pub enum Step {
     /// The tip is the best chain; there is nothing to do.
     Idle,
-    /// These signatures decide on the next block; [`Ledger::verified`] goes on with the answer.
-    Verify(Arc<[SignatureCheck]>),
-    /// The answer to the last [`Step::Verify`] has not come yet.
+    /// A block breaks no rule if these signatures hold; [`Ledger::verified`] takes the answer.
+    Verify {
+        /// The block.
+        block: HeaderId,
+        /// What decides on it.
+        checks: Arc<[SignatureCheck]>,
+        /// A measure of the work it took to get so far.
+        effort: usize,
+    },
+    /// A block further up was judged, and no signature of it is open; a measure of the work.
+    Judged(usize),
+    /// The next block waits for the answer to a [`Step::Verify`], and there is none to judge
+    /// meanwhile.
     Waiting,
     /// The cursor moved; there is more to do. The number is a measure of the work it took.
     Moved(usize),
@@ -100,17 +112,9 @@ pub struct Ledger {
     /// On the way: what the next arrival will report.
     disconnected: Vec<HeaderId>,
     connected: Vec<ConnectedBlock>,
-    /// The block next to the cursor, as far as it is judged.
-    verifying: Option<Verifying>,
+    /// Blocks behind the cursor that wait for their signatures.
+    ahead: Ahead,
     recent: RecentBlocks,
-}
-
-/// A block that breaks no rule, if its signatures hold.
-struct Verifying {
-    id: HeaderId,
-    block: Arc<CommittedBlock>,
-    connection: Connection,
-    checks: Arc<[SignatureCheck]>,
 }
 
 impl Ledger {
@@ -136,7 +140,7 @@ impl Ledger {
             published: (position, tip_view),
             disconnected: Vec::new(),
             connected: Vec::new(),
-            verifying: None,
+            ahead: Ahead::default(),
             recent: RecentBlocks::default(),
         };
         Ok((ledger, tree))
@@ -310,11 +314,6 @@ impl Ledger {
     pub fn close(&mut self) -> Result<(), StoreError> {
         self.store.sync()?;
         self.store.flush()
-    }
-
-    /// Whether the next step waits for signatures.
-    pub fn is_waiting(&self) -> bool {
-        self.verifying.is_some()
     }
 
     /// Coins that the next flush will write.

@@ -207,7 +207,7 @@ impl Machine {
     pub fn next_wakeup(&self) -> Option<Duration> {
         let now = self.now.monotonic;
         let is_behind = !self.ledger.is_settled() || self.has_better_chain();
-        if is_behind && !self.ledger.is_waiting() {
+        if is_behind && !self.ledger.is_waiting(&self.tree) {
             return Some(now);
         }
         let deadlines = [
@@ -327,7 +327,7 @@ impl Machine {
     /// Whether a flush holds nothing up: signatures are being verified meanwhile, or there is no
     /// block to go on with. A walk without either is interrupted in the end.
     fn may_flush(&self) -> bool {
-        self.ledger.is_waiting()
+        self.ledger.is_waiting(&self.tree)
             || !self.has_better_chain()
             || self.ledger.dirty_coins() >= 2 * DIRTY_COINS_MAX
     }

@@ -9,6 +9,7 @@ use chain::transaction::Transaction;
 
 use super::effect::Effect;
 use super::event::VerificationId;
+use super::header_tree::HeaderId;
 use super::intake::Bringer;
 use super::ledger::Step;
 use super::{Machine, MachineError};
@@ -25,8 +26,8 @@ const SIGNATURES_MAX: usize = 20_000;
 #[derive(Debug, Default)]
 pub(super) struct Verifications {
     next: u64,
-    /// The block next to the ledger's cursor.
-    block: Option<VerificationId>,
+    /// Blocks, each by the latest question about it.
+    blocks: Vec<(VerificationId, HeaderId)>,
     /// Transactions in the order in which they came. They are finished in this order, whatever the
     /// order of the answers, so that the pool never depends on threads.
     transactions: VecDeque<WaitingTransaction>,
@@ -73,10 +74,13 @@ impl Machine {
         self.verifications.transactions.push_back(waiting);
     }
 
-    /// Asks for the signatures on which the ledger's next block depends.
-    fn request_block_signatures(&mut self, checks: Arc<[SignatureCheck]>) {
+    /// Asks for the signatures on which a block depends. An answer to an earlier question about it,
+    /// which the ledger has forgotten, does not count.
+    fn request_block_signatures(&mut self, block: HeaderId, checks: Arc<[SignatureCheck]>) {
         let id = self.request_signatures(checks);
-        self.verifications.block = Some(id);
+        let blocks = &mut self.verifications.blocks;
+        blocks.retain(|(_, other)| *other != block);
+        blocks.push((id, block));
     }
 
     fn request_signatures(&mut self, checks: Arc<[SignatureCheck]>) -> VerificationId {
@@ -92,10 +96,10 @@ impl Machine {
         id: VerificationId,
         first_invalid: Option<usize>,
     ) -> Result<(), MachineError> {
-        if self.verifications.block == Some(id) {
-            self.verifications.block = None;
-            let step = self.ledger.verified(&mut self.tree, first_invalid)?;
-            self.after_step(step)?;
+        let blocks = &mut self.verifications.blocks;
+        if let Some(at) = blocks.iter().position(|(asked, _)| *asked == id) {
+            let (_, block) = blocks.swap_remove(at);
+            self.ledger.verified(block, first_invalid);
             return Ok(());
         }
         let mut waiting = self.verifications.transactions.iter_mut();
@@ -121,9 +125,10 @@ impl Machine {
     pub(super) fn after_step(&mut self, step: Step) -> Result<Option<usize>, MachineError> {
         match step {
             Step::Idle | Step::Waiting => return Ok(None),
-            Step::Verify(checks) => {
-                self.request_block_signatures(checks);
-                return Ok(None);
+            Step::Judged(effort) => return Ok(Some(effort)),
+            Step::Verify { block, checks, effort } => {
+                self.request_block_signatures(block, checks);
+                return Ok(Some(effort));
             }
             Step::Moved(effort) => {
                 if self.ledger.dirty_coins() >= crate::store::DIRTY_COINS_MAX {
@@ -137,3 +142,6 @@ impl Machine {
         Ok(Some(1))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,16 +5,18 @@ use std::sync::Arc;
 use chain::block::CommittedBlock;
 use chain::hash::Wtxid;
 use chain::key::SignatureCheck;
+use chain::rules::InvalidBlock;
 use chain::rules::block::{ConnectError, Connection, connect};
-use chain::rules::{InvalidBlock, RuleError};
 
-use super::{Arrival, ConnectedBlock, Ledger, Step, Tip, Verifying};
+use super::ahead::Judged;
+use super::{Arrival, ConnectedBlock, Ledger, Step, Tip};
 use crate::header_tree::{HeaderId, HeaderTree};
 use crate::store::StoreError;
 
 impl Ledger {
-    /// Moves the cursor by at most one block. `is_verified` names transactions whose signatures
-    /// the memory pool has verified already.
+    /// Moves the cursor by at most one block, or judges one further up while the next one waits for
+    /// its signatures. `is_verified` names transactions whose signatures the memory pool has
+    /// verified already.
     ///
     /// # Errors
     /// [`StoreError`]: our own trouble; it condemns no block.
@@ -23,10 +25,8 @@ impl Ledger {
         tree: &mut HeaderTree,
         is_verified: impl Fn(&Wtxid) -> bool,
     ) -> Result<Step, StoreError> {
-        if self.verifying.is_some() {
-            return Ok(Step::Waiting);
-        }
         let (cursor, goal) = (self.cursor(), tree.best_complete());
+        self.ahead.forget_unless(|id| tree.is_ancestor(id, goal));
         if cursor == goal {
             return Ok(if self.is_settled() {
                 Step::Idle
@@ -34,13 +34,32 @@ impl Ledger {
                 Step::Arrived(self.arrive(tree))
             });
         }
-        let next_height = tree.entry(cursor).height + 1;
-        match tree.ancestor(goal, next_height) {
-            Some(next) if tree.entry(next).parent == Some(cursor) => {
-                self.connect_next(tree, next, is_verified)
-            }
-            _ => self.disconnect_last(tree, cursor),
+        if !tree.is_ancestor(cursor, goal) {
+            return self.disconnect_last(tree, cursor);
         }
+        if let Some(judged) = self.ahead.pop_judged() {
+            return self.take_judged(tree, judged);
+        }
+        match self.next_to_judge(tree) {
+            Some(next) => self.judge(tree, next, is_verified),
+            None => Ok(Step::Waiting),
+        }
+    }
+
+    /// Whether there is nothing to do before the answer to a [`Step::Verify`] comes.
+    pub fn is_waiting(&self, tree: &HeaderTree) -> bool {
+        let goal = tree.best_complete();
+        let leads_there = |last| tree.is_ancestor(last, goal);
+        self.ahead.is_waiting()
+            && self.ahead.last().is_some_and(leads_there)
+            && self.next_to_judge(tree).is_none()
+    }
+
+    /// The block behind those that are judged, on the way to the best chain.
+    fn next_to_judge(&self, tree: &HeaderTree) -> Option<HeaderId> {
+        let below = self.ahead.last().unwrap_or(self.cursor());
+        let height = tree.entry(below).height + 1;
+        self.ahead.has_room().then(|| tree.ancestor(tree.best_complete(), height))?
     }
 
     fn arrive(&mut self, tree: &HeaderTree) -> Arrival {
@@ -58,7 +77,8 @@ impl Ledger {
         }
     }
 
-    fn connect_next(
+    /// Judges a block on the coins of the cursor and of the blocks judged before it.
+    fn judge(
         &mut self,
         tree: &mut HeaderTree,
         id: HeaderId,
@@ -66,47 +86,53 @@ impl Ledger {
     ) -> Result<Step, StoreError> {
         let (hash, height) = (tree.entry(id).hash, tree.entry(id).height);
         let block = self.block(&hash)?;
-        let connected = connect(&block, height, &self.network, |point| self.store.coin(point));
+        let effort = 1 + block.block.transactions.len();
+        let is_next = self.ahead.last().is_none();
+        let connected = connect(&block, height, &self.network, |point| {
+            self.ahead.coin(point).map_or_else(|| self.store.coin(point), Ok)
+        });
         let mut connection = match connected {
             Ok(connection) => connection,
             Err(ConnectError::Lookup(error)) => return Err(error),
-            Err(ConnectError::Invalid(invalid)) => return Ok(condemn(tree, id, invalid)),
+            Err(ConnectError::Invalid(invalid)) if is_next => {
+                return Ok(condemn(tree, id, invalid));
+            }
+            Err(ConnectError::Invalid(invalid)) => {
+                self.ahead.push(Judged::invalid(id, invalid));
+                return Ok(Step::Judged(effort));
+            }
         };
         let mut open = std::mem::take(&mut connection.checks);
         open.retain(|check| {
             let wtxid = block.wtxids.get(check.transaction as usize);
             !wtxid.is_some_and(&is_verified)
         });
-        if open.is_empty() {
-            return self.connect_verified(tree, id, block, &connection);
+        if open.is_empty() && is_next {
+            return self.connect(tree, id, block, &connection);
         }
         let checks: Arc<[SignatureCheck]> = open.into();
-        let step = Step::Verify(Arc::clone(&checks));
-        self.verifying = Some(Verifying { id, block, connection, checks });
-        Ok(step)
+        self.ahead.push(Judged::valid(id, (block, connection), Arc::clone(&checks)));
+        Ok(if checks.is_empty() {
+            Step::Judged(effort)
+        } else {
+            Step::Verify { block: id, checks, effort }
+        })
     }
 
-    /// Goes on with the block whose signatures were verified: connects it, or condemns it for the
-    /// first that does not hold. Nothing happens when no answer is expected.
-    ///
-    /// # Errors
-    /// [`StoreError`]: our own trouble; it condemns no block.
-    pub fn verified(
-        &mut self,
-        tree: &mut HeaderTree,
-        first_invalid: Option<usize>,
-    ) -> Result<Step, StoreError> {
-        let Some(Verifying { id, block, connection, checks }) = self.verifying.take() else {
-            return Ok(Step::Idle);
-        };
-        if let Some(failed) = first_invalid.and_then(|at| checks.get(at).or(checks.last())) {
-            let rule = RuleError::Signature { input: failed.input };
-            return Ok(condemn(tree, id, InvalidBlock::of_transaction(rule, failed.transaction)));
+    /// The signatures of a block are verified; the next steps go on with the answer.
+    pub fn verified(&mut self, block: HeaderId, first_invalid: Option<usize>) {
+        self.ahead.verified(block, first_invalid);
+    }
+
+    /// The block next to the cursor is judged: connects it, or condemns it.
+    fn take_judged(&mut self, tree: &mut HeaderTree, judged: Judged) -> Result<Step, StoreError> {
+        match judged.outcome {
+            Ok((block, connection)) => self.connect(tree, judged.id, block, &connection),
+            Err(invalid) => Ok(condemn(tree, judged.id, invalid)),
         }
-        self.connect_verified(tree, id, block, &connection)
     }
 
-    fn connect_verified(
+    fn connect(
         &mut self,
         tree: &HeaderTree,
         id: HeaderId,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use chain::encoding::Encode;
 use chain::genesis::Network;
 use chain::hash::BlockHash;
+use chain::key::SignatureCheck;
 use chain::transaction::Transaction;
 use wire::hello::{Hello, NetworkIdentity, Role};
 use wire::peer::{BlockTransactions, CompactBlock, PeerMessage};
@@ -19,7 +20,7 @@ use super::super::peers::PeerState;
 use super::super::template::Template;
 use super::super::{
     Direction, Effect, Event, Machine, MachineConfig, Now, PeerId, Report, Surroundings,
-    first_invalid,
+    VerificationId, first_invalid,
 };
 use super::forge::{Forge, grind};
 use crate::store::{BlockWrites, Store};
@@ -37,6 +38,9 @@ pub(crate) struct Rig {
     /// What is to be written waits for [`Rig::finish_writing`].
     pub disk_is_slow: bool,
     pub writes: Option<BlockWrites>,
+    /// Signatures wait for [`Rig::finish_verifying`].
+    pub verifier_is_slow: bool,
+    pub checks: Vec<(VerificationId, Arc<[SignatureCheck]>)>,
 }
 
 pub(crate) fn config() -> MachineConfig {
@@ -95,6 +99,8 @@ impl Rig {
             calls: 0,
             disk_is_slow: false,
             writes: None,
+            verifier_is_slow: false,
+            checks: Vec::new(),
         };
         rig.settle(Event::Wakeup);
         rig
@@ -126,6 +132,9 @@ impl Rig {
                     Effect::Write(writes) => {
                         let outcome = writes.run().map_err(Arc::new);
                         events.push_back(Event::Written { outcome });
+                    }
+                    Effect::Verify { id, checks } if self.verifier_is_slow => {
+                        self.checks.push((id, checks));
                     }
                     Effect::Verify { id, checks } => {
                         let first_invalid = first_invalid(&checks);
@@ -248,6 +257,12 @@ impl Rig {
             }
             None => Vec::new(),
         }
+    }
+
+    /// Answers the question about signatures at this place of [`Rig::checks`].
+    pub fn finish_verifying(&mut self, at: usize) -> Vec<Effect> {
+        let (id, checks) = self.checks.remove(at);
+        self.settle(Event::Verified { id, first_invalid: first_invalid(&checks) })
     }
 
     /// An honest node whose chain ends in `tip`: shows it and answers whatever it is asked.
