@@ -75,6 +75,11 @@ impl<Name: Copy + Ord> Requests<Name> {
         self.by_name.get(name).is_some_and(|request| request.from == from)
     }
 
+    /// When it was asked of this connection; `None` when it is not awaited from there.
+    pub(crate) fn since(&self, name: &Name, from: PeerId) -> Option<Duration> {
+        self.by_name.get(name).filter(|request| request.from == from).map(|request| request.since)
+    }
+
     /// How much is awaited, all together.
     pub(crate) fn len(&self) -> usize {
         self.by_name.len()
@@ -88,6 +93,11 @@ impl<Name: Copy + Ord> Requests<Name> {
     /// The connections from which something is awaited, each with the time of its oldest request.
     pub(crate) fn peers(&self) -> impl Iterator<Item = (PeerId, Duration)> {
         self.by_peer.iter().filter_map(|(id, theirs)| Some((*id, theirs.first()?.0)))
+    }
+
+    /// Every connection from which something is awaited, with the time of each request.
+    pub(crate) fn times(&self) -> impl Iterator<Item = (PeerId, Duration)> {
+        self.by_peer.iter().flat_map(|(id, theirs)| theirs.iter().map(|(since, _)| (*id, *since)))
     }
 
     /// When the oldest request was made.

@@ -126,8 +126,8 @@ impl Machine {
         self.time_out_presyncs();
         let (now, stall) = (self.now.monotonic, self.sync.stall);
         let stalling = self.sync.waiting().filter(|(id, since)| {
-            now >= *since + stall.min(REQUEST_MAX)
-                && now >= *since + if self.holds_up(*id) { stall } else { REQUEST_MAX }
+            now >= *since + REQUEST_MAX
+                || self.holds_up_since(*id).is_some_and(|asked| now >= asked.max(*since) + stall)
         });
         let stalling: Vec<PeerId> = stalling.map(|(id, _)| id).collect();
         for id in stalling {
@@ -137,21 +137,15 @@ impl Machine {
         }
     }
 
-    /// Whether the next block of its chain is awaited from this connection though others have it.
-    fn holds_up(&self, id: PeerId) -> bool {
-        let Some(peer) = self.sync.peers.get(&id) else {
-            return false;
-        };
-        let best = self.tree.last_valid(peer.best_header);
+    /// Since when the next block of its chain is awaited from this connection though others have
+    /// it; `None` when it holds nobody up.
+    fn holds_up_since(&self, id: PeerId) -> Option<Duration> {
+        let best = self.tree.last_valid(self.sync.peers.get(&id)?.best_header);
         let height = self.tree.entry(self.tree.last_complete(best)).height + 1;
-        let Some(next) = self.tree.ancestor(best, height) else {
-            return false;
-        };
-        self.sync.downloads.is_from(&self.tree.entry(next).hash, id)
-            && self
-                .sync
-                .best_headers()
-                .any(|(other, best)| other != id && self.tree.is_ancestor(next, best))
+        let next = self.tree.ancestor(best, height)?;
+        let since = self.sync.downloads.since(&self.tree.entry(next).hash, id)?;
+        let mut others = self.sync.best_headers().filter(|(other, _)| *other != id);
+        others.any(|(_, best)| self.tree.is_ancestor(next, best)).then_some(since)
     }
 }
 
@@ -165,13 +159,14 @@ impl Sync {
         })
     }
 
-    /// When to look whether a connection stalls. Whether it holds up others may change with every
-    /// event, and every event looks at those whose shorter time is over: they are still here, so
-    /// they have the longer one.
+    /// When to look whether a connection stalls. Whether a request holds up others may change with
+    /// every event, and every event looks at those whose shorter time is over; behind the look
+    /// there are only new requests.
     pub(super) fn stall_deadlines(&self, now: Duration) -> impl Iterator<Item = Duration> {
-        self.waiting().map(move |(_, since)| {
-            let shorter = since + self.stall.min(REQUEST_MAX);
-            if shorter > now { shorter } else { since + self.stall.max(REQUEST_MAX) }
-        })
+        let delivered = |id| self.peers.get(&id).map(|peer: &super::SyncPeer| peer.last_delivery);
+        let held_up = self.downloads.times().filter_map(move |(id, asked)| {
+            Some(asked.max(delivered(id)?) + self.stall).filter(|at| *at > now)
+        });
+        held_up.chain(self.waiting().map(|(_, since)| since + REQUEST_MAX))
     }
 }

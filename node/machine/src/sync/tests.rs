@@ -189,6 +189,26 @@ fn a_peer_that_stalls_is_dropped_though_it_talks_and_others_finish() {
 }
 
 #[test]
+fn who_is_asked_for_what_another_held_up_has_time_of_its_own() {
+    let mut forge = Forge::new();
+    let chain = forge.chain(forge.genesis(), 20);
+    let mut rig = Rig::new(&forge);
+    let [first, second, third] = [rig.peer(), rig.peer(), rig.peer()];
+    rig.show_headers(first, &forge, &chain);
+    let effects = rig.show_headers(second, &forge, &chain);
+    assert_eq!(blocks_asked(&effects, second), chain[16..]);
+    rig.show_headers(third, &forge, &chain);
+    let effects = rig.pass(seconds(2));
+    assert!(!rig.is_open(first), "two seconds with the first block, which others have");
+    assert_eq!(blocks_asked(&effects, second)[0], chain[0]);
+    // Four for whoever comes next, from the time at which it was asked for that block.
+    rig.pass(seconds(3));
+    assert!(rig.is_open(second));
+    rig.pass(seconds(1));
+    assert!(!rig.is_open(second) && rig.is_open(third));
+}
+
+#[test]
 fn a_slow_peer_is_given_time_when_nobody_else_has_the_blocks() {
     let mut forge = Forge::new();
     let chain = forge.chain(forge.genesis(), 3);
