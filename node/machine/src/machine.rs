@@ -206,8 +206,7 @@ impl Machine {
     /// it waits for nothing.
     pub fn next_wakeup(&self) -> Option<Duration> {
         let now = self.now.monotonic;
-        let is_behind = !self.ledger.is_settled() || self.has_better_chain();
-        if is_behind && !self.ledger.is_waiting(&self.tree) {
+        if self.is_walking() && !self.ledger.is_waiting(&self.tree) {
             return Some(now);
         }
         let deadlines = [
@@ -298,6 +297,12 @@ impl Machine {
         self.tally
     }
 
+    /// Whether the ledger is on its way, be it that the tip waits for the cursor or that both wait
+    /// for signatures.
+    pub(crate) fn is_walking(&self) -> bool {
+        !self.ledger.is_settled() || self.has_better_chain()
+    }
+
     /// Whether more is known than walked to.
     pub(crate) fn has_better_chain(&self) -> bool {
         self.tree.best_complete() != self.ledger.cursor()
@@ -318,6 +323,9 @@ impl Machine {
         self.release_held_blocks()?;
         self.mempool.expire(now);
         if is_due(self.flush_due) && self.may_flush() {
+            if let Some(arrival) = self.ledger.arrive_early(&self.tree) {
+                self.on_arrival(arrival)?;
+            }
             self.ledger.flush()?;
             self.flush_due = None;
         }
@@ -327,9 +335,11 @@ impl Machine {
     /// Whether a flush holds nothing up: signatures are being verified meanwhile, or there is no
     /// block to go on with. A walk without either is interrupted in the end.
     fn may_flush(&self) -> bool {
+        let is_overdue = |due: Duration| due + FLUSH_INTERVAL <= self.now.monotonic;
         self.ledger.is_waiting(&self.tree)
             || !self.has_better_chain()
             || self.ledger.dirty_coins() >= 2 * DIRTY_COINS_MAX
+            || self.flush_due.is_some_and(is_overdue)
     }
 
     pub(crate) fn send(&mut self, peer: PeerId, message: &Message) {

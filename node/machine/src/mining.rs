@@ -79,7 +79,7 @@ impl Machine {
     /// Looks whether to mine and what, and tells the body when that has changed.
     pub(super) fn refresh_mining(&mut self) {
         // On a disk that hangs the miner does not run ahead without end.
-        let may_go_on = self.ledger.is_settled() && self.has_room_for_blocks();
+        let may_go_on = !self.is_walking() && self.has_room_for_blocks();
         let Some(policy) = self.mining.policy.filter(|_| may_go_on) else {
             return;
         };

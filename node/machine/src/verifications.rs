@@ -132,7 +132,8 @@ impl Machine {
             }
             Step::Moved(effort) => {
                 if self.ledger.dirty_coins() >= crate::store::DIRTY_COINS_MAX {
-                    self.flush_due = Some(self.now.monotonic);
+                    let now = self.now.monotonic;
+                    self.flush_due = Some(self.flush_due.map_or(now, |due| due.min(now)));
                 }
                 return Ok(Some(effort));
             }

@@ -62,6 +62,14 @@ impl Ledger {
         self.ahead.has_room().then(|| tree.ancestor(tree.best_complete(), height))?
     }
 
+    /// Makes a cursor that is still on its way the tip, if its chain is better than the tip's
+    /// already. What is published can then follow a long walk, and a flush does not have to keep
+    /// what an old moment still shows.
+    pub fn arrive_early(&mut self, tree: &HeaderTree) -> Option<Arrival> {
+        let is_better = tree.entry(self.cursor()).work > tree.entry(self.tip).work;
+        is_better.then(|| self.arrive(tree))
+    }
+
     fn arrive(&mut self, tree: &HeaderTree) -> Arrival {
         let from = self.tip;
         self.tip = self.cursor();

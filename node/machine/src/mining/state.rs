@@ -45,7 +45,7 @@ impl Machine {
             let transactions = template.transfers.len();
             return MiningState::Mining { height: template.height, transactions };
         }
-        if !self.ledger.is_settled() {
+        if self.is_walking() {
             return MiningState::Walking;
         }
         let now = self.now.monotonic;

@@ -1,11 +1,16 @@
 //! Restarts: a machine that was dropped in the middle of anything goes on where it was.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use chain::hash::BlockHash;
 use proptest::prelude::*;
 
 use super::forge::Forge;
-use super::rig::{Rig, config};
+use super::rig::{AGE_S, Rig, config, mine, policy};
+use crate::mining::MiningState;
 use crate::store::Store;
+use crate::{Event, Machine, Now, Surroundings};
 
 fn start(forge: &Forge, directory: &tempfile::TempDir) -> Rig {
     let store = Store::open(directory.path(), &forge.network).unwrap();
@@ -111,4 +116,41 @@ fn a_machine_dropped_in_the_middle_of_a_long_walk_finishes_it() {
     let rig = start(&forge, &directory);
     assert_eq!(rig.tip(), b[60]);
     assert_eq!(rig.machine.totals(), forge.replay(b[60]));
+}
+
+#[test]
+fn a_long_walk_is_published_and_flushed_on_its_way_and_not_mined_on() {
+    let mut forge = Forge::new();
+    let chain = forge.chain(forge.genesis(), 9_000);
+    let mut store = Store::in_memory(&forge.network).unwrap();
+    for hash in &chain {
+        store.append_block(&super::forge::committed(forge.block(*hash))).unwrap();
+    }
+    store.sync().unwrap();
+    let mut config = config();
+    config.mining = Some(policy(&forge));
+    let surroundings = Surroundings::default();
+    let wall_s = u64::from(forge.network.spec.genesis_time) + AGE_S;
+    let mut now = Now { wall_s, monotonic: Duration::ZERO };
+    let network = Arc::clone(&forge.network);
+    let mut machine = Machine::new(config, surroundings, network, store, now).unwrap();
+    let mut tips = Vec::new();
+    while machine.tip().hash != chain[8_999] {
+        let effects = machine.handle(now, Event::Wakeup).unwrap();
+        let tip = machine.tip();
+        if machine.is_walking() {
+            assert!(mine(&effects).is_none(), "at height {}", tip.height);
+            assert_eq!(machine.mining_state(), MiningState::Walking);
+        }
+        let dirty = machine.ledger.dirty_coins();
+        if tips.last().is_some_and(|last| *last != tip.height) {
+            assert!(dirty < tip.height as usize, "{dirty} since the flush at {}", tip.height);
+        }
+        assert_eq!(machine.totals(), forge.replay(tip.hash));
+        tips.push(tip.height);
+        now.monotonic += Duration::from_secs(6);
+        now.wall_s += 6;
+    }
+    tips.dedup();
+    assert!(tips.len() > 2, "published once in the middle at least: {tips:?}");
 }

@@ -1,14 +1,19 @@
 //! Signatures are verified elsewhere, ahead of the cursor; no order of the answers changes anything.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use chain::hash::BlockHash;
 use chain::transaction::Transfer;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
 use crate::mempool::fixture::{Spendable, made};
-use crate::tests::forge::Forge;
-use crate::tests::rig::{Rig, reports};
-use crate::{Event, Report};
+use crate::mining::MiningState;
+use crate::store::Store;
+use crate::tests::forge::{Forge, committed};
+use crate::tests::rig::{AGE_S, Rig, config, mine, policy, reports};
+use crate::{Effect, Event, Machine, Now, Report, Surroundings};
 
 /// A chain of so many blocks with one payment each, which spends what the one before it paid.
 fn payments_in_a_row(forge: &mut Forge, count: usize) -> Vec<BlockHash> {
@@ -231,4 +236,35 @@ proptest! {
         prop_assert_eq!(slow.machine.totals(), forge.replay(slow.tip()));
         prop_assert!(slow.machine.is_settled());
     }
+}
+
+#[test]
+fn nothing_is_mined_below_blocks_whose_signatures_are_open() {
+    let mut forge = Forge::new();
+    let chain = payments_in_a_row(&mut forge, 3);
+    let mut store = Store::in_memory(&forge.network).unwrap();
+    for hash in &chain {
+        store.append_block(&committed(forge.block(*hash))).unwrap();
+    }
+    store.sync().unwrap();
+    let mut config = config();
+    config.mining = Some(policy(&forge));
+    let wall_s = u64::from(forge.network.spec.genesis_time) + AGE_S;
+    let now = Now { wall_s, monotonic: Duration::ZERO };
+    let network = Arc::clone(&forge.network);
+    let mut machine = Machine::new(config, Surroundings::default(), network, store, now).unwrap();
+    let effects = machine.handle(now, Event::Wakeup).unwrap();
+    assert!(mine(&effects).is_none(), "{effects:?}");
+    assert_eq!(machine.mining_state(), MiningState::Walking);
+    let asked = effects.iter().filter_map(|effect| match effect {
+        Effect::Verify { id, .. } => Some(*id),
+        _ => None,
+    });
+    let mut mined = None;
+    for id in asked {
+        assert!(mined.is_none());
+        let effects = machine.handle(now, Event::Verified { id, first_invalid: None }).unwrap();
+        mined = mine(&effects).flatten();
+    }
+    assert_eq!(mined.unwrap().header.previous, chain[2]);
 }
