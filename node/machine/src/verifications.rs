@@ -1,9 +1,9 @@
 //! Signatures that somebody else verifies meanwhile: what is asked, and what waits for the answer.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
-use chain::hash::Wtxid;
+use chain::hash::{Txid, Wtxid};
 use chain::key::SignatureCheck;
 use chain::transaction::Transaction;
 
@@ -45,6 +45,16 @@ struct WaitingTransaction {
 }
 
 impl Verifications {
+    /// Whether this transaction spends one whose signatures are being verified.
+    pub(super) fn contain_parent_of(&self, transaction: &Transaction) -> bool {
+        let Transaction::Transfer(transfer) = transaction else {
+            return false;
+        };
+        let parents: HashSet<Txid> =
+            transfer.inputs.iter().map(|input| input.outpoint.txid).collect();
+        self.transactions.iter().any(|waiting| parents.contains(&waiting.transaction.txid()))
+    }
+
     /// Whether the signatures of this transaction are being verified.
     pub(super) fn contains(&self, wtxid: &Wtxid) -> bool {
         self.transactions.iter().any(|waiting| waiting.wtxid == *wtxid)

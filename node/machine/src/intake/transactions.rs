@@ -58,6 +58,16 @@ impl Machine {
         transaction: Transaction,
     ) -> Result<(), MachineError> {
         let outcome = match self.judge_transaction(&transaction)? {
+            // A node's is kept as an orphan; a wallet does better to come again.
+            Judgement::Done(TransactionOutcome::Refused {
+                kind: RefusalKind::MissingCoins,
+                ..
+            }) if matches!(by, Bringer::Wallet { .. } | Bringer::Ourselves)
+                && self.verifications.contain_parent_of(&transaction) =>
+            {
+                let reason = "a payment that it spends is being verified; try again".to_owned();
+                TransactionOutcome::Refused { kind: RefusalKind::Busy, reason }
+            }
             Judgement::Done(outcome) => outcome,
             Judgement::Signatures(candidate) if candidate.checks.is_empty() => {
                 self.admit(candidate)

@@ -7,12 +7,15 @@ use chain::hash::BlockHash;
 use chain::transaction::Transfer;
 use proptest::prelude::*;
 use proptest::sample::Index;
+use wire::Message;
+use wire::hello::Role;
+use wire::wallet::{RefusalKind, Submit, SubmitOutcome, WalletMessage};
 
 use crate::mempool::fixture::{Spendable, made};
 use crate::mining::MiningState;
 use crate::store::Store;
 use crate::tests::forge::{Forge, committed};
-use crate::tests::rig::{AGE_S, Rig, config, mine, policy, reports};
+use crate::tests::rig::{AGE_S, Rig, config, mine, payment_bytes, policy, reports, sent};
 use crate::{Effect, Event, Machine, Now, Report, Surroundings};
 
 /// A chain of so many blocks with one payment each, which spends what the one before it paid.
@@ -267,4 +270,32 @@ fn nothing_is_mined_below_blocks_whose_signatures_are_open() {
         mined = mine(&effects).flatten();
     }
     assert_eq!(mined.unwrap().header.previous, chain[2]);
+}
+
+#[test]
+fn a_wallets_child_of_a_payment_that_is_being_verified_is_asked_to_come_again() {
+    let forge = Forge::new();
+    let parent = forge.payment(0);
+    let child = forge.world.payment(&made(&parent)[..1], 1, 10_000);
+    let mut rig = slow(&forge);
+    let wallet = rig.join("8.8.8.8:1", Role::Wallet);
+    let submit = |transfer| {
+        let transaction = payment_bytes(transfer);
+        Message::Wallet(WalletMessage::Submit(Submit { request: 1, transaction }))
+    };
+    let outcome = |effects: &[Effect]| match sent(effects, wallet).pop() {
+        Some(Message::Wallet(WalletMessage::Submitted(answer))) => Some(answer.outcome),
+        _ => None,
+    };
+    assert!(outcome(&rig.tell(wallet, submit(&parent))).is_none());
+    let refused = outcome(&rig.tell(wallet, submit(&child)));
+    let busy = SubmitOutcome::Refused {
+        kind: RefusalKind::Busy,
+        reason: "a payment that it spends is being verified; try again".into(),
+    };
+    assert_eq!(refused, Some(busy));
+    let accepted = outcome(&rig.finish_verifying(0));
+    assert_eq!(accepted, Some(SubmitOutcome::Accepted(parent.txid())));
+    assert!(outcome(&rig.tell(wallet, submit(&child))).is_none());
+    assert_eq!(outcome(&rig.finish_verifying(0)), Some(SubmitOutcome::Accepted(child.txid())));
 }
