@@ -133,6 +133,7 @@ impl Machine {
         {
             self.intake.senders.insert(block.hash, peer);
         }
+        self.publication.note_size(&block);
         self.ledger.store_body(&mut self.tree, id, block)?;
         self.advance()
     }
@@ -213,9 +214,11 @@ impl Machine {
         self.refuse_block(hash, invalid, sender.map_or(Source::Held, Source::Peer));
     }
 
-    /// Blocks whose second has come.
+    /// Blocks whose second has come, unless the disk is far behind: then they wait for it, too.
     pub(super) fn release_held_blocks(&mut self) -> Result<(), MachineError> {
-        while let Some(entry) = self.intake.held.first_entry() {
+        while self.has_room_for_blocks()
+            && let Some(entry) = self.intake.held.first_entry()
+        {
             if entry.key().0 > self.now.wall_s {
                 break;
             }

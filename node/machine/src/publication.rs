@@ -3,6 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use chain::block::CommittedBlock;
+use chain::spec::ChainSpec;
+
 use super::effect::{Effect, Report};
 use super::ledger::Arrival;
 use super::{Machine, MachineError};
@@ -15,11 +18,12 @@ const UNSYNCED_BLOCKS_MAX: usize = 64;
 const UNSYNCED_BYTES_MAX: u64 = 16_000_000;
 
 /// What nobody but the miner knows yet, in the order in which it will be told.
-#[derive(Default)]
 pub(super) struct Publication {
     waiting: VecDeque<Waiting>,
     /// Goes in front of the arrival that it brings, if it brings one.
     found: Option<Report>,
+    /// Bytes of a large block, as blocks are lately: so many are asked for as then find room.
+    usual_bytes: u64,
 }
 
 /// News that rest on blocks which are not durable.
@@ -35,6 +39,18 @@ enum News {
 }
 
 impl Publication {
+    pub(super) fn new(spec: &ChainSpec) -> Self {
+        let usual_bytes = u64::from(spec.block_bytes_max);
+        Self { waiting: VecDeque::new(), found: None, usual_bytes }
+    }
+
+    /// Notes the size of a block that is taken in: the next ones are expected to be as large, or a
+    /// little smaller than the largest before it.
+    pub(super) fn note_size(&mut self, block: &CommittedBlock) {
+        let smaller = self.usual_bytes - self.usual_bytes / 8;
+        self.usual_bytes = smaller.max(block.encoded_bytes as u64);
+    }
+
     /// Arrivals that are not published yet, the next one first.
     pub(super) fn arrivals(&self) -> impl Iterator<Item = &Arrival> {
         self.waiting.iter().filter_map(|waiting| match &waiting.news {
@@ -51,13 +67,15 @@ impl Machine {
         blocks < UNSYNCED_BLOCKS_MAX && bytes < UNSYNCED_BYTES_MAX
     }
 
-    /// Blocks that can still be asked for.
+    /// Blocks that can still be asked for, so that they find room when they come.
     pub(super) fn room_for_blocks(&self) -> usize {
-        if self.has_room_for_blocks() {
-            UNSYNCED_BLOCKS_MAX.saturating_sub(self.ledger.unsynced().0)
-        } else {
-            0
+        let (blocks, bytes) = self.ledger.unsynced();
+        if !self.has_room_for_blocks() {
+            return 0;
         }
+        let by_bytes = UNSYNCED_BYTES_MAX.saturating_sub(bytes) / self.publication.usual_bytes;
+        let by_bytes = usize::try_from(by_bytes.max(1)).unwrap_or(usize::MAX);
+        UNSYNCED_BLOCKS_MAX.saturating_sub(blocks).min(by_bytes)
     }
 
     /// Everybody is told of this tip once it is durable.

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use chain::amount::Amount;
 use chain::hash::BlockHash;
-use chain::transaction::TxPosition;
+use chain::transaction::{Output, Transaction, TxPosition};
 use proptest::prelude::*;
 use wire::Message;
 use wire::hello::Role;
@@ -132,6 +133,75 @@ fn blocks_that_come_while_the_disk_is_busy_take_one_sync_and_at_most_64_wait() {
     }
     // The first block went alone, and what came meanwhile together.
     assert!(syncs <= 8, "{syncs} syncs");
+}
+
+#[test]
+fn large_blocks_are_asked_for_as_they_find_room_and_none_comes_twice() {
+    let mut forge = Forge::with_spec(|spec| spec.block_bytes_max = 4_000_000);
+    let mut at = forge.genesis();
+    let mut next = || {
+        // A coinbase of many outputs is a large block that is soon made.
+        at = forge.mine_with(at, &[], |block| {
+            let Some(Transaction::Coinbase(coinbase)) = block.transactions.first_mut() else {
+                panic!("a block begins with its coinbase");
+            };
+            let one = Output { amount: Amount(1), ..coinbase.outputs[0] };
+            coinbase.outputs = vec![one; 30_000];
+        });
+        at
+    };
+    let chain: Vec<BlockHash> = (0..24).map(|_| next()).collect();
+    let mut rig = Rig::new(&forge);
+    rig.disk_is_slow = true;
+    let peer = rig.peer();
+    let mut effects = rig.show_headers(peer, &forge, &chain);
+    let mut asked = Vec::new();
+    while asked.len() < chain.len() {
+        loop {
+            let wanted = crate::tests::rig::blocks_asked(&effects, peer);
+            if wanted.is_empty() {
+                break;
+            }
+            effects.clear();
+            // All but the first: none is connected, which would take long.
+            for hash in wanted.iter().filter(|hash| **hash != chain[0]) {
+                effects.extend(rig.give(peer, forge.bytes(*hash)));
+                assert!(rig.machine.ledger().unsynced().1 < UNSYNCED_BYTES_MAX + 1_300_000);
+            }
+            asked.extend(wanted);
+        }
+        assert!(rig.writes.is_some(), "nothing is asked for, and nothing waits for the disk");
+        effects.extend(rig.finish_writing());
+    }
+    assert_eq!(asked, chain, "each once");
+    let tree = rig.machine.tree();
+    let has_body = |hash: &BlockHash| tree.has_body(tree.find(hash).unwrap());
+    assert!(chain[1..].iter().all(has_body), "what came was kept");
+}
+
+#[test]
+fn a_held_block_whose_second_comes_while_the_disk_is_far_behind_waits_for_it() {
+    let mut forge = Forge::new();
+    let limit = forge.network.spec.future_limit_s();
+    let mut rig = Rig::new(&forge);
+    rig.disk_is_slow = true;
+    let peer = rig.peer();
+    let late = u32::try_from(rig.now.wall_s).unwrap() + limit + 3;
+    let chain = forge.chain(forge.genesis(), UNSYNCED_BLOCKS_MAX);
+    let last = chain[UNSYNCED_BLOCKS_MAX - 1];
+    let held = forge.mine_with(last, &[], |block| block.header.time = late);
+    rig.show_headers(peer, &forge, &chain);
+    rig.give(peer, forge.bytes(held));
+    for hash in &chain {
+        rig.give(peer, forge.bytes(*hash));
+    }
+    assert!(!rig.machine.has_room_for_blocks());
+    rig.pass(Duration::from_secs(5));
+    assert_eq!(rig.machine.ledger().tip().hash, last);
+    while rig.writes.is_some() {
+        rig.finish_writing();
+    }
+    assert_eq!(rig.tip(), held);
 }
 
 #[test]

@@ -151,8 +151,10 @@ impl Rig {
     pub fn pass(&mut self, time: Duration) -> Vec<Effect> {
         let end = self.now.monotonic + time;
         let start = self.now;
-        let mut effects = Vec::new();
+        let (mut effects, mut wakeups) = (Vec::new(), 0);
         while let Some(at) = self.machine.next_wakeup().filter(|at| *at <= end) {
+            wakeups += 1;
+            assert!(wakeups < 100_000, "the machine never rests");
             self.now.monotonic = at.max(self.now.monotonic);
             let passed = self.now.monotonic - start.monotonic;
             self.now.wall_s = start.wall_s + passed.as_secs();
