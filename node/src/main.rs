@@ -1,7 +1,14 @@
-//! The `lode` program.
+//! The `lode` program: its command line, its commands, and the devnet.
+
+mod cli;
+mod commands;
+mod devnet;
+mod founding;
+mod interrupt;
+mod kernel_choice;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    node::commands::main()
+    commands::main()
 }

@@ -113,11 +113,11 @@ fn name(of: &Value) -> &str {
     of["name"].as_str().expect("packages and dependencies have names")
 }
 
-/// The name by which others import a package.
+/// The name by which others import a package, or by which one that is no library is run.
 fn library(package: &Value) -> &str {
     let targets = package["targets"].as_array().expect("a list of targets");
-    let library = targets.iter().find(|target| target["kind"][0] == "lib");
-    library.map_or_else(|| name(package), name)
+    let of_kind = |kind: &str| targets.iter().find(|target| target["kind"][0] == kind);
+    of_kind("lib").or_else(|| of_kind("bin")).map_or_else(|| name(package), name)
 }
 
 fn dependencies(package: &Value) -> impl Iterator<Item = &Value> {
