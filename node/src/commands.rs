@@ -7,7 +7,6 @@ mod export;
 mod miner;
 mod node_process;
 mod questions;
-mod utc;
 mod verify;
 mod version;
 mod wallet;
@@ -34,6 +33,8 @@ use machine::store::StoreError;
 use miner::PayoutError;
 use server::directory::DirectoryError;
 use server::runtime::{NodeFailure, PANIC_EXIT_CODE, StartError};
+use show::misread::reason_of;
+use show::streams::note;
 
 /// What `lode` prints when it is given nothing to do.
 const START_HELP: &str = "\
@@ -123,15 +124,6 @@ fn command_of(words: impl Iterator<Item = OsString>) -> String {
         }
     }
     named
-}
-
-/// What is wrong, and the tip that may follow, without the usage that clap appends.
-fn reason_of(rendered: &str) -> String {
-    let lines = rendered.lines().map(str::trim);
-    let told =
-        lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
-    let words: Vec<&str> = told.filter(|line| !line.is_empty()).collect();
-    words.join(" ").trim_start_matches("error: ").to_owned()
 }
 
 fn run(cli: Cli) -> anyhow::Result<Exit> {
@@ -250,23 +242,14 @@ fn exit_of_plan(error: &PlanError) -> Option<Exit> {
     }
 }
 
-/// Writes a result to standard output. A reader that went away is no error.
+/// Writes a result to standard output.
 fn print(text: &str) -> anyhow::Result<()> {
-    until_nobody_reads(io::stdout().lock().write_all(text.as_bytes()))
+    until_nobody_reads(show::streams::print(text))
 }
 
 fn until_nobody_reads(written: io::Result<()>) -> anyhow::Result<()> {
-    match written {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => Err(anyhow::anyhow!("cannot write to standard output: {error}")),
-        Ok(()) => Ok(()),
-    }
-}
-
-/// Writes progress and warnings, which are no results.
-pub(crate) fn note(text: &str) {
-    // Without a standard error there is nobody to tell.
-    let _ = writeln!(io::stderr(), "{text}");
+    show::streams::unless_nobody_reads(written)
+        .map_err(|error| anyhow::anyhow!("cannot write to standard output: {error}"))
 }
 
 /// The network of a spec file.

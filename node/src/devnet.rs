@@ -1,37 +1,41 @@
 //! A whole network in one process: a bootstrap node, miners and wallets over real sockets.
 //!
 //! [`run`] works out the `plan`, starts the `network`, lets the wallets make `traffic`,
-//! prints what happens (`show`, `report`, `terminal`), and when it is time brings all nodes
-//! to one tip (`agreement`) and tells what they left on disk (`audit`).
+//! prints what happens (`printer`), and when it is time brings all nodes to one tip (`agreement`)
+//! and tells what they left on disk (`audit`, `summary`).
 
 mod agreement;
 mod audit;
 mod difficulty;
-pub(crate) mod luck;
+mod mining_outcome;
 mod network;
 mod plan;
-pub(crate) mod report;
-mod show;
-pub(crate) mod terminal;
+mod printer;
+mod ready;
+mod summary;
 mod traffic;
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::cli::DevnetOptions;
 use crate::interrupt::{Ask, Interrupt};
+use crate::output::events::Line;
+use crate::output::summary::Reason;
 use agreement::{Agreement, Progress};
 use audit::Audit;
 use chain::genesis::Network;
 use machine::store::StoreError;
 use network::{BOOTSTRAP, RunningNetwork};
 use plan::Plan;
-use report::{Audited, Line, Ready, Reason, Summary};
+use printer::Printer;
+use ready::ready;
 use server::directory::DirectoryError;
 use server::operator::pass;
-use show::Show;
-use terminal::Style;
+use show::streams::note;
+use show::style::Style;
+use summary::{Audited, summary};
 use traffic::Payers;
 
 pub use network::{NodeEndedError, NodeStartError};
@@ -122,20 +126,19 @@ pub fn run(options: &DevnetOptions) -> Result<Ending, DevnetError> {
     let home = Home::new(options.data_dir.as_deref())?;
     let plan = Plan::new(options, home.path())?;
     if let Some(said) = &plan.calibrated {
-        // Without a standard error there is nobody to tell.
-        let _ = writeln!(io::stderr(), "{said}");
+        note(said);
     }
     let mut network = RunningNetwork::start(&plan, home.path())?;
     let payers = Payers::connect(&plan, network.bootstrap(), &network.miner_addresses())?;
     let kept = matches!(home, Home::Kept(_));
-    let ready = Ready::of(&plan, &network, payers.accounts(), (home.path(), kept));
+    let ready = ready(&plan, &network, payers.accounts(), (home.path(), kept));
     let style = Style::of_stdout(options.json);
-    let mut show = Show::of(&mut network, style).map_err(system("start a thread"))?;
-    show.line(&Line::Ready(&ready));
+    let mut printer = Printer::of(&mut network, style).map_err(system("start a thread"))?;
+    printer.line(&Line::Ready(&ready));
     let begun = Instant::now();
     let next_status = (style != Style::Json).then(|| begun + STATUS_INTERVAL);
     let payers = Some(payers);
-    Devnet { plan, network, payers, show, interrupt, begun, next_status }.run()
+    Devnet { plan, network, payers, printer, interrupt, begun, next_status }.run()
 }
 
 /// Where everything is kept: a directory of the user's, or one that goes away.
@@ -149,7 +152,7 @@ struct Devnet {
     plan: Plan,
     network: RunningNetwork,
     payers: Option<Payers>,
-    show: Show,
+    printer: Printer,
     interrupt: Interrupt,
     begun: Instant,
     /// When the status is told next; never with `--json`.
@@ -176,9 +179,9 @@ impl Devnet {
     fn watch(&mut self, goal: Option<u32>) -> Result<Reason, DevnetError> {
         let mut agreement = goal.map(Agreement::at);
         loop {
-            self.show.events_for(LOOK_INTERVAL);
+            self.printer.events_for(LOOK_INTERVAL);
             self.tell_status();
-            if self.show.closed() {
+            if self.printer.closed() {
                 return Ok(Reason::OutputClosed);
             }
             match self.interrupt.asked() {
@@ -205,7 +208,7 @@ impl Devnet {
         let mut agreement = Agreement::at(0);
         let end = Instant::now() + SETTLE_MAX;
         while Instant::now() < end && !self.look(&mut agreement) {
-            self.show.events_for(LOOK_INTERVAL);
+            self.printer.events_for(LOOK_INTERVAL);
             self.fail_if_ended()?;
         }
         Ok(())
@@ -231,8 +234,7 @@ impl Devnet {
         if self.next_status.is_some_and(|due| due <= now) {
             self.next_status = Some(now + STATUS_INTERVAL);
             if let Some(status) = self.network.status() {
-                // Without a standard error there is nobody to tell.
-                let _ = writeln!(io::stderr(), "{status}");
+                note(&status);
             }
         }
     }
@@ -260,13 +262,13 @@ impl Devnet {
         if let Some(payers) = self.payers.take() {
             payers.join();
         }
-        self.show.rest();
+        self.printer.rest();
         let network = &self.plan.network;
         let nodes = stopped.into_iter().map(|node| audited(node, network));
         let nodes = nodes.collect::<Result<Vec<Audited>, DevnetError>>()?;
         let (first, others) = nodes.split_first().expect("a network has a bootstrap node");
-        let summary = Summary::of(reason, (first, others), (&mining, elapsed));
-        self.show.line(&Line::Summary(&summary));
+        let summary = summary(reason, (first, others), (&mining, elapsed));
+        self.printer.line(&Line::Summary(&summary));
         Ok(if reason == Reason::Interrupted {
             Ending::Interrupted
         } else if summary.agreed && summary.invariants.hold() {

@@ -1,8 +1,7 @@
 //! Which kernel hashes: the one that was asked for, or the fastest that passed its self-test.
 
 use engine::{Kernel, Trial};
-
-use crate::commands::note;
+use show::streams::note;
 
 /// The kernel to hash with. Nobody asked for one: those that are refused here are named on
 /// standard error, as the CPU, or what is wrong with it, makes the rest slower than it could be.

@@ -6,6 +6,7 @@ mod devnet;
 mod founding;
 mod interrupt;
 mod kernel_choice;
+mod output;
 
 use std::process::ExitCode;
 

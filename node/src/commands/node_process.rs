@@ -14,13 +14,16 @@ use std::thread::{self, Builder, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
 use chain::genesis::Network;
+use show::streams::note;
+use show::style::Style;
 use tokio::sync::broadcast;
 
-use super::{Exit, note};
-use crate::devnet::luck::mining_line;
-use crate::devnet::report::{Line, NodeReady};
-use crate::devnet::terminal::{Style, Terminal};
+use super::Exit;
 use crate::interrupt::Interrupt;
+use crate::output::events::Line;
+use crate::output::ready::NodeReady;
+use crate::output::status::{mining_line, node_line};
+use crate::output::terminal::{Scope, Terminal};
 use address_file::AddressFile;
 use machine::Machine;
 use server::operator::{self, OperatorDesk, Role};
@@ -133,16 +136,11 @@ impl NodeProcess {
         let Ok((height, pending, nodes)) = self.node.handle.ask_blocking(look) else {
             return;
         };
-        note(&status_line(height, pending, nodes));
+        note(&node_line(height, pending, nodes));
         if let Some(mining) = self.node.mining() {
             note(&format!("  {}", mining_line(&mining)));
         }
     }
-}
-
-fn status_line(height: u32, pending: usize, nodes: usize) -> String {
-    let nodes = if nodes == 1 { "1 node".to_owned() } else { format!("{nodes} nodes") };
-    format!("at height {height}, {pending} pending, {nodes} connected")
 }
 
 fn ready(
@@ -189,7 +187,7 @@ impl Show {
         } else {
             (Box::new(io::stderr()), Style::of_stderr())
         };
-        let mut terminal = Terminal::of_one_node(out, style);
+        let mut terminal = Terminal::new(out, style, Scope::OneNode);
         let closed = Arc::new(AtomicBool::new(false));
         let gone = Arc::clone(&closed);
         if terminal.line(&Line::NodeReady(ready)).is_err() && json {
@@ -235,17 +233,5 @@ fn print_all(
             gone.store(true, Ordering::Relaxed);
             starter.unpark();
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_node_is_not_called_nodes() {
-        assert_eq!(status_line(7, 2, 0), "at height 7, 2 pending, 0 nodes connected");
-        assert_eq!(status_line(7, 2, 1), "at height 7, 2 pending, 1 node connected");
-        assert_eq!(status_line(7, 2, 2), "at height 7, 2 pending, 2 nodes connected");
     }
 }

@@ -1,7 +1,6 @@
 //! Questions to a running node: finds it, asks it, and shows what it says.
 
 mod running;
-mod tables;
 
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use wire::operator::Question;
 
 use super::{Exit, print};
 use crate::cli::{AskOptions, BlockOptions, ChainOptions, TxOptions};
+use crate::output::tables;
 use running::{FindError, Running};
 
 /// How long a node on this very computer gets. A transaction may be searched for a while.

@@ -10,8 +10,9 @@ use wire::directory::MinerEntry;
 
 use super::DevnetError;
 use super::agreement::Standing;
-use super::luck::{MiningOutcome, mining_line};
+use super::mining_outcome::MiningOutcome;
 use super::plan::{MinerPlan, Plan};
+use crate::output::status::network_text;
 use machine::mining::MiningPolicy;
 use machine::network_rate::of_best_chain;
 use machine::{Machine, MachineConfig};
@@ -147,15 +148,9 @@ impl RunningNetwork {
         let (height, pending) = self.nodes[0].node.handle.ask_blocking(look).ok()?;
         let mining = self.mining();
         let rates = mining.nodes.iter().filter_map(|node| node.as_ref()?.rates.ten_s);
-        let megahashes = rates.sum::<u64>() as f64 / 1e6;
-        let mut text =
-            format!("at height {height}, {pending} pending, {megahashes:.1} MH/s over 10 s");
-        for (node, mining) in self.nodes.iter().zip(&mining.nodes) {
-            if let Some(mining) = mining {
-                text += &format!("\n  {:<9} {}", node.name, mining_line(mining));
-            }
-        }
-        Some(text + "\n  " + &mining.summary().text())
+        let miners = self.nodes.iter().zip(&mining.nodes);
+        let miners = miners.filter_map(|(node, mining)| Some((&*node.name, mining.as_ref()?)));
+        Some(network_text(height, pending, rates.sum(), miners, &mining.summary()))
     }
 
     /// Flushes and ends every node; returns names and directories.

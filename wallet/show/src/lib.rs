@@ -3,8 +3,11 @@
 //! Every program of the house speaks through here, so that one thing looks the same everywhere. It
 //! knows values, and nobody who has them: no wallet, no node and no connection.
 
+pub mod amounts;
 pub mod columns;
 pub mod ids;
 pub mod misread;
 pub mod report;
 pub mod streams;
+pub mod style;
+pub mod times;

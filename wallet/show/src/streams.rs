@@ -7,9 +7,25 @@ use std::io::{self, Write};
 /// # Errors
 /// What the operating system says.
 pub fn print_line(text: &str) -> io::Result<()> {
-    match writeln!(io::stdout(), "{}", text.trim_end_matches('\n')) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
-        _ => Ok(()),
+    unless_nobody_reads(writeln!(io::stdout(), "{}", text.trim_end_matches('\n')))
+}
+
+/// Prints a result of whole lines as it is; a reader that went away is no error.
+///
+/// # Errors
+/// What the operating system says.
+pub fn print(text: &str) -> io::Result<()> {
+    unless_nobody_reads(io::stdout().lock().write_all(text.as_bytes()))
+}
+
+/// What came of writing to standard output, where a reader that went away is no error.
+///
+/// # Errors
+/// What the operating system said, if it is anything else.
+pub fn unless_nobody_reads(written: io::Result<()>) -> io::Result<()> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
     }
 }
 

@@ -10,7 +10,7 @@ use chain::header::{Header, VERSION_ROLLING_MASK};
 use chain::transaction::{Output, Transaction};
 use serde_json::{Map, Value, json};
 
-use crate::commands::utc::utc;
+use show::times::utc;
 
 /// Width of the column with the names.
 const NAME_COLUMNS: usize = 14;

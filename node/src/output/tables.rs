@@ -1,13 +1,13 @@
 //! What a node answered, as text for people: names on the left, numbers below each other.
 
-use std::fmt::{Display, Write as _};
+use std::fmt::Write as _;
 
 use machine::views::{
     BlockSummary, BlockView, ChainView, MempoolView, MinerLuck, MinersView, NetworkRate, PeersView,
     Rates, Status, StopView, TxPlace, TxView,
 };
-
-use crate::commands::utc::utc;
+use show::columns::{left_out, or_dash, pairs, table};
+use show::times::{duration, utc};
 
 /// Pending transactions that are shown.
 const PENDING_SHOWN: usize = 50;
@@ -16,7 +16,7 @@ const PENDING_SHOWN: usize = 50;
 const BLOCK_TXS_SHOWN: usize = 50;
 
 /// `lode status`.
-pub(super) fn status(status: &Status) -> String {
+pub(crate) fn status(status: &Status) -> String {
     let Status { process, node, mining_reason, hash_rate, luck } = status;
     let wallets = format!(
         "{} connected, {} connections and {} payments since the start",
@@ -84,7 +84,7 @@ fn network_rate(network: &NetworkRate) -> String {
 }
 
 /// `lode peers`.
-pub(super) fn peers(answer: &PeersView) -> String {
+pub(crate) fn peers(answer: &PeersView) -> String {
     let rows = answer.peers.iter().map(|peer| {
         [
             peer.role.word().to_owned(),
@@ -98,7 +98,7 @@ pub(super) fn peers(answer: &PeersView) -> String {
 }
 
 /// `lode mempool`.
-pub(super) fn mempool(answer: &MempoolView) -> String {
+pub(crate) fn mempool(answer: &MempoolView) -> String {
     let rows = answer.pending.iter().take(PENDING_SHOWN).map(|pending| {
         [
             pending.fee.to_string(),
@@ -117,7 +117,7 @@ pub(super) fn mempool(answer: &MempoolView) -> String {
 }
 
 /// `lode chain`.
-pub(super) fn chain(answer: &ChainView) -> String {
+pub(crate) fn chain(answer: &ChainView) -> String {
     let rows = answer.blocks.iter().map(|block| {
         [
             block.height.to_string(),
@@ -133,7 +133,7 @@ pub(super) fn chain(answer: &ChainView) -> String {
 }
 
 /// `lode block`.
-pub(super) fn block(block: &BlockView) -> String {
+pub(crate) fn block(block: &BlockView) -> String {
     let BlockSummary { height, hash, time, zero_bits, transactions, bytes, miner, reward } =
         &block.summary;
     let lines = [
@@ -164,7 +164,7 @@ pub(super) fn block(block: &BlockView) -> String {
 }
 
 /// `lode tx`.
-pub(super) fn tx(tx: &TxView) -> String {
+pub(crate) fn tx(tx: &TxView) -> String {
     let mut lines = vec![("txid", tx.txid.to_string()), ("kind", tx.kind.word().to_owned())];
     match tx.place {
         TxPlace::Pending { .. } => lines.push(("status", "pending".to_owned())),
@@ -186,70 +186,14 @@ pub(super) fn tx(tx: &TxView) -> String {
 }
 
 /// `lode miners`.
-pub(super) fn miners(answer: &MinersView) -> String {
+pub(crate) fn miners(answer: &MinersView) -> String {
     let rows = answer.miners.iter().map(|miner| [miner.name.clone(), miner.address.to_string()]);
     table(["NAME", "ADDRESS"], rows)
 }
 
 /// `lode stop`.
-pub(super) fn stop(_answer: &StopView) -> String {
+pub(crate) fn stop(_answer: &StopView) -> String {
     "it flushes and ends\n".to_owned()
-}
-
-/// `-` for nothing.
-fn or_dash(value: Option<impl Display>) -> String {
-    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
-}
-
-/// That a list of `len` is longer than what is shown of it.
-fn left_out(len: usize, shown: usize) -> String {
-    match len.saturating_sub(shown) {
-        0 => String::new(),
-        left => format!("and {left} more; --json shows them\n"),
-    }
-}
-
-/// A name from outside cannot move the cursor.
-fn harmless(text: &str) -> String {
-    text.chars().filter(|letter| !letter.is_control()).collect()
-}
-
-fn duration(seconds: u64) -> String {
-    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    match (hours, minutes) {
-        (0, 0) => format!("{seconds} s"),
-        (0, _) => format!("{minutes} min {seconds} s"),
-        _ => format!("{hours} h {minutes} min"),
-    }
-}
-
-fn pairs(lines: &[(&str, String)]) -> String {
-    let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0) + 2;
-    lines.iter().fold(String::new(), |mut out, (name, value)| {
-        let _ = writeln!(out, "{name:<width$}{}", harmless(value));
-        out
-    })
-}
-
-/// Columns as wide as their widest cell; numbers stand to the right.
-fn table<const N: usize>(heads: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
-    let rows: Vec<[String; N]> = rows.map(|row| row.map(|cell| harmless(&cell))).collect();
-    let is_number = |cell: &String| {
-        cell == "-" || cell.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
-    };
-    let columns: [(usize, bool); N] = std::array::from_fn(|at| {
-        let cells = || rows.iter().map(|row| &row[at]);
-        let width = cells().map(|cell| cell.chars().count()).max().unwrap_or(0);
-        (width.max(heads[at].len()), !rows.is_empty() && cells().all(is_number))
-    });
-    let line = |row: [&str; N]| {
-        let cells = row.iter().zip(&columns).map(|(cell, (width, right))| {
-            if *right { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
-        });
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
-    };
-    let shown = rows.iter().map(|row| line(row.each_ref().map(String::as_str)));
-    line(heads) + &shown.collect::<String>()
 }
 
 #[cfg(test)]
@@ -315,12 +259,5 @@ mod tests {
         let shown = block(&long);
         assert_eq!(shown.lines().count(), head + BLOCK_TXS_SHOWN + 1);
         assert!(shown.ends_with("and 1 more; --json shows them\n"), "{shown}");
-    }
-
-    #[test]
-    fn times_are_short() {
-        assert_eq!(duration(59), "59 s");
-        assert_eq!(duration(61), "1 min 1 s");
-        assert_eq!(duration(7322), "2 h 2 min");
     }
 }

@@ -2,74 +2,44 @@
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
-use super::network::BOOTSTRAP;
-use super::report::{Line, NodeReady, Ready, Summary};
 use server::operator::pass;
+use show::amounts::brief;
+use show::ids::{begun, short};
+use show::style::{Color, Style};
+
+use super::events::Line;
+use super::ready::{NodeReady, Ready};
+use super::summary::Summary;
 
 /// Transactions that are remembered as shown, so that each appears once and not once a node.
 const SHOWN_MAX: usize = 1000;
-
-/// Characters of a hash that are shown: enough to tell blocks apart by eye.
-const HASH_SHOWN: usize = 10;
-
-/// How lines become text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Style {
-    /// One JSON object a line.
-    Json,
-    /// For people, with colors or without.
-    Text {
-        /// Whether escape codes are wanted.
-        colors: bool,
-    },
-}
 
 /// Where lines go.
 pub(crate) struct Terminal<W> {
     out: W,
     style: Style,
     shown: VecDeque<String>,
-    /// Shows everything that the nodes do; else only what is news to a whole network.
-    every_node: bool,
+    scope: Scope,
 }
 
-#[derive(Clone, Copy)]
-enum Color {
-    Plain,
-    Bold,
-    Dim,
-    Red,
-    Green,
-    Yellow,
-    Cyan,
-}
-
-impl Style {
-    /// JSON when it is asked for; colors only on a terminal, and never with `NO_COLOR`.
-    pub(crate) fn of_stdout(json: bool) -> Self {
-        if json {
-            return Self::Json;
-        }
-        Self::Text { colors: io::stdout().is_terminal() && !no_color() }
-    }
-
-    /// Text; colors only on a terminal, and never with `NO_COLOR`.
-    pub(crate) fn of_stderr() -> Self {
-        Self::Text { colors: io::stderr().is_terminal() && !no_color() }
-    }
+/// Whose lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// Those of one node: its blocks and connections, too.
+    OneNode,
+    /// Those of a whole network: people see only what is news to all of it.
+    Network {
+        /// The node that tells which blocks are connected: one view is enough.
+        chain_of: &'static str,
+    },
 }
 
 impl<W: Write> Terminal<W> {
     /// Writes to `out`.
-    pub(crate) fn new(out: W, style: Style) -> Self {
-        Self { out, style, shown: VecDeque::new(), every_node: false }
-    }
-
-    /// The same for a node that is its own process: its blocks and connections are shown, too.
-    pub(crate) fn of_one_node(out: W, style: Style) -> Self {
-        Self { every_node: true, ..Self::new(out, style) }
+    pub(crate) fn new(out: W, style: Style, scope: Scope) -> Self {
+        Self { out, style, shown: VecDeque::new(), scope }
     }
 
     /// Writes one line (the first and the last are several, for people).
@@ -97,7 +67,6 @@ impl<W: Write> Terminal<W> {
             Line::BlockFound { node, hash, height, .. } => {
                 (Color::Green, format!("{node:<9} found block {height} {}", short(hash)))
             }
-            // One node's view is enough; the bootstrap node is nobody's rival.
             Line::BlockConnected {
                 node,
                 hash,
@@ -106,12 +75,12 @@ impl<W: Write> Terminal<W> {
                 fees,
                 target_zero_bits,
                 ..
-            } if *node == BOOTSTRAP || self.every_node => {
+            } if self.follows_chain_of(node) => {
                 let text = format!(
                     "{node:<9} block {height} {} {} payments, fees {}, {target_zero_bits} bits",
                     short(hash),
                     transactions.saturating_sub(1),
-                    coins(fees)
+                    brief(fees)
                 );
                 (Color::Cyan, text)
             }
@@ -127,7 +96,7 @@ impl<W: Write> Terminal<W> {
             }
             Line::TxAccepted { node, txid, fee, pending, .. } if self.is_new(txid) => {
                 let text =
-                    format!("{node:<9} tx {} fee {}, {pending} pending", begun(txid), coins(fee));
+                    format!("{node:<9} tx {} fee {}, {pending} pending", begun(txid), brief(fee));
                 (Color::Dim, text)
             }
             Line::TxRefused { node, txid, reason, .. } => {
@@ -136,10 +105,12 @@ impl<W: Write> Terminal<W> {
             Line::Missed { node, count } => {
                 (Color::Yellow, format!("{node:<9} {count} events were not shown in time"))
             }
-            Line::PeerReady { node, address, name, direction, .. } if self.every_node => {
+            Line::PeerReady { node, address, name, direction, .. }
+                if self.scope == Scope::OneNode =>
+            {
                 (Color::Dim, format!("{node:<9} {direction} connection: {name} {address}"))
             }
-            Line::PeerLost { node, address, reason, .. } if self.every_node => {
+            Line::PeerLost { node, address, reason, .. } if self.scope == Scope::OneNode => {
                 (Color::Dim, format!("{node:<9} lost {address}: {reason}"))
             }
             Line::BlockConnected { .. }
@@ -147,7 +118,14 @@ impl<W: Write> Terminal<W> {
             | Line::PeerReady { .. }
             | Line::PeerLost { .. } => return None,
         };
-        Some(self.paint(color, &text))
+        Some(self.style.paint(color, &text))
+    }
+
+    fn follows_chain_of(&self, node: &str) -> bool {
+        match self.scope {
+            Scope::OneNode => true,
+            Scope::Network { chain_of } => node == chain_of,
+        }
     }
 
     fn is_new(&mut self, txid: &str) -> bool {
@@ -164,19 +142,19 @@ impl<W: Write> Terminal<W> {
     fn welcome(&self, ready: &Ready) -> String {
         let mut text = format!(
             "{} devnet: {} bits, aims at a block every {} s, kernel {}\ngenesis {}\n",
-            self.paint(Color::Bold, &ready.coin),
+            self.style.paint(Color::Bold, &ready.coin),
             ready.difficulty,
             ready.spacing_s,
             ready.kernel,
             ready.genesis
         );
-        let _ = writeln!(text, "\n{}", self.paint(Color::Bold, "Accounts"));
+        let _ = writeln!(text, "\n{}", self.style.paint(Color::Bold, "Accounts"));
         for wallet in &ready.wallets {
             let (name, symbol) = (&wallet.name, &ready.symbol);
             let _ = writeln!(text, "  {name:<8} {} {} {symbol}", wallet.address, wallet.balance);
-            let _ = writeln!(text, "  {:<8} {}", "", self.paint(Color::Dim, &wallet.words));
+            let _ = writeln!(text, "  {:<8} {}", "", self.style.paint(Color::Dim, &wallet.words));
         }
-        let _ = writeln!(text, "\n{}", self.paint(Color::Bold, "Nodes"));
+        let _ = writeln!(text, "\n{}", self.style.paint(Color::Bold, "Nodes"));
         for node in &ready.nodes {
             let threads = match node.threads {
                 0 => "does not mine".to_owned(),
@@ -194,8 +172,10 @@ impl<W: Write> Terminal<W> {
         if ready.kept {
             let directory = ready.directory.display();
             let _ = writeln!(text, " The chain stays in {directory}; look at it afterwards with");
-            let _ = writeln!(text, "  lode verify {directory}/{BOOTSTRAP}");
-            let _ = writeln!(text, "  lode export {directory}/{BOOTSTRAP}");
+            if let Some(node) = ready.nodes.first() {
+                let _ = writeln!(text, "  lode verify {directory}/{}", node.name);
+                let _ = writeln!(text, "  lode export {directory}/{}", node.name);
+            }
         } else {
             let _ = writeln!(text, " The chain is gone then; --data-dir DIR keeps it.");
         }
@@ -210,7 +190,7 @@ impl<W: Write> Terminal<W> {
             }
             _ => "does not mine".to_owned(),
         };
-        let name = self.paint(Color::Bold, &ready.name);
+        let name = self.style.paint(Color::Bold, &ready.name);
         let (role, coin, bits, spacing_s) =
             (ready.role, &ready.coin, ready.difficulty, ready.spacing_s);
         let mut text = format!(
@@ -232,7 +212,7 @@ impl<W: Write> Terminal<W> {
     }
 
     fn farewell(&self, summary: &Summary) -> String {
-        let mut text = format!("\n{}\n", self.paint(Color::Bold, "Summary"));
+        let mut text = format!("\n{}\n", self.style.paint(Color::Bold, "Summary"));
         for node in &summary.nodes {
             let _ = writeln!(
                 text,
@@ -241,7 +221,7 @@ impl<W: Write> Terminal<W> {
                 node.height,
                 short(&node.tip),
                 short(&node.utxo_hash),
-                coins(&node.supply)
+                brief(&node.supply)
             );
         }
         let _ = writeln!(
@@ -255,49 +235,13 @@ impl<W: Write> Terminal<W> {
         );
         let _ = writeln!(text, "  {}", summary.luck.text());
         let verdict = if summary.agreed && summary.invariants.hold() {
-            self.paint(Color::Green, "all nodes agree, and every invariant holds")
+            self.style.paint(Color::Green, "all nodes agree, and every invariant holds")
         } else {
-            self.paint(Color::Red, "the nodes do not agree, or an invariant is broken")
+            self.style.paint(Color::Red, "the nodes do not agree, or an invariant is broken")
         };
         let _ = write!(text, "  {verdict}");
         text
     }
-
-    fn paint(&self, color: Color, text: &str) -> String {
-        if self.style != (Style::Text { colors: true }) {
-            return text.to_owned();
-        }
-        let code = match color {
-            Color::Plain => return text.to_owned(),
-            Color::Bold => "1",
-            Color::Dim => "2",
-            Color::Red => "31",
-            Color::Green => "32",
-            Color::Yellow => "33",
-            Color::Cyan => "36",
-        };
-        format!("\u{1b}[{code}m{text}\u{1b}[0m")
-    }
-}
-
-fn no_color() -> bool {
-    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-}
-
-/// The beginning of a txid, as every other command shows it.
-fn begun(txid: &str) -> &str {
-    txid.get(..HASH_SHOWN).unwrap_or(txid)
-}
-
-/// A part of a block's hash. Work makes hashes begin with zeros, so those tell nothing.
-fn short(hash: &str) -> &str {
-    let digits = hash.trim_start_matches('0');
-    digits.get(..HASH_SHOWN).unwrap_or(digits)
-}
-
-/// An amount without the zeros at its end.
-fn coins(amount: &str) -> &str {
-    amount.trim_end_matches('0').trim_end_matches('.')
 }
 
 #[cfg(test)]
@@ -311,7 +255,7 @@ mod tests {
 
     fn shown(style: Style, lines: &[Line<'_>]) -> String {
         let mut out = Vec::new();
-        let mut terminal = Terminal::new(&mut out, style);
+        let mut terminal = Terminal::new(&mut out, style, Scope::Network { chain_of: "bootstrap" });
         lines.iter().for_each(|line| terminal.line(line).unwrap());
         String::from_utf8(out).unwrap()
     }
@@ -325,22 +269,5 @@ mod tests {
             "miner1    tx aa fee 0.1, 3 pending\nminer2    tx bb fee 0.1, 3 pending\n"
         );
         assert_eq!(shown(Style::Json, &lines).lines().count(), 3);
-    }
-
-    #[test]
-    fn colors_are_there_when_they_are_wanted() {
-        let lines = [accepted("miner1", "aa")];
-        let colored = shown(Style::Text { colors: true }, &lines);
-        assert!(
-            colored.starts_with("\u{1b}[2m") && colored.ends_with("\u{1b}[0m\n"),
-            "{colored:?}"
-        );
-    }
-
-    #[test]
-    fn amounts_lose_the_zeros_behind_the_point_alone() {
-        assert_eq!(coins("100.00000000"), "100");
-        assert_eq!(coins("0.00010000"), "0.0001");
-        assert_eq!(coins("0.00000000"), "0");
     }
 }

@@ -1,19 +1,14 @@
 //! What devnet and single nodes tell, as JSON objects: `docs/json.md` explains every field.
 
-mod ready;
-mod summary;
-
 use std::net::SocketAddr;
-use std::path::Path;
 
 use machine::Report;
 use machine::views::{Direction, VERSION};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use server::runtime::NumberedReport;
 
-pub(crate) use ready::{NodeReady, Ready, ReadyWallet};
-pub(crate) use summary::Summary;
-pub(super) use summary::{Audited, Reason};
+use super::ready::{NodeReady, Ready};
+use super::summary::Summary;
 
 /// One line of a devnet's or a node's output.
 #[derive(Debug, Serialize)]
@@ -137,11 +132,6 @@ impl<'a> Line<'a> {
         let versioned = Versioned { v: VERSION, line: self };
         serde_json::to_string(&versioned).expect("names, numbers and texts always serialize")
     }
-}
-
-/// For paths: JSON is UTF-8, and not every path is.
-fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&path.display())
 }
 
 #[cfg(test)]

@@ -1,12 +1,11 @@
 //! The first line: the network, or the node, as it stands when it is ready.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::devnet::network::RunningNetwork;
-use crate::devnet::plan::{Plan, retarget_name};
+use super::paths::lossy;
 
 /// The network as it stands when it is ready.
 #[derive(Debug, Serialize)]
@@ -34,7 +33,7 @@ pub(crate) struct Ready {
     /// How the miners hash.
     pub kernel: &'static str,
     /// Where everything is kept.
-    #[serde(serialize_with = "super::lossy")]
+    #[serde(serialize_with = "lossy")]
     pub directory: PathBuf,
     /// Whether the directory stays when devnet ends.
     pub kept: bool,
@@ -66,7 +65,7 @@ pub(crate) struct NodeReady {
     /// Height of its best chain.
     pub height: u32,
     /// Where it keeps its chain.
-    #[serde(serialize_with = "super::lossy")]
+    #[serde(serialize_with = "lossy")]
     pub directory: PathBuf,
     /// Threads that mine; zero when none do.
     pub threads: usize,
@@ -84,7 +83,7 @@ pub(crate) struct ReadyNode {
     /// Where it accepts connections.
     pub address: SocketAddr,
     /// Where it keeps its chain.
-    #[serde(serialize_with = "super::lossy")]
+    #[serde(serialize_with = "lossy")]
     pub directory: PathBuf,
     /// Threads that mine; zero for the bootstrap node.
     pub threads: usize,
@@ -101,41 +100,4 @@ pub(crate) struct ReadyWallet {
     pub balance: String,
     /// The twelve words it is restored from.
     pub words: String,
-}
-
-impl Ready {
-    /// The network that runs by `plan` and keeps everything in `directory`, for good if it is
-    /// `kept`.
-    pub(in crate::devnet) fn of(
-        plan: &Plan,
-        network: &RunningNetwork,
-        wallets: Vec<ReadyWallet>,
-        (directory, kept): (&Path, bool),
-    ) -> Self {
-        let spec = &plan.network.spec;
-        let standings = network.standings().unwrap_or_default();
-        let nodes = network.nodes.iter().map(|node| ReadyNode {
-            name: node.name.clone(),
-            address: node.node.address,
-            directory: node.directory.clone(),
-            threads: node.threads,
-        });
-        Self {
-            bootstrap: network.bootstrap(),
-            genesis: plan.network.genesis_hash().to_string(),
-            coin: spec.coin_name.clone(),
-            symbol: spec.coin_symbol.clone(),
-            difficulty: spec.starting_bits,
-            retarget: retarget_name(spec.retarget),
-            spacing_s: spec.spacing_s,
-            min_txs: plan.min_txs,
-            height: standings.iter().map(|standing| standing.tip.height).max().unwrap_or(0),
-            seed: plan.seed,
-            kernel: plan.kernel.name(),
-            directory: directory.to_owned(),
-            kept,
-            nodes: nodes.collect(),
-            wallets,
-        }
-    }
 }

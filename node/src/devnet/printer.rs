@@ -1,4 +1,4 @@
-//! `Show`: prints what all nodes report, in one stream.
+//! `Printer`: prints what all nodes report, in one stream.
 
 use std::io::{self, Stdout};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -7,17 +7,18 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::broadcast;
 
-use super::network::RunningNetwork;
-use super::report::Line;
-use super::terminal::{Style, Terminal};
+use super::network::{BOOTSTRAP, RunningNetwork};
+use crate::output::events::Line;
+use crate::output::terminal::{Scope, Terminal};
 use server::runtime::NumberedReport;
+use show::style::Style;
 
 /// Events that may wait to be printed; beyond them the nodes' own queues fill, and then some are
 /// left out and counted.
 const EVENTS_MAX: usize = 4096;
 
 /// Prints what the nodes report.
-pub(super) struct Show {
+pub(super) struct Printer {
     terminal: Terminal<Stdout>,
     events: Receiver<NodeEvent>,
     forwarders: Vec<JoinHandle<()>>,
@@ -31,7 +32,7 @@ struct NodeEvent {
     what: Result<NumberedReport, u64>,
 }
 
-impl Show {
+impl Printer {
     /// Prints to standard output from now on what the nodes reported since their start.
     ///
     /// # Errors
@@ -48,7 +49,8 @@ impl Show {
                 .spawn(move || forward(&name, reports, &sender))?;
             forwarders.push(forwarder);
         }
-        let terminal = Terminal::new(io::stdout(), style);
+        // The bootstrap node mines nothing, so it is nobody's rival.
+        let terminal = Terminal::new(io::stdout(), style, Scope::Network { chain_of: BOOTSTRAP });
         Ok(Self { terminal, events, forwarders, closed: false })
     }
 
