@@ -7,9 +7,9 @@ use chain::spec::{
     COIN_NAME_BYTES_MAX, COIN_SYMBOL_BYTES_MAX, Retarget, SPACING_S_MAX, ZERO_BITS_MAX,
     is_coin_name, is_coin_symbol,
 };
-use client::joining::DEFAULT_BOOTSTRAP;
+use client::data_directory::check_name;
+use client::joining::check_address;
 use engine::Kernel;
-use wire::directory::{NAME_BYTES_MAX, is_name};
 use wire::operator::BlockName;
 
 use super::{Coin, Difficulty, MaxWait};
@@ -154,25 +154,13 @@ pub(super) fn kernel(text: &str) -> Result<Kernel, String> {
     Kernel::by_name(text).map_err(|error| error.to_string())
 }
 
-/// Letters, digits, `-` and `_`: a name becomes a folder.
 pub(super) fn node_name(text: &str) -> Result<String, String> {
-    if is_name(text) {
-        return Ok(text.to_owned());
-    }
-    Err(format!("write 1 to {NAME_BYTES_MAX} letters a-z, digits, - or _, like Miner1"))
+    check_name(text).map(|()| text.to_owned()).map_err(|error| error.to_string())
 }
 
-/// `HOST:PORT`.
+/// `HOST:PORT`, as the wallet takes it, too.
 pub(super) fn bootstrap(text: &str) -> Result<String, String> {
-    let parts = text.rsplit_once(':');
-    let sound = parts.is_some_and(|(host, port)| {
-        !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port != 0)
-    });
-    if sound {
-        Ok(text.to_owned())
-    } else {
-        Err(format!("write HOST:PORT like {DEFAULT_BOOTSTRAP}"))
-    }
+    check_address(text).map(|()| text.to_owned())
 }
 
 pub(super) fn mining_threads(text: &str) -> Result<usize, String> {
