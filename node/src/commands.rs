@@ -4,6 +4,7 @@ mod bench;
 mod bootstrap;
 mod explain;
 mod export;
+mod failure;
 mod miner;
 mod node_process;
 mod questions;
@@ -19,20 +20,14 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use chain::address::AddressError;
 use chain::genesis::Network;
-use chain::spec::{ChainSpec, SpecError};
+use chain::spec::ChainSpec;
 use clap::{CommandFactory, Parser};
-use client::data_directory::PinError;
 
 use crate::cli::{Cli, Command, DevnetOptions};
-use crate::devnet::{self, Ending, PlanError};
-use machine::MachineError;
-use machine::replay::ReplayError;
-use machine::store::StoreError;
-use miner::PayoutError;
-use server::directory::DirectoryError;
-use server::runtime::{NodeFailure, PANIC_EXIT_CODE, StartError};
+use crate::devnet::{self, Ending};
+use failure::{Failure, PrintError, UsageError};
+use show::exit::Exit;
 use show::misread::reason_of;
 use show::streams::note;
 
@@ -50,36 +45,6 @@ Lode: a small proof-of-work network that you can hold in your hand.
 `lode --help` lists all commands, `lode COMMAND --help` every flag of one.
 ";
 
-/// How the program ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
-    /// It did what it was asked for.
-    Ok = 0,
-    /// Something else went wrong.
-    Other = 1,
-    /// The command line makes no sense.
-    Usage = 2,
-    /// A rule refused it.
-    Refused = 3,
-    /// Nobody answers.
-    Unreachable = 4,
-    /// The data directory is locked or damaged.
-    Directory = 5,
-    /// The passphrase is missing or wrong.
-    Passphrase = 6,
-    /// Another network was meant.
-    WrongNetwork = 7,
-    /// The program itself is wrong.
-    Panicked = PANIC_EXIT_CODE as isize,
-    /// Ctrl-C.
-    Interrupted = 130,
-}
-
-/// The command line asks for something that cannot be.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct UsageError(pub String);
-
 /// Runs the program.
 pub fn main() -> ExitCode {
     // People shall read what to do, not where in the source it happened.
@@ -89,14 +54,14 @@ pub fn main() -> ExitCode {
     }));
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return ExitCode::from(u8::try_from(misread(&error) as i32).unwrap_or(1)),
+        Err(error) => return misread(&error).into(),
     };
-    let exit = run(cli).unwrap_or_else(|error| {
-        // Every error of ours names its cause itself. If nobody reads it, the code still tells.
-        let _ = writeln!(io::stderr(), "lode: {error}");
-        exit_of(&error)
+    let exit = run(cli).unwrap_or_else(|Failure { text, exit }| {
+        // If nobody reads it, the code still tells.
+        note(&format!("lode: {text}"));
+        exit
     });
-    ExitCode::from(u8::try_from(exit as i32).unwrap_or(1))
+    exit.into()
 }
 
 /// Help that was asked for goes out as it is; of anything else the reason alone, in two lines.
@@ -126,9 +91,9 @@ fn command_of(words: impl Iterator<Item = OsString>) -> String {
     named
 }
 
-fn run(cli: Cli) -> anyhow::Result<Exit> {
+fn run(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
-        None => print(START_HELP).map(|()| Exit::Ok),
+        None => Ok(print(START_HELP).map(|()| Exit::Ok)?),
         Some(Command::Devnet(options)) => devnet(&options),
         Some(Command::Bootstrap(options)) => bootstrap::run(&options),
         Some(Command::Miner(options)) => miner::run(&options),
@@ -144,123 +109,31 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Some(Command::Verify(options)) => verify::run(&options),
         Some(Command::Export(options)) => export::run(&options),
         Some(Command::Explain(options)) => explain::run(&options),
-        Some(Command::Bench(command)) => bench::run(&command),
+        Some(Command::Bench(command)) => {
+            bench::run(&command).map_err(|error| Failure::of_measurement(&error))
+        }
         Some(Command::Version(options)) => version::run(&options),
     }
 }
 
-/// The one place that says which error ends the program how.
-fn exit_of(error: &anyhow::Error) -> Exit {
-    let of_cause = |cause: &(dyn std::error::Error + 'static)| {
-        let of = [
-            cause.downcast_ref().map(exit_of_store),
-            cause.downcast_ref().map(exit_of_pin),
-            cause.downcast_ref().map(exit_of_machine),
-            cause.downcast_ref().map(exit_of_start),
-            cause.downcast_ref().map(exit_of_failure),
-            cause.downcast_ref().map(exit_of_replay),
-            cause.downcast_ref().and_then(exit_of_plan),
-            cause.downcast_ref().map(bootstrap::exit_of),
-            cause.downcast_ref().map(exit_of_directory),
-            cause.downcast_ref().map(wallet::exit_of_join),
-            cause.downcast_ref().map(wallet::exit_of_key),
-            cause.downcast_ref().map(exit_of_payout),
-            cause.downcast_ref().map(questions::exit_of),
-            cause.downcast_ref().map(wallet::exit_of),
-            cause.downcast_ref::<SpecError>().map(|_| Exit::Usage),
-            cause.downcast_ref::<UsageError>().map(|_| Exit::Usage),
-        ];
-        of.into_iter().flatten().next()
-    };
-    error.chain().find_map(of_cause).unwrap_or(Exit::Other)
-}
-
-fn exit_of_store(error: &StoreError) -> Exit {
-    match error {
-        StoreError::ForeignNetwork { .. } => Exit::WrongNetwork,
-        _ => Exit::Directory,
-    }
-}
-
-fn exit_of_pin(error: &PinError) -> Exit {
-    match error {
-        PinError::OtherNetwork { .. } => Exit::WrongNetwork,
-        _ => Exit::Directory,
-    }
-}
-
-fn exit_of_machine(error: &MachineError) -> Exit {
-    match error {
-        MachineError::Store(error) => exit_of_store(error),
-        MachineError::Write(error) => exit_of_store(error),
-    }
-}
-
-fn exit_of_start(error: &StartError) -> Exit {
-    match error {
-        StartError::Store(error) => exit_of_store(error),
-        StartError::Pin(error) => exit_of_pin(error),
-        StartError::Machine(error) => exit_of_machine(error),
-        _ => Exit::Other,
-    }
-}
-
-fn exit_of_failure(error: &NodeFailure) -> Exit {
-    match error {
-        NodeFailure::Machine(error) => exit_of_machine(error),
-        NodeFailure::Panicked(_) => Exit::Panicked,
-    }
-}
-
-fn exit_of_replay(error: &ReplayError) -> Exit {
-    match error {
-        ReplayError::Store(error) => exit_of_store(error),
-        ReplayError::Invalid { .. } | ReplayError::Body { .. } => Exit::Directory,
-    }
-}
-
-fn exit_of_directory(error: &DirectoryError) -> Exit {
-    match error {
-        DirectoryError::Database(_) => Exit::Directory,
-        DirectoryError::Thread(_) => Exit::Other,
-    }
-}
-
-fn exit_of_payout(error: &PayoutError) -> Exit {
-    match error.source {
-        AddressError::OtherNetwork { .. } => Exit::WrongNetwork,
-        _ => Exit::Usage,
-    }
-}
-
-/// A plan's trouble with the directory is told by its cause.
-fn exit_of_plan(error: &PlanError) -> Option<Exit> {
-    match error {
-        PlanError::Pin(_) => None,
-        PlanError::Calibration(_) => Some(Exit::Other),
-        _ => Some(Exit::Usage),
-    }
-}
-
 /// Writes a result to standard output.
-fn print(text: &str) -> anyhow::Result<()> {
+fn print(text: &str) -> Result<(), PrintError> {
     until_nobody_reads(show::streams::print(text))
 }
 
-fn until_nobody_reads(written: io::Result<()>) -> anyhow::Result<()> {
-    show::streams::unless_nobody_reads(written)
-        .map_err(|error| anyhow::anyhow!("cannot write to standard output: {error}"))
+fn until_nobody_reads(written: io::Result<()>) -> Result<(), PrintError> {
+    show::streams::unless_nobody_reads(written).map_err(PrintError)
 }
 
 /// The network of a spec file.
-fn network_of(path: &Path) -> anyhow::Result<Network> {
+fn network_of(path: &Path) -> Result<Network, UsageError> {
     let text = fs::read_to_string(path)
         .map_err(|error| UsageError(format!("cannot read {}: {error}", path.display())))?;
     let network = ChainSpec::from_toml(&text).and_then(Network::new);
-    network.map_err(|error| UsageError(format!("{}: {error}", path.display())).into())
+    network.map_err(|error| UsageError(format!("{}: {error}", path.display())))
 }
 
-fn devnet(options: &DevnetOptions) -> anyhow::Result<Exit> {
+fn devnet(options: &DevnetOptions) -> Result<Exit, Failure> {
     Ok(match devnet::run(options)? {
         Ending::Good => Exit::Ok,
         Ending::Interrupted => Exit::Interrupted,

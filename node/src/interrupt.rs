@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::{self, Builder};
 
-/// What a shell reports for a program that Ctrl-C ended.
-const INTERRUPTED_EXIT_CODE: i32 = 130;
+use show::exit::Exit;
 
 const NOTHING: u8 = 0;
 const INTERRUPTED: u8 = 1;
@@ -55,7 +54,7 @@ impl Interrupt {
                 first();
                 listener.unpark();
                 signals.next().await;
-                std::process::exit(INTERRUPTED_EXIT_CODE);
+                std::process::exit(Exit::Interrupted.code().into());
             });
         })?;
         Ok(interrupt)

@@ -19,7 +19,7 @@ use tokio::sync::mpsc::channel;
 use zeroize::Zeroizing;
 
 use super::node_process::{NodeProcess, ProcessOrder};
-use super::{Exit, network_of, note};
+use super::{Exit, Failure, network_of, note};
 use crate::cli::BootstrapOptions;
 use crate::founding::{Contradiction, Wishes, apply, contradiction, default_spec};
 use crate::interrupt::Interrupt;
@@ -104,7 +104,7 @@ struct Founded {
 ///
 /// # Errors
 /// [`BootstrapError`], or why the node or the directory did not start or did not go on.
-pub(super) fn run(options: &BootstrapOptions) -> anyhow::Result<Exit> {
+pub(super) fn run(options: &BootstrapOptions) -> Result<Exit, Failure> {
     let interrupt = Interrupt::listen()?;
     let Founded { network, directory, faucet, is_new } = found(options)?;
     if !options.json {
@@ -140,19 +140,6 @@ pub(super) fn run(options: &BootstrapOptions) -> anyhow::Result<Exit> {
     process.run(|| directory.stop())
 }
 
-/// How the program ends by such an error.
-pub(super) fn exit_of(error: &BootstrapError) -> Exit {
-    match error {
-        BootstrapError::Spec(_)
-        | BootstrapError::Contradiction { .. }
-        | BootstrapError::OtherAllocations { .. }
-        | BootstrapError::Several(_) => Exit::Usage,
-        BootstrapError::NoHome(_) | BootstrapError::File { .. } | BootstrapError::FaucetKey(_) => {
-            Exit::Directory
-        }
-    }
-}
-
 fn say_what_next(address: &str) {
     let flag = if address == DEFAULT_BOOTSTRAP {
         String::new()
@@ -166,7 +153,7 @@ fn say_what_next(address: &str) {
 }
 
 /// The network that the flags ask for: the one that lies there already, or a new one.
-fn found(options: &BootstrapOptions) -> anyhow::Result<Founded> {
+fn found(options: &BootstrapOptions) -> Result<Founded, Failure> {
     let given = options.spec.as_deref().map(network_of).transpose()?;
     match place(options, given.as_ref())? {
         Place::Kept(directory, kept) => {
@@ -186,7 +173,7 @@ enum Place {
     New(Option<PathBuf>),
 }
 
-fn place(options: &BootstrapOptions, given: Option<&Network>) -> anyhow::Result<Place> {
+fn place(options: &BootstrapOptions, given: Option<&Network>) -> Result<Place, Failure> {
     if let Some(directory) = &options.data_dir {
         return Ok(kept_at(directory)?.unwrap_or_else(|| Place::New(Some(directory.clone()))));
     }
@@ -222,7 +209,7 @@ fn make(
     options: &BootstrapOptions,
     given: Option<Network>,
     directory: Option<PathBuf>,
-) -> anyhow::Result<Founded> {
+) -> Result<Founded, Failure> {
     let secret = given.is_none().then(new_secret);
     let network = match given {
         Some(network) => network,

@@ -13,7 +13,7 @@ use chain::hash::from_hex;
 use chain::header::{HEADER_BYTES, Header};
 use chain::transaction::Transaction;
 
-use super::{Exit, UsageError, network_of, print};
+use super::{Exit, Failure, UsageError, network_of, print};
 use crate::cli::ExplainOptions;
 
 /// Most bytes that are read: twice the hex of the largest block.
@@ -25,7 +25,7 @@ const INPUT_BYTES_MAX: u64 = 4 * chain::spec::BLOCK_BYTES_MAX as u64;
     "these {bytes} bytes are no header (it has {HEADER_BYTES}), no block ({block}) and no \
      transaction ({transaction})"
 )]
-struct NothingKnown {
+pub(super) struct NothingKnown {
     bytes: usize,
     block: chain::encoding::DecodeError,
     transaction: chain::encoding::DecodeError,
@@ -38,7 +38,7 @@ enum Subject {
     Transaction(Transaction),
 }
 
-pub(super) fn run(options: &ExplainOptions) -> anyhow::Result<Exit> {
+pub(super) fn run(options: &ExplainOptions) -> Result<Exit, Failure> {
     let network = options.spec.as_deref().map(network_of).transpose()?;
     let subject = parse(&read(&options.what)?)?;
     print(&explain(&subject, network.as_ref(), options.json))?;
@@ -62,7 +62,7 @@ fn explain(subject: &Subject, network: Option<&Network>, json: bool) -> String {
 
 /// The bytes behind an argument: hex digits in it, in a file, or in standard input; a file and
 /// standard input may also hold the bytes themselves.
-fn read(what: &str) -> anyhow::Result<Vec<u8>> {
+fn read(what: &str) -> Result<Vec<u8>, Failure> {
     let (bytes, place) = if what == "-" {
         (limited(io::stdin().lock()), "standard input")
     } else if let Some(path) = what.strip_prefix('@') {

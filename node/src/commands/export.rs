@@ -5,13 +5,13 @@ use std::io::{self, BufWriter, Write};
 use chain::hash::to_hex;
 use client::data_directory::pinned_network;
 
-use super::{Exit, until_nobody_reads};
+use super::{Exit, Failure, until_nobody_reads};
 use crate::cli::ExportOptions;
 use machine::replay::BlockIndex;
 use machine::store::{Store, StoreError};
 
 /// Writes the chain that the node had connected last, which is its best valid one.
-pub(super) fn run(options: &ExportOptions) -> anyhow::Result<Exit> {
+pub(super) fn run(options: &ExportOptions) -> Result<Exit, Failure> {
     let network = pinned_network(&options.dir)?;
     let store = Store::open(&options.dir, &network)?;
     let mut output = BufWriter::new(io::stdout().lock());
@@ -19,8 +19,10 @@ pub(super) fn run(options: &ExportOptions) -> anyhow::Result<Exit> {
         let gone = || StoreError::Damaged { what: format!("block {hash} is missing") };
         let block = store.read_block(&hash)?.ok_or_else(gone)?;
         if let Err(error) = writeln!(output, "{}", to_hex(&block)) {
-            return until_nobody_reads(Err(error)).map(|()| Exit::Ok);
+            until_nobody_reads(Err(error))?;
+            return Ok(Exit::Ok);
         }
     }
-    until_nobody_reads(output.flush()).map(|()| Exit::Ok)
+    until_nobody_reads(output.flush())?;
+    Ok(Exit::Ok)
 }

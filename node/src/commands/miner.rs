@@ -19,7 +19,7 @@ use client::membership::{Joined, join};
 use wallet::keystore::payout_key;
 
 use super::node_process::{NodeProcess, ProcessOrder};
-use super::{Exit, UsageError, note};
+use super::{Exit, Failure, UsageError, note};
 use crate::cli::MinerOptions;
 use crate::interrupt::Interrupt;
 use crate::kernel_choice;
@@ -44,7 +44,7 @@ pub(super) struct PayoutError {
 ///
 /// # Errors
 /// A [`JoinError`], [`PayoutError`], or why the node did not start or did not go on.
-pub(super) fn run(options: &MinerOptions) -> anyhow::Result<Exit> {
+pub(super) fn run(options: &MinerOptions) -> Result<Exit, Failure> {
     if options.difficulty.is_some() {
         let advice = "the network's difficulty is set at `lode bootstrap`, not at a miner";
         return Err(UsageError(advice.to_owned()).into());
@@ -139,7 +139,7 @@ fn node_config(
     options: &MinerOptions,
     network: &Arc<Network>,
     directory: &Path,
-) -> anyhow::Result<NodeConfig> {
+) -> Result<NodeConfig, Failure> {
     let threads = options.threads.unwrap_or_else(|| engine::default_threads().get());
     let mining = NonZeroUsize::new(threads).map(|threads| {
         let kernel = kernel_choice::choose(options.kernel);
@@ -180,7 +180,7 @@ fn payout(
     options: &MinerOptions,
     network: &Network,
     directory: &Path,
-) -> anyhow::Result<OutputKey> {
+) -> Result<OutputKey, Failure> {
     match &options.payout {
         Some(address) => Address::parse(address, &network.spec.address_prefix)
             .map(|address| address.key)

@@ -18,7 +18,7 @@ use show::streams::note;
 use show::style::Style;
 use tokio::sync::broadcast;
 
-use super::Exit;
+use super::{Exit, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::events::Line;
 use crate::output::ready::NodeReady;
@@ -63,7 +63,7 @@ impl NodeProcess {
     ///
     /// # Errors
     /// [`server::runtime::StartError`] and whatever keeps the operator's file from being written.
-    pub fn start(order: ProcessOrder, interrupt: Interrupt) -> anyhow::Result<Self> {
+    pub fn start(order: ProcessOrder, interrupt: Interrupt) -> Result<Self, Failure> {
         let ProcessOrder { mut config, directory, role, json } = order;
         config.store = StorePlace::Directory(directory.clone());
         let (addresses, known) = AddressFile::open(&directory);
@@ -94,7 +94,7 @@ impl NodeProcess {
     ///
     /// # Errors
     /// [`server::runtime::NodeFailure`]: why the node ended by itself or could not flush.
-    pub fn run(mut self, before_stop: impl FnOnce()) -> anyhow::Result<Exit> {
+    pub fn run(mut self, before_stop: impl FnOnce()) -> Result<Exit, Failure> {
         let mut next_status = Instant::now() + STATUS_INTERVAL;
         while !self.shall_end() {
             let until = if self.json {
@@ -181,7 +181,7 @@ impl Show {
         json: bool,
         ready: &NodeReady,
         reports: broadcast::Receiver<NumberedReport>,
-    ) -> anyhow::Result<Self> {
+    ) -> Result<Self, Failure> {
         let (out, style): (Box<dyn Write + Send>, Style) = if json {
             (Box::new(io::stdout()), Style::Json)
         } else {

@@ -12,10 +12,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use wire::operator::Question;
 
-use super::{Exit, print};
+use super::{Exit, Failure, print};
 use crate::cli::{AskOptions, BlockOptions, ChainOptions, TxOptions};
 use crate::output::tables;
-use running::{FindError, Running};
+pub(super) use running::FindError;
+use running::Running;
 
 /// How long a node on this very computer gets. A transaction may be searched for a while.
 const TIMEOUTS: Timeouts =
@@ -46,16 +47,6 @@ pub(super) enum QuestionError {
     /// Its answer is none.
     #[error("the node's answer makes no sense ({0}): is it of another version?")]
     Unreadable(serde_json::Error),
-}
-
-/// How the program ends by it.
-pub(super) fn exit_of(error: &QuestionError) -> Exit {
-    match error {
-        QuestionError::Find(error) => running::exit_of(error),
-        QuestionError::Unreachable { .. } => Exit::Unreachable,
-        QuestionError::Refused(_) => Exit::Refused,
-        QuestionError::Unreadable(_) => Exit::Other,
-    }
 }
 
 /// A node that is being asked.
@@ -101,7 +92,7 @@ fn show<T: DeserializeOwned>(
     options: &AskOptions,
     question: Question,
     table: fn(&T) -> String,
-) -> anyhow::Result<Exit> {
+) -> Result<Exit, Failure> {
     let text = Asked::find(options)?.ask_text(question)?;
     let shown = if options.json {
         format!("{}\n", read::<Value>(&text)?)
@@ -117,43 +108,43 @@ fn show_whole<T: Serialize>(
     options: &AskOptions,
     answer: &Answer<T>,
     table: fn(&T) -> String,
-) -> anyhow::Result<Exit> {
+) -> Result<Exit, Failure> {
     print(&if options.json { answer.to_json() + "\n" } else { table(&answer.view) })?;
     Ok(Exit::Ok)
 }
 
 /// `lode status`.
-pub(super) fn status(options: &AskOptions) -> anyhow::Result<Exit> {
+pub(super) fn status(options: &AskOptions) -> Result<Exit, Failure> {
     show(options, Question::Status, tables::status)
 }
 
 /// `lode peers`.
-pub(super) fn peers(options: &AskOptions) -> anyhow::Result<Exit> {
+pub(super) fn peers(options: &AskOptions) -> Result<Exit, Failure> {
     show(options, Question::Peers, tables::peers)
 }
 
 /// `lode miners`.
-pub(super) fn miners(options: &AskOptions) -> anyhow::Result<Exit> {
+pub(super) fn miners(options: &AskOptions) -> Result<Exit, Failure> {
     show(options, Question::Miners, tables::miners)
 }
 
 /// `lode block`.
-pub(super) fn block(options: &BlockOptions) -> anyhow::Result<Exit> {
+pub(super) fn block(options: &BlockOptions) -> Result<Exit, Failure> {
     show(&options.ask, Question::Block(options.block), tables::block)
 }
 
 /// `lode tx`.
-pub(super) fn tx(options: &TxOptions) -> anyhow::Result<Exit> {
+pub(super) fn tx(options: &TxOptions) -> Result<Exit, Failure> {
     show(&options.ask, Question::Tx(options.txid), tables::tx)
 }
 
 /// `lode stop`.
-pub(super) fn stop(options: &AskOptions) -> anyhow::Result<Exit> {
+pub(super) fn stop(options: &AskOptions) -> Result<Exit, Failure> {
     show(options, Question::Stop, tables::stop)
 }
 
 /// `lode mempool`: all pages as one answer.
-pub(super) fn mempool(options: &AskOptions) -> anyhow::Result<Exit> {
+pub(super) fn mempool(options: &AskOptions) -> Result<Exit, Failure> {
     let mut asked = Asked::find(options)?;
     let mut answer: Answer<MempoolView> = asked.ask(Question::Mempool { skip: 0 })?;
     let whole = &mut answer.view;
@@ -170,7 +161,7 @@ pub(super) fn mempool(options: &AskOptions) -> anyhow::Result<Exit> {
 }
 
 /// `lode chain`: as many blocks as are wanted, newest first.
-pub(super) fn chain(options: &ChainOptions) -> anyhow::Result<Exit> {
+pub(super) fn chain(options: &ChainOptions) -> Result<Exit, Failure> {
     let mut asked = Asked::find(&options.ask)?;
     let wanted = options.count as usize;
     let first = Question::Chain { from: u32::MAX, count: options.count };

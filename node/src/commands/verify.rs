@@ -13,7 +13,8 @@ use client::data_directory::pinned_network;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::{Exit, note, print};
+use super::failure::ThreadsError;
+use super::{Exit, Failure, note, print};
 use crate::cli::VerifyOptions;
 use machine::replay::{BlockIndex, ReplayError, Sums, replay};
 use machine::store::{Cut, Store};
@@ -30,10 +31,11 @@ struct Verdict {
     problem: Option<String>,
 }
 
-pub(super) fn run(options: &VerifyOptions) -> anyhow::Result<Exit> {
+pub(super) fn run(options: &VerifyOptions) -> Result<Exit, Failure> {
     let network = Arc::new(pinned_network(&options.dir)?);
     let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let verifier = RayonVerifier::new(threads)?;
+    let verifier = RayonVerifier::new(threads);
+    let verifier = verifier.map_err(|error| ThreadsError(error.to_string()))?;
     if options.reindex {
         reindex(&options.dir, &network, &verifier)?;
     }
@@ -45,7 +47,7 @@ pub(super) fn run(options: &VerifyOptions) -> anyhow::Result<Exit> {
 }
 
 /// Drops everything but the blocks, then lets a machine connect them again, without any network.
-fn reindex(dir: &Path, network: &Arc<Network>, verifier: &RayonVerifier) -> anyhow::Result<()> {
+fn reindex(dir: &Path, network: &Arc<Network>, verifier: &RayonVerifier) -> Result<(), Failure> {
     let rebuilt = Store::rebuild_and_report(dir, network)?;
     tell_cut(rebuilt.cut.as_ref());
     let (nobody, nowhere) = (MachineConfig::new("verify", [0; 32]), Surroundings::default());

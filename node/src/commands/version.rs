@@ -5,19 +5,20 @@ use std::fmt::Write;
 use engine::{Kernel, Trial};
 use serde_json::{Value, json};
 
-use super::{Exit, print};
+use super::{Exit, Failure, print};
 use crate::cli::VersionOptions;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-pub(super) fn run(options: &VersionOptions) -> anyhow::Result<Exit> {
+pub(super) fn run(options: &VersionOptions) -> Result<Exit, Failure> {
     let text = match (options.verbose, options.json) {
         (false, false) => format!("lode {VERSION}\n"),
         (false, true) => format!("{}\n", json!({"v": 1, "command": "version", "lode": VERSION})),
         (true, false) => people(Kernel::trials(), Kernel::best()),
         (true, true) => format!("{}\n", programs(Kernel::trials(), Kernel::best())),
     };
-    print(&text).map(|()| Exit::Ok)
+    print(&text)?;
+    Ok(Exit::Ok)
 }
 
 fn people(trials: &[Trial], chosen: Kernel) -> String {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use client::data_directory::PinError;
 use client::joining::JoinError;
+use show::exit::Exit;
 use show::misread::reason_of;
 use show::report::{self, Report};
 use show::streams::{note, print_line};
@@ -100,21 +101,20 @@ impl From<PassphraseError> for CommandError {
 }
 
 impl CommandError {
-    /// The program's exit code: 1 other, 2 usage, 3 refused by a rule or funds, 4 unreachable, 5
-    /// directory locked or damaged, 6 passphrase, 7 wrong network, 130 Ctrl-C.
-    pub fn exit_code(&self) -> u8 {
+    /// How the program ends by it.
+    pub fn exit(&self) -> Exit {
         match self {
-            Self::Gone(_) | Self::Terminal(_) => 1,
-            Self::Usage(_) | Self::Words(_) => 2,
-            Self::Refused(_) => 3,
-            Self::Unreachable(_) => 4,
-            Self::Directory(_) => 5,
-            Self::Passphrase(_) => 6,
-            Self::Interrupted => 130,
-            Self::Join(error) => exit_code_of_join(error),
-            Self::Key(error) => exit_code_of_key(error),
-            Self::Unlock(UnlockError::Key(error)) => exit_code_of_key(error),
-            Self::Unlock(UnlockError::Seed(_)) | Self::Session(_) => 5,
+            Self::Gone(_) | Self::Terminal(_) => Exit::Other,
+            Self::Usage(_) | Self::Words(_) => Exit::Usage,
+            Self::Refused(_) => Exit::Refused,
+            Self::Unreachable(_) => Exit::Unreachable,
+            Self::Directory(_) => Exit::Directory,
+            Self::Passphrase(_) => Exit::Passphrase,
+            Self::Interrupted => Exit::Interrupted,
+            Self::Join(error) => exit_of_join(error),
+            Self::Key(error) => exit_of_key(error),
+            Self::Unlock(UnlockError::Key(error)) => exit_of_key(error),
+            Self::Unlock(UnlockError::Seed(_)) | Self::Session(_) => Exit::Directory,
             Self::Receiver(error) => of_receiver(error),
             Self::Pay(error) => of_pay(error),
             Self::Contacts(error) => of_contacts(error),
@@ -122,57 +122,63 @@ impl CommandError {
     }
 }
 
-/// How a program ends that could not join a network, as [`CommandError::exit_code`] lists.
-pub fn exit_code_of_join(error: &JoinError) -> u8 {
+/// How a program ends that could not join a network.
+pub fn exit_of_join(error: &JoinError) -> Exit {
     match error {
-        JoinError::Name(_) | JoinError::Address { .. } | JoinError::NothingPinned { .. } => 2,
-        JoinError::NoBootstrapNode { .. } => 4,
-        JoinError::OtherSpec { .. } | JoinError::OtherGenesis { .. } => 7,
-        JoinError::Pin(PinError::OtherNetwork { .. }) => 7,
-        JoinError::Pin(_) | JoinError::Directory { .. } | JoinError::NoHome(_) => 5,
-        JoinError::Interrupted => 130,
+        JoinError::Name(_) | JoinError::Address { .. } | JoinError::NothingPinned { .. } => {
+            Exit::Usage
+        }
+        JoinError::NoBootstrapNode { .. } => Exit::Unreachable,
+        JoinError::OtherSpec { .. } | JoinError::OtherGenesis { .. } => Exit::WrongNetwork,
+        JoinError::Pin(PinError::OtherNetwork { .. }) => Exit::WrongNetwork,
+        JoinError::Pin(_) | JoinError::Directory { .. } | JoinError::NoHome(_) => Exit::Directory,
+        JoinError::Interrupted => Exit::Interrupted,
     }
 }
 
-/// How a program ends whose key failed it, as [`CommandError::exit_code`] lists.
-pub fn exit_code_of_key(error: &KeystoreError) -> u8 {
+/// How a program ends whose key failed it.
+pub fn exit_of_key(error: &KeystoreError) -> Exit {
     match error {
-        KeystoreError::WrongPassphrase | KeystoreError::PassphraseNeeded => 6,
-        KeystoreError::Exists { .. } => 3,
-        KeystoreError::Encryption(_) => 1,
+        KeystoreError::WrongPassphrase | KeystoreError::PassphraseNeeded => Exit::Passphrase,
+        KeystoreError::Exists { .. } => Exit::Refused,
+        KeystoreError::Encryption(_) => Exit::Other,
         KeystoreError::Missing { .. }
         | KeystoreError::Io { .. }
         | KeystoreError::Damaged { .. }
         | KeystoreError::LaterVersion { .. }
-        | KeystoreError::Directory(_) => 5,
+        | KeystoreError::Directory(_) => Exit::Directory,
     }
 }
 
-fn of_receiver(error: &ReceiverError) -> u8 {
+fn of_receiver(error: &ReceiverError) -> Exit {
     use chain::address::AddressError;
     match error {
-        ReceiverError::Address { reason: AddressError::OtherNetwork { .. }, .. } => 7,
-        ReceiverError::Address { .. } => 2,
-        ReceiverError::Unknown { .. } | ReceiverError::KeyChanged { .. } => 3,
-        ReceiverError::DirectoryUnreachable { .. } => 4,
+        ReceiverError::Address { reason: AddressError::OtherNetwork { .. }, .. } => {
+            Exit::WrongNetwork
+        }
+        ReceiverError::Address { .. } => Exit::Usage,
+        ReceiverError::Unknown { .. } | ReceiverError::KeyChanged { .. } => Exit::Refused,
+        ReceiverError::DirectoryUnreachable { .. } => Exit::Unreachable,
     }
 }
 
-fn of_pay(error: &PayError) -> u8 {
+fn of_pay(error: &PayError) -> Exit {
     match error {
-        PayError::Payment(PaymentError::Locked) => 6,
-        PayError::Payment(_) | PayError::TooMuch { .. } => 3,
-        PayError::NotSynced => 4,
-        PayError::Journal(_) => 5,
+        PayError::Payment(PaymentError::Locked) => Exit::Passphrase,
+        PayError::Payment(_) | PayError::TooMuch { .. } => Exit::Refused,
+        PayError::NotSynced => Exit::Unreachable,
+        PayError::Journal(_) => Exit::Directory,
         PayError::Contacts(error) => of_contacts(error),
     }
 }
 
-fn of_contacts(error: &ContactsError) -> u8 {
+fn of_contacts(error: &ContactsError) -> Exit {
     match error {
-        ContactsError::Io { .. } | ContactsError::Damaged { .. } => 5,
-        ContactsError::NoName(_) => 2,
-        ContactsError::Unknown(_) | ContactsError::Other { .. } | ContactsError::Full => 3,
+        ContactsError::Io { .. } | ContactsError::Damaged { .. } => Exit::Directory,
+        ContactsError::NoName(_) => Exit::Usage,
+        ContactsError::Unknown(_) | ContactsError::Other { .. } | ContactsError::Full => {
+            Exit::Refused
+        }
     }
 }
 
@@ -183,20 +189,20 @@ pub fn main() -> ExitCode {
         Err(error) if error.use_stderr() => {
             note(&format!("lode-wallet: {}", reason_of(&error.render().to_string())));
             note("`lode-wallet --help` shows every command and flag");
-            return ExitCode::from(2);
+            return Exit::Usage.into();
         }
         Err(help) => {
             // If nobody reads the help, nobody misses it.
             let _ = help.print();
-            return ExitCode::SUCCESS;
+            return Exit::Ok.into();
         }
     };
     match run(&cli.options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(CommandError::Interrupted) => ExitCode::from(CommandError::Interrupted.exit_code()),
+        Ok(()) => Exit::Ok.into(),
+        Err(CommandError::Interrupted) => Exit::Interrupted.into(),
         Err(error) => {
             note(&format!("lode-wallet: {error}"));
-            ExitCode::from(error.exit_code())
+            error.exit().into()
         }
     }
 }

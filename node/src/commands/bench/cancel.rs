@@ -82,7 +82,8 @@ pub(super) fn run(options: &BenchCancelOptions) -> anyhow::Result<Exit> {
                 found.wasted_hashes_max,
             )
     };
-    print(&text).map(|()| Exit::Ok)
+    print(&text)?;
+    Ok(Exit::Ok)
 }
 
 /// A miner whose workers yield to everything else, as those of a node do.

@@ -90,12 +90,12 @@ fn measure(options: &BenchCatchUpOptions, interrupt: &Interrupt) -> anyhow::Resu
             "store": options.store.name(),
             "sync_delay_ms": options.sync_delay.as_secs_f64() * 1e3,
         });
-        return print(&format!("{result}\n"));
+        return Ok(print(&format!("{result}\n"))?);
     }
     let ratio = ratio.map_or(String::new(), |ratio| {
         format!("{ratio:.2} times what {cores} cores need for the bare signatures\n")
     });
-    print(&format!(
+    Ok(print(&format!(
         "{seconds:>9.2} s to catch up with {} blocks of {} transfers, store: {}, {} ms more a sync\n\
          {bare_s:>9.2} s for the {signatures} signatures alone, on one thread\n\
          {verify_s:>9.2} s for a replay as `lode verify` does it, on {cores} threads\n{ratio}",
@@ -103,7 +103,7 @@ fn measure(options: &BenchCatchUpOptions, interrupt: &Interrupt) -> anyhow::Resu
         options.txs,
         options.store.name(),
         options.sync_delay.as_millis(),
-    ))
+    ))?)
 }
 
 /// The chain in a store in memory, connected to its end.

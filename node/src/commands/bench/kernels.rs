@@ -60,7 +60,8 @@ pub(super) fn run(options: &BenchKernelsOptions) -> anyhow::Result<Exit> {
     } else {
         people(&contestants, &reference, rounds, threads)
     };
-    print(&text).map(|()| Exit::Ok)
+    print(&text)?;
+    Ok(Exit::Ok)
 }
 
 impl Contestant {

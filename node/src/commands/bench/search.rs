@@ -74,7 +74,8 @@ pub(super) fn run(options: &BenchSearchOptions) -> anyhow::Result<Exit> {
     } else {
         people(&figures, &format!("{threads} threads, {}, {rounds} rounds", kernel.name()))
     };
-    print(&text).map(|()| Exit::Ok)
+    print(&text)?;
+    Ok(Exit::Ok)
 }
 
 impl Bench {

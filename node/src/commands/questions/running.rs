@@ -11,7 +11,6 @@ use std::time::{Duration, SystemTime};
 use chain::genesis::Network;
 use client::data_directory::{PinError, data_home, pinned_network};
 
-use super::Exit;
 use crate::devnet;
 use server::operator::pass::{self, Pass};
 
@@ -60,15 +59,6 @@ pub(crate) enum FindError {
     /// The spec of its directory.
     #[error(transparent)]
     Pin(#[from] PinError),
-}
-
-/// How the program ends by it.
-pub(super) fn exit_of(error: &FindError) -> Exit {
-    match error {
-        FindError::Several { .. } => Exit::Usage,
-        FindError::Pin(_) => Exit::Directory,
-        _ => Exit::Unreachable,
-    }
 }
 
 fn listed(running: &[String]) -> String {

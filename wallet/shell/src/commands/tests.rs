@@ -73,7 +73,7 @@ impl Rig {
     /// The exit code and the message of a command that must fail.
     fn fails(&self, arguments: &str) -> (u8, String) {
         let error = self.run(arguments).unwrap_err();
-        (error.exit_code(), error.to_string())
+        (error.exit().code(), error.to_string())
     }
 
     pub fn pending(&self) -> usize {

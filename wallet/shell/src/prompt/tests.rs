@@ -22,7 +22,7 @@ fn obeyed(rig: &Rig, lines: &[&str]) -> Vec<Result<Next, u8>> {
     let mut shell = Shell { options: &options, background, input };
     let mut results = Vec::new();
     while let Answer::Line(line) = shell.input.ask_command("> ").unwrap() {
-        results.push(shell.obey(&line).map_err(|error| error.exit_code()));
+        results.push(shell.obey(&line).map_err(|error| error.exit().code()));
     }
     drop(shell);
     // The news end when the session's thread has let go of the wallet.

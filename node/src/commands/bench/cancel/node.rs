@@ -157,7 +157,8 @@ impl Plan<'_> {
             format!("{}\n", self.to_json(&found))
         } else {
             self.to_text(&found)
-        })
+        })?;
+        Ok(())
     }
 
     /// On all cores, and with no regard for others.
