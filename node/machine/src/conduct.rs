@@ -72,7 +72,7 @@ pub(crate) enum Misbehavior {
     UnknownCommands,
 }
 
-/// What follows.
+/// What follows for a peer that did something wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Consequence {
     /// Its score rises; the connection is closed once that is too high.

@@ -18,33 +18,33 @@ use crate::store::BlockWrites;
 pub enum Effect {
     /// Queue a frame for a connection.
     Send {
-        /// To whom.
+        /// The peer that it is sent to.
         peer: PeerId,
-        /// What.
+        /// The frame, as it goes over the wire.
         frame: Arc<Frame>,
     },
     /// Send [`super::Event::Drained`] as soon as the outbound queue of the connection is under half
     /// (at once when it is already).
     NotifyDrained {
-        /// Whose.
+        /// The peer whose queue is meant.
         peer: PeerId,
     },
     /// Close a connection once its queue is written (or after a second).
     Disconnect {
-        /// Which.
+        /// The peer whose connection is to be closed.
         peer: PeerId,
         /// Why, as a sentence for people.
         reason: String,
     },
     /// Open a connection.
     Dial {
-        /// Where to.
+        /// The address to dial.
         address: SocketAddr,
     },
     /// Give a message to the part of the process that answers it, with [`super::Event::Reply`]. The
     /// next event of this connection waits for that.
     Forward {
-        /// Who asks.
+        /// The peer that asks.
         peer: PeerId,
         /// Its address.
         address: SocketAddr,
@@ -70,7 +70,7 @@ pub enum Effect {
         /// Where the best chain ends: a search on top of another block was in vain.
         tip: BlockHash,
     },
-    /// Tell whoever listens.
+    /// Report to whoever listens to this node what happened.
     Report(Report),
 }
 
@@ -79,16 +79,16 @@ pub enum Effect {
 pub enum Report {
     /// Our miner found a block (it is connected next, unless a better chain came first).
     BlockFound {
-        /// Its hash.
+        /// Hash of the block.
         hash: BlockHash,
-        /// Its height.
+        /// Height of the block.
         height: u32,
     },
     /// The best chain has a new last block.
     BlockConnected {
-        /// Its hash.
+        /// Hash of the block.
         hash: BlockHash,
-        /// Its height.
+        /// Height of the block.
         height: u32,
         /// Its transactions, the coinbase among them.
         transactions: u32,
@@ -112,14 +112,14 @@ pub enum Report {
     },
     /// A block broke a rule.
     BlockRefused {
-        /// Its hash.
+        /// Hash of the block.
         hash: BlockHash,
         /// The rule, as a sentence.
         reason: String,
     },
     /// A transaction is pending now.
     TxAccepted {
-        /// Its txid.
+        /// Id of the transaction.
         txid: Txid,
         /// Its fee.
         fee: Amount,
@@ -130,7 +130,7 @@ pub enum Report {
     },
     /// A transaction that was offered is not accepted.
     TxRefused {
-        /// Its txid.
+        /// Id of the transaction.
         txid: Txid,
         /// Why, as a sentence.
         reason: String,

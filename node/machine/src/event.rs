@@ -30,7 +30,7 @@ pub struct PeerId(pub u64);
 pub enum Direction {
     /// The other side.
     Inbound,
-    /// We did.
+    /// This node dialed.
     Outbound,
 }
 
@@ -52,21 +52,21 @@ pub enum Event {
     },
     /// A message came.
     Message {
-        /// From whom.
+        /// The peer that sent it.
         peer: PeerId,
-        /// What.
+        /// The message.
         message: Box<Message>,
     },
     /// A well-formed frame of an unknown command came.
     UnknownCommand {
-        /// From whom.
+        /// The peer that sent it.
         peer: PeerId,
-        /// Which.
+        /// The command's number in the frame.
         command: u16,
     },
     /// Bytes came that are no frame or no message. The body closes the connection after this event.
     Malformed {
-        /// From whom.
+        /// The peer that sent them.
         peer: PeerId,
         /// What was wrong with them.
         reason: String,
@@ -74,12 +74,12 @@ pub enum Event {
     /// Answers [`super::Effect::NotifyDrained`]: the outbound queue of the connection is under
     /// half.
     Drained {
-        /// Whose.
+        /// The peer whose queue is under half.
         peer: PeerId,
     },
     /// A connection is gone, whoever closed it. The last event of this peer.
     Disconnected {
-        /// Which.
+        /// The peer whose connection is gone.
         peer: PeerId,
     },
     /// Answers [`super::Effect::Dial`] when no connection came about.
@@ -98,7 +98,7 @@ pub enum Event {
     },
     /// Answers [`super::Effect::Forward`]; of no interest when the connection is gone.
     Reply {
-        /// Who asked.
+        /// The peer that asked.
         peer: PeerId,
         /// The answer.
         message: Box<Message>,
@@ -114,7 +114,7 @@ pub enum Event {
     },
     /// Answers [`super::Effect::Verify`].
     Verified {
-        /// Its number.
+        /// The number that the effect gave it.
         id: VerificationId,
         /// Position of the first check that does not hold.
         first_invalid: Option<usize>,

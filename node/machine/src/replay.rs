@@ -30,7 +30,7 @@ pub enum ReplayError {
     /// A block breaks a rule.
     #[error("block {hash} at height {height} is invalid: {reason}")]
     Invalid {
-        /// Which.
+        /// Hash of the invalid block.
         hash: BlockHash,
         /// Its height.
         height: u32,
@@ -40,7 +40,7 @@ pub enum ReplayError {
     /// The bytes stored under a header are not its body.
     #[error("the stored body of block {hash} at height {height} is not its own: {reason}")]
     Body {
-        /// Which.
+        /// Hash of the block that was read.
         hash: BlockHash,
         /// Its height.
         height: u32,
@@ -56,7 +56,7 @@ pub struct Sums {
     pub supply: Amount,
     /// Number of coins.
     pub coins: u64,
-    /// Their hash.
+    /// Hash over all unspent coins.
     pub utxo_hash: UtxoHash,
 }
 

@@ -161,21 +161,21 @@ pub enum SolutionError {
     /// The target.
     #[error("its bits are {}, its template's {}", got.0, expected.0)]
     Bits {
-        /// The header's.
+        /// What the header says.
         got: CompactTarget,
-        /// The template's.
+        /// What the template asks for.
         expected: CompactTarget,
     },
     /// The bits of the version that may not be rolled.
     #[error("its version is {got:#x}; only the bits {VERSION_ROLLING_MASK:#x} may be rolled")]
     Version {
-        /// The header's.
+        /// What the header says.
         got: u32,
     },
     /// The time.
     #[error("its time is {got}, its template's {min} to {max}")]
     Time {
-        /// The header's.
+        /// What the header says.
         got: u32,
         /// The lowest.
         min: u32,
@@ -185,9 +185,9 @@ pub enum SolutionError {
     /// The coinbase's height.
     #[error("its coinbase is for height {got}, its template for {expected}")]
     Height {
-        /// The coinbase's.
+        /// What the coinbase says.
         got: u32,
-        /// The template's.
+        /// What the template asks for.
         expected: u32,
     },
     /// The node's own bytes.

@@ -43,7 +43,7 @@ pub enum Violation {
     /// The totals kept from block to block differ from those of a replay.
     #[error("{what} is {kept}, a replay from genesis says {replayed}")]
     Totals {
-        /// Which total.
+        /// The total that differs, in words.
         what: &'static str,
         /// As the store keeps it.
         kept: String,

@@ -46,7 +46,7 @@ pub(super) enum End {
 /// One of the two ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
-    /// Who dialed.
+    /// The one that dialed.
     Opener,
     /// Who was dialed.
     Acceptor,

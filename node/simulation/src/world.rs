@@ -52,7 +52,7 @@ pub enum SimulationError {
         node: usize,
         /// Virtual time.
         at: Duration,
-        /// Which invariant.
+        /// The invariant that is broken.
         source: Violation,
     },
 }
@@ -80,7 +80,7 @@ pub(super) enum Occurrence {
     Write { node: usize, life: u64, writes: BlockWrites },
     /// Somebody has verified signatures.
     Verified { node: usize, life: u64, event: Event },
-    /// Fate.
+    /// A fault befalls a node.
     Befalls(Fault),
 }
 

@@ -76,7 +76,7 @@ pub enum StoreError {
     /// A block is larger than any spec allows. The caller's mistake; nothing has changed.
     #[error("a block of {got} bytes cannot be stored, the most is {max}")]
     BlockTooLarge {
-        /// Its bytes.
+        /// Bytes of the block.
         got: usize,
         /// The most.
         max: u32,

@@ -64,7 +64,7 @@ pub(super) struct Reading<'a> {
     pub dir: &'a Path,
     /// Of the network that they must belong to.
     pub genesis: &'a CommittedBlock,
-    /// What for.
+    /// What the blocks are read for.
     pub purpose: Purpose,
 }
 

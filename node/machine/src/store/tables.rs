@@ -86,7 +86,7 @@ impl Snapshot {
         found.map(|bytes| self.decoded(Undo::decode(bytes.value()))).transpose()
     }
 
-    /// Places, rising.
+    /// The places in `range`, in rising order.
     pub(super) fn history(
         &self,
         range: &RangeInclusive<HistoryKey>,

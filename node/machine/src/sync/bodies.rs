@@ -151,7 +151,7 @@ impl Machine {
 
 impl Sync {
     /// The connections from which blocks are awaited, each with the time since when nothing came.
-    /// Only blocks count as progress: words are cheap.
+    /// Only blocks count as progress: any other answer costs the peer nothing.
     fn waiting(&self) -> impl Iterator<Item = (PeerId, Duration)> {
         self.downloads.peers().filter_map(|(id, oldest)| {
             let peer = self.peers.get(&id)?;

@@ -7,7 +7,7 @@ use statistics::{Interval, arrivals};
 /// How a node mines and what came of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MiningView {
-    /// How fast.
+    /// Hashes, and how many a second.
     #[serde(flatten)]
     pub hash_rate: HashRate,
     /// What its hashes came to.

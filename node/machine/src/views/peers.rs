@@ -10,14 +10,14 @@ use crate::{Machine, Peer};
 /// All connections, the oldest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeersView {
-    /// One each.
+    /// A view of each connection.
     pub peers: Vec<PeerView>,
 }
 
 /// A connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerView {
-    /// Its number.
+    /// Number of the connection in this process.
     pub id: u64,
     /// What the other side is.
     pub role: PeerRole,
@@ -36,7 +36,7 @@ pub struct PeerView {
 /// The nodes that a node is connected with and that accept connections.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MinersView {
-    /// One each.
+    /// A view of each node.
     pub miners: Vec<MinerView>,
 }
 

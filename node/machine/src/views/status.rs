@@ -94,7 +94,7 @@ pub struct NodeView {
 /// That a node was asked to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StopView {
-    /// It does.
+    /// Whether the node has begun to stop: always true.
     pub stopping: bool,
 }
 

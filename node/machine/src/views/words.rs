@@ -60,7 +60,7 @@ words! {
     Direction:
     /// The other side.
     Inbound = "inbound",
-    /// We did.
+    /// This node dialed.
     Outbound = "outbound",
 }
 
@@ -71,7 +71,7 @@ words! {
     Off = "off",
     /// It searches.
     Mining = "mining",
-    /// It waits.
+    /// It waits until there is something worth a block.
     Resting = "resting",
 }
 

@@ -68,7 +68,7 @@ pub enum DatabaseError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// Which entry.
+        /// The table, or the entry in it, that is damaged.
         what: &'static str,
     },
 }

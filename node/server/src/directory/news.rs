@@ -24,7 +24,7 @@ pub enum News {
     },
     /// The faucet pays.
     Paid {
-        /// Whom.
+        /// Address that is paid.
         address: Address,
         /// By this transaction.
         txid: Txid,

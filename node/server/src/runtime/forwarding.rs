@@ -18,7 +18,7 @@ pub struct Forwarded {
     pub peer: PeerId,
     /// Its address; IPv4 is never in its IPv6-mapped form.
     pub address: SocketAddr,
-    /// What.
+    /// The message that is to be answered.
     pub message: Message,
 }
 

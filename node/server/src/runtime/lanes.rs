@@ -30,7 +30,7 @@ pub(super) type Question = Box<dyn FnOnce(&Machine) + Send>;
 pub(super) struct PeerWork {
     /// Whose; none for a dial that failed.
     pub peer: Option<PeerId>,
-    /// What happened.
+    /// The event of this connection.
     pub event: Event,
     /// Comes with [`Event::Connected`]: where frames for this connection go from now on.
     pub outbound: Option<Arc<Outbound>>,
@@ -46,7 +46,7 @@ pub(super) enum Work {
     Own(Event),
     /// The machine's own time has come.
     Wakeup,
-    /// Somebody asks.
+    /// Somebody in this process asks the machine something.
     Question(Question),
     /// Something happened on a connection.
     Peer(PeerWork),

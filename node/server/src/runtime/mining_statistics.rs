@@ -63,7 +63,7 @@ pub(super) struct MiningStatistics {
 #[derive(Default)]
 struct Windows {
     whole: RateWindow,
-    /// One a thread.
+    /// The rates of each thread, in their order.
     threads: Vec<RateWindow>,
 }
 
