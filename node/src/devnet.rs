@@ -90,9 +90,9 @@ pub enum DevnetError {
     /// A directory could not be read back.
     #[error("{name}: {source}")]
     Audit {
-        /// Whose.
+        /// Name of the node whose directory it is.
         name: String,
-        /// Why.
+        /// What is wrong with its store.
         source: StoreError,
     },
     /// The operating system refused something.

@@ -74,7 +74,7 @@ pub struct Proposal {
 /// What one method came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
-    /// Which.
+    /// The method that was tried.
     pub method: Method,
     /// Its proposal; `None` when it found none.
     pub proposal: Option<Proposal>,

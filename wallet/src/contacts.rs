@@ -83,7 +83,7 @@ pub enum ContactsError {
         /// Whom it means.
         known: Address,
     },
-    /// Enough.
+    /// No more contacts fit into the file.
     #[error("{CONTACTS_MAX} contacts are the most: remove one first")]
     Full,
 }

@@ -75,7 +75,7 @@ pub struct Balance {
 pub enum MovementState {
     /// In a block.
     Confirmed {
-        /// Where.
+        /// The block, and the place in it.
         position: TxPosition,
         /// The block.
         block: BlockHash,
@@ -130,13 +130,13 @@ pub enum HistoryError {
     /// Two blocks at one height, or neighbors that do not name each other.
     #[error("the entries at height {height} are not from one chain")]
     NotOneChain {
-        /// Where.
+        /// The height at which they contradict each other.
         height: u32,
     },
     /// Two transactions at one place, or one at two.
     #[error("transaction {txid} contradicts another entry")]
     Contradiction {
-        /// Which.
+        /// A transaction that the entries place twice, or whose place they give to another one.
         txid: Txid,
     },
     /// A coin spent twice.
@@ -147,7 +147,7 @@ pub enum HistoryError {
     AboveTip {
         /// The entry's height.
         height: u32,
-        /// The tip's.
+        /// Height of the tip that the entries end at.
         tip: u32,
     },
     /// More money than can exist.

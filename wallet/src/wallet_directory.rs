@@ -34,7 +34,7 @@ pub enum DirectoryError {
     Io {
         /// What was tried.
         action: &'static str,
-        /// Where.
+        /// The file or folder.
         path: PathBuf,
         /// What the operating system says.
         source: io::Error,

@@ -39,7 +39,7 @@ pub(crate) struct Failure {
 
 /// An error that says how the program ends by it. Its text names its causes.
 pub(crate) trait EndsProgram: Display {
-    /// How.
+    /// How the program ends.
     fn exit(&self) -> Exit;
 }
 

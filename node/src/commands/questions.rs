@@ -36,12 +36,12 @@ pub(super) enum QuestionError {
     Unreachable {
         /// Its name.
         name: String,
-        /// Where.
+        /// The address it was found at.
         address: std::net::SocketAddr,
-        /// Why.
+        /// What went wrong with the connection.
         source: ClientError,
     },
-    /// It refuses.
+    /// The node refuses to answer, and says why.
     #[error("{0}")]
     Refused(String),
     /// Its answer is none.

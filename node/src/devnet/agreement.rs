@@ -27,7 +27,7 @@ pub(super) struct Standing {
 pub(super) enum Progress {
     /// Every node has the same tip, at the goal or above.
     Agreed(Tip),
-    /// Not yet.
+    /// The nodes are still apart, or below the goal.
     Waiting,
     /// The nodes are stuck on different tips: the closer shall mine up to this height.
     BreakTie(u32),

@@ -52,9 +52,9 @@ pub(super) struct RunningNetwork {
 #[derive(Debug, thiserror::Error)]
 #[error("{name}: {source}")]
 pub struct NodeStartError {
-    /// Which.
+    /// The node's name.
     pub name: String,
-    /// Why.
+    /// Why it did not start.
     pub source: StartError,
 }
 
@@ -62,9 +62,9 @@ pub struct NodeStartError {
 #[derive(Debug, thiserror::Error)]
 #[error("{name}: {source}")]
 pub struct NodeEndedError {
-    /// Which.
+    /// The node's name.
     pub name: String,
-    /// Why.
+    /// Why it ended.
     pub source: NodeFailure,
 }
 

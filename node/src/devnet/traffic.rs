@@ -57,7 +57,7 @@ pub(super) struct Payers {
 #[derive(Debug, thiserror::Error)]
 #[error("wallet {name}: {source}")]
 pub struct TrafficError {
-    /// Whose.
+    /// The wallet's name.
     pub name: String,
     /// What went wrong.
     pub source: PayerError,

@@ -90,7 +90,7 @@ pub enum JoinError {
     /// Something answers there, but it is no bootstrap node.
     #[error("no bootstrap node answers at {address} ({reason}): is the port right?")]
     NoBootstrapNode {
-        /// Where.
+        /// The address that was tried, as `HOST:PORT`.
         address: String,
         /// What it did.
         reason: String,
@@ -101,7 +101,7 @@ pub enum JoinError {
          `--genesis {genesis}` joins the new one in its own directory, nothing is lost"
     )]
     OtherSpec {
-        /// Where.
+        /// The bootstrap node's address, as `HOST:PORT`.
         address: String,
         /// Who wants to join.
         name: String,
@@ -116,7 +116,7 @@ pub enum JoinError {
          choose another --bootstrap or --genesis"
     )]
     OtherGenesis {
-        /// Where.
+        /// The bootstrap node's address, as `HOST:PORT`.
         address: String,
         /// Genesis of its network.
         got: BlockHash,
@@ -135,7 +135,7 @@ pub enum JoinError {
     /// The directory cannot be made.
     #[error("cannot make {}: {source}", directory.display())]
     Directory {
-        /// Which.
+        /// The directory that cannot be made.
         directory: PathBuf,
         /// What the operating system says.
         source: io::Error,

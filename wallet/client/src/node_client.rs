@@ -53,9 +53,9 @@ pub enum ClientError {
     /// No connection came about.
     #[error("cannot reach {address}: {source}")]
     Unreachable {
-        /// Where.
+        /// The address that was dialed.
         address: SocketAddr,
-        /// Why.
+        /// What the operating system says.
         source: io::Error,
     },
     /// The node is on another network.

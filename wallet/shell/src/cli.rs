@@ -133,7 +133,7 @@ pub enum ContactChange {
 pub enum FeeChoice {
     /// The least that is taken now.
     Auto,
-    /// Exactly this.
+    /// This amount.
     Fixed(Amount),
 }
 

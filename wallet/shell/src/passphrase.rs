@@ -31,12 +31,12 @@ pub enum PassphraseError {
     /// The file cannot be read.
     #[error("cannot read the passphrase from {place}: {source}")]
     Io {
-        /// Where from.
+        /// The file, or standard input.
         place: String,
         /// What the operating system says.
         source: io::Error,
     },
-    /// Too long.
+    /// The passphrase is longer than any may be.
     #[error("a passphrase has {BYTES_MAX} bytes at most")]
     TooLong,
     /// Two new ones that differ.

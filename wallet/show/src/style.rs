@@ -17,7 +17,7 @@ pub enum Style {
 /// What a line, or a part of it, stands out by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Color {
-    /// By nothing.
+    /// It does not stand out.
     Plain,
     /// A heading.
     Bold,

@@ -42,7 +42,7 @@ pub enum EntryError {
     /// The header is another block's.
     #[error("the header hashes to {got}, not to the block {expected}")]
     HeaderHash {
-        /// Its hash.
+        /// The hash of the header that came.
         got: BlockHash,
         /// The block that the entry names.
         expected: BlockHash,
@@ -52,7 +52,7 @@ pub enum EntryError {
     Genesis {
         /// The block that the entry names.
         got: BlockHash,
-        /// The network's.
+        /// The genesis of the wallet's network.
         expected: BlockHash,
     },
     /// The transaction does not decode.

@@ -13,7 +13,7 @@ use crate::wallet::Changes;
 
 use super::Session;
 
-/// Something happened.
+/// Something that a wallet tells unasked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum News {
     /// A miner was found.
@@ -29,7 +29,7 @@ pub enum News {
     Lost {
         /// Its name.
         miner: String,
-        /// Why.
+        /// Why the connection ended.
         reason: String,
     },
     /// No miner answers. Told once until one does.
@@ -39,14 +39,14 @@ pub enum News {
     },
     /// A payment to this wallet waits for a block.
     Arrived {
-        /// How much.
+        /// The amount that is pending for this wallet.
         amount: Amount,
         /// The transaction.
         txid: Txid,
     },
     /// A payment to this wallet is in a block.
     Received {
-        /// How much.
+        /// The amount that was received.
         amount: Amount,
         /// The block's height.
         height: u32,
@@ -66,7 +66,7 @@ pub enum News {
     },
     /// A block pays this wallet for mining.
     Mined {
-        /// How much.
+        /// The amount that the block pays.
         amount: Amount,
         /// The block's height.
         height: u32,
@@ -125,12 +125,12 @@ pub enum News {
     },
     /// The faucet has paid.
     FaucetPaid {
-        /// How much.
+        /// The amount that the faucet pays.
         amount: Amount,
     },
     /// The faucet asks to wait; it is asked again by itself.
     FaucetLater {
-        /// Seconds.
+        /// Seconds until the faucet pays again.
         wait_s: u32,
     },
     /// The faucet is dry.

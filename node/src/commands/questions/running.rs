@@ -47,10 +47,10 @@ pub(crate) enum FindError {
     NotInDirectory {
         /// The directory.
         directory: PathBuf,
-        /// Why not.
+        /// Why its pass cannot be read.
         source: io::Error,
     },
-    /// Several.
+    /// Several nodes run here, and none was named.
     #[error("several nodes run here, say which one with --node ADDR{}", listed(running))]
     Several {
         /// Those that run.
