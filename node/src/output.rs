@@ -7,6 +7,7 @@
 
 pub(crate) mod events;
 mod paths;
+pub(crate) mod progress;
 pub(crate) mod ready;
 pub(crate) mod status;
 pub(crate) mod summary;

@@ -15,6 +15,7 @@ mod layers;
 mod medium;
 mod moment;
 mod opening;
+mod progress;
 mod record;
 mod recovery;
 mod tables;
@@ -45,6 +46,7 @@ pub use change::{Spender, Totals};
 pub use error::StoreError;
 pub use medium::{BlockMedium, DirectoryMedium, MemoryMedium};
 pub use moment::Moment;
+pub use progress::{OpeningProgress, OpeningStep, OpeningWatcher, unwatched};
 pub use recovery::{Cut, Rebuilt};
 pub use view::{Reader, View};
 

@@ -321,7 +321,7 @@ fn new_machine(
     let store = match config.store {
         StorePlace::Memory => Store::in_memory(&config.network)?,
         StorePlace::Directory(directory) => {
-            let store = Store::open(&directory, &config.network)?;
+            let store = Store::open_watched(&directory, &config.network, &config.opening)?;
             data_directory::pin(&directory, &config.network)?;
             store
         }

@@ -7,13 +7,16 @@ use client::data_directory::pinned_network;
 
 use super::{Exit, Failure, until_nobody_reads};
 use crate::cli::ExportOptions;
+use crate::output::progress::OpeningBar;
 use machine::replay::BlockIndex;
 use machine::store::{Store, StoreError};
 
 /// Writes the chain that the node had connected last, which is its best valid one.
 pub(super) fn run(options: &ExportOptions) -> Result<Exit, Failure> {
     let network = pinned_network(&options.dir)?;
-    let store = Store::open(&options.dir, &network)?;
+    let bar = OpeningBar::new();
+    let store = Store::open_watched(&options.dir, &network, &bar.watcher())?;
+    drop(bar);
     let mut output = BufWriter::new(io::stdout().lock());
     for hash in BlockIndex::new(&store).path_to(store.position()) {
         let gone = || StoreError::Damaged { what: format!("block {hash} is missing") };

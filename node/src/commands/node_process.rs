@@ -21,6 +21,7 @@ use tokio::sync::broadcast;
 use super::{Exit, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::events::Line;
+use crate::output::progress::OpeningBar;
 use crate::output::ready::NodeReady;
 use crate::output::status::{mining_line, node_line};
 use crate::output::terminal::{Scope, Terminal};
@@ -73,7 +74,10 @@ impl NodeProcess {
         let name = config.machine.name.clone();
         let network = Arc::clone(&config.network);
         let mut ready = ready(&config, &network, &directory, role);
+        let bar = OpeningBar::new();
+        config.opening = bar.watcher();
         let mut node = Node::start(config)?;
+        drop(bar);
         ready.address = node.address;
         ready.height = node.handle.ask_blocking(|machine| machine.tip().height).unwrap_or(0);
         let about = operator::About { name: name.clone(), role, directory: directory.clone() };

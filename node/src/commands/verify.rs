@@ -10,14 +10,14 @@ use chain::amount::Amount;
 use chain::genesis::Network;
 use chain::hash::{BlockHash, UtxoHash};
 use client::data_directory::pinned_network;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::failure::ThreadsError;
 use super::{Exit, Failure, note, print};
 use crate::cli::VerifyOptions;
+use crate::output::progress::{OpeningBar, of_blocks};
 use machine::replay::{BlockIndex, ReplayError, Sums, replay};
-use machine::store::{Cut, Store};
+use machine::store::{Cut, Store, StoreError};
 use machine::{Effect, Event, Machine, MachineConfig, Now, Surroundings, Verifier};
 use server::runtime::RayonVerifier;
 
@@ -39,23 +39,30 @@ pub(super) fn run(options: &VerifyOptions) -> Result<Exit, Failure> {
     if options.reindex {
         reindex(&options.dir, &network, &verifier)?;
     }
-    let store = Store::open(&options.dir, &network)?;
+    let store = open(&options.dir, &network)?;
     tell_cut(store.cut());
     let verdict = verify(&store, &network, &verifier)?;
     print(&if options.json { verdict.to_json() } else { verdict.to_text() })?;
     Ok(if verdict.problem.is_none() { Exit::Ok } else { Exit::Directory })
 }
 
+fn open(dir: &Path, network: &Network) -> Result<Store, StoreError> {
+    let bar = OpeningBar::new();
+    Store::open_watched(dir, network, &bar.watcher())
+}
+
 /// Drops everything but the blocks, then lets a machine connect them again, without any network.
 fn reindex(dir: &Path, network: &Arc<Network>, verifier: &RayonVerifier) -> Result<(), Failure> {
-    let rebuilt = Store::rebuild_and_report(dir, network)?;
+    let bar = OpeningBar::new();
+    let rebuilt = Store::rebuild_and_report(dir, network, &bar.watcher())?;
+    drop(bar);
     tell_cut(rebuilt.cut.as_ref());
     let (nobody, nowhere) = (MachineConfig::new("verify", [0; 32]), Surroundings::default());
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let now = Now { wall_s: since_1970.as_secs(), monotonic: Duration::ZERO };
-    let store = Store::open(dir, network)?;
+    let store = open(dir, network)?;
     let mut machine = Machine::new(nobody, nowhere, Arc::clone(network), store, now)?;
-    let bar = progress(rebuilt.blocks, "connecting");
+    let bar = of_blocks(rebuilt.blocks, "connecting");
     let mut events = VecDeque::new();
     // Time stands still, so that only what can be done at once is done.
     let is_due = |machine: &Machine| machine.next_wakeup().is_some_and(|at| at <= now.monotonic);
@@ -143,7 +150,7 @@ fn follow(
     verifier: &RayonVerifier,
     path: &[BlockHash],
 ) -> Result<Followed, ReplayError> {
-    let bar = progress(path.len() as u64, "checking");
+    let bar = of_blocks(path.len() as u64, "checking");
     let mut followed = Followed {
         last: Sums { supply: Amount::ZERO, coins: 0, utxo_hash: UtxoHash::ZERO },
         at_position: None,
@@ -173,13 +180,6 @@ fn problem(store: &Store, replayed: Option<Sums>) -> Option<String> {
             stored.supply, stored.utxo_hash, replayed.supply, replayed.utxo_hash
         )
     })
-}
-
-/// A bar on standard error; none when that is not a terminal.
-fn progress(blocks: u64, doing: &'static str) -> ProgressBar {
-    let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} blocks, {eta} left")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(blocks).with_style(style).with_message(doing)
 }
 
 impl Verdict {

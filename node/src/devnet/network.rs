@@ -12,6 +12,7 @@ use super::DevnetError;
 use super::agreement::Standing;
 use super::mining_outcome::MiningOutcome;
 use super::plan::{MinerPlan, Plan};
+use crate::output::progress::OpeningBar;
 use crate::output::status::network_text;
 use machine::mining::MiningPolicy;
 use machine::network_rate::of_best_chain;
@@ -206,7 +207,9 @@ fn start_node(
     };
     let listen = miner.map_or(plan.listen, |_| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
     let store = StorePlace::Directory(directory.clone());
+    let bar = OpeningBar::new();
     let config = NodeConfig {
+        opening: bar.watcher(),
         mining: miner.map(|miner| MiningConfig { threads: miner.threads, kernel: plan.kernel }),
         mine_up_to: 0,
         on_panic: PanicPolicy::Surface,
@@ -215,6 +218,7 @@ fn start_node(
         ..NodeConfig::new(machine, Arc::clone(&plan.network), store, listen)
     };
     let node = Node::start(config).map_err(refused)?;
+    drop(bar);
     let threads = miner.map_or(0, |miner| miner.threads.get());
     let role = if miner.is_some() { Role::Miner } else { Role::Bootstrap };
     let about = About { name: name.clone(), role, directory: directory.clone() };

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chain::hash::BlockHash;
+use redb::StorageBackend;
 use redb::backends::FileBackend;
 
 use super::database::StateDatabase;
 use super::error::StoreError;
 use super::medium::{self, BlockMedium, DirectoryMedium};
+use super::progress::{CheckProgress, OpeningWatcher};
 
 /// Memory for pages of the database on disk.
 const PAGE_CACHE_BYTES: usize = 64 << 20;
@@ -72,7 +74,11 @@ fn lock(dir: &Path) -> Result<DirectoryLock, StoreError> {
 }
 
 /// Opens the database of a data directory, or makes it.
-pub(super) fn open_database(dir: &Path, genesis: BlockHash) -> Result<StateDatabase, StoreError> {
+pub(super) fn open_database(
+    dir: &Path,
+    genesis: BlockHash,
+    watcher: &OpeningWatcher,
+) -> Result<StateDatabase, StoreError> {
     let path = dir.join(DATABASE_FILE);
     let file = OpenOptions::new()
         .create(true)
@@ -84,7 +90,10 @@ pub(super) fn open_database(dir: &Path, genesis: BlockHash) -> Result<StateDatab
     medium::sync_directory(dir).map_err(|error| StoreError::io("sync", dir, error))?;
     let backend =
         FileBackend::new(file).map_err(|error| StoreError::database("open", &path, error))?;
-    StateDatabase::open(backend, PAGE_CACHE_BYTES, path, genesis)
+    let check = CheckProgress::new(watcher, backend.len().unwrap_or(0));
+    let database = StateDatabase::open(check.watch(backend), PAGE_CACHE_BYTES, path, genesis)?;
+    check.finish();
+    Ok(database)
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use super::home::{DATABASE_FILE, Home, open_database};
 use super::layers::Layers;
 use super::medium::{BlockMedium, MemoryMedium};
 use super::moment::{Heights, Moment};
+use super::progress::{OpeningStep, OpeningWatcher, StepProgress, unwatched};
 use super::recovery::{Purpose, Reading, Rebuilt};
 use super::view::{Reader, View, decode_block};
 use super::{BLOCK_FILE_BYTES_MAX, PAGE_CACHE_BYTES_IN_MEMORY, Store};
@@ -33,6 +34,18 @@ impl Store {
     /// disk.
     pub fn open(dir: &Path, network: &Network) -> Result<Self, StoreError> {
         Self::open_with(dir, network, BLOCK_FILE_BYTES_MAX)
+    }
+
+    /// Does what [`Store::open`] does and tells `watcher` how far it is.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_watched(
+        dir: &Path,
+        network: &Network,
+        watcher: &OpeningWatcher,
+    ) -> Result<Self, StoreError> {
+        Self::open_directory(dir, network, (BLOCK_FILE_BYTES_MAX, watcher))
     }
 
     /// A store in memory; it ends with the process.
@@ -63,14 +76,18 @@ impl Store {
     /// # Errors
     /// As [`Store::open`], but for damage.
     pub fn rebuild(dir: &Path, network: &Network) -> Result<u64, StoreError> {
-        Self::rebuild_and_report(dir, network).map(|rebuilt| rebuilt.blocks)
+        Self::rebuild_and_report(dir, network, &unwatched()).map(|rebuilt| rebuilt.blocks)
     }
 
-    /// Does what [`Store::rebuild`] does and tells what was cut.
+    /// Does what [`Store::rebuild`] does and tells what was cut, and `watcher` how far it is.
     ///
     /// # Errors
     /// As [`Store::rebuild`].
-    pub fn rebuild_and_report(dir: &Path, network: &Network) -> Result<Rebuilt, StoreError> {
+    pub fn rebuild_and_report(
+        dir: &Path,
+        network: &Network,
+        watcher: &OpeningWatcher,
+    ) -> Result<Rebuilt, StoreError> {
         fs::metadata(dir).map_err(|error| StoreError::io("read", dir, error))?;
         let home = Home::open(dir, BLOCK_FILE_BYTES_MAX)?;
         let path = dir.join(DATABASE_FILE);
@@ -81,9 +98,9 @@ impl Store {
                 }
                 _ => {}
             }
-            open_database(dir, network.genesis_hash())
+            open_database(dir, network.genesis_hash(), watcher)
         };
-        let store = Self::start(home, network, Purpose::Rebuild, database)?;
+        let store = Self::start(home, network, (Purpose::Rebuild, watcher), database)?;
         Ok(Rebuilt { blocks: store.flushed.blocks, cut: store.cut.clone() })
     }
 
@@ -97,7 +114,7 @@ impl Store {
         let path = PathBuf::from(DATABASE_FILE);
         let genesis = network.genesis_hash();
         let database = || StateDatabase::open(backend, PAGE_CACHE_BYTES_IN_MEMORY, path, genesis);
-        Self::start(home, network, Purpose::GoOn, database)
+        Self::start(home, network, (Purpose::GoOn, &unwatched()), database)
     }
 
     pub(super) fn open_with(
@@ -105,8 +122,17 @@ impl Store {
         network: &Network,
         file_bytes_max: u64,
     ) -> Result<Self, StoreError> {
+        Self::open_directory(dir, network, (file_bytes_max, &unwatched()))
+    }
+
+    fn open_directory(
+        dir: &Path,
+        network: &Network,
+        (file_bytes_max, watcher): (u64, &OpeningWatcher),
+    ) -> Result<Self, StoreError> {
         let home = Home::open(dir, file_bytes_max)?;
-        Self::start(home, network, Purpose::GoOn, || open_database(dir, network.genesis_hash()))
+        let database = || open_database(dir, network.genesis_hash(), watcher);
+        Self::start(home, network, (Purpose::GoOn, watcher), database)
     }
 
     /// Reads the files, then opens the database (so that a directory of another network is refused
@@ -115,12 +141,12 @@ impl Store {
     fn start(
         home: Home,
         network: &Network,
-        purpose: Purpose,
+        (purpose, watcher): (Purpose, &OpeningWatcher),
         open_database: impl FnOnce() -> Result<StateDatabase, StoreError>,
     ) -> Result<Self, StoreError> {
         let reading =
             Reading { medium: &*home.medium, dir: &home.dir, genesis: &network.genesis, purpose };
-        let mut found = reading.read_all()?;
+        let mut found = reading.read_all(watcher)?;
         let mut database = open_database()?;
         let cut = reading.settle(&mut found, &database)?;
         let earlier = database.flushed()?;
@@ -130,7 +156,7 @@ impl Store {
         let flushed = earlier.unwrap_or(Flushed::nothing());
         let heights = heights(&files, &flushed, earlier.is_some())?;
         if database.is_of_an_earlier_schema() {
-            bring_up_to_date(&mut database, &files, &heights)?;
+            bring_up_to_date(&mut database, &files, &heights, watcher)?;
         }
         let live = Moment {
             standing: flushed.standing,
@@ -188,7 +214,10 @@ fn bring_up_to_date(
     database: &mut StateDatabase,
     files: &BlockFiles,
     heights: &Heights,
+    watcher: &OpeningWatcher,
 ) -> Result<(), StoreError> {
+    let blocks = (0..).take_while(|height| heights.get(*height).is_some()).count();
+    let progress = StepProgress::new(watcher, OpeningStep::UpdateTables, blocks as u64);
     let change = |height: u32| {
         let number = heights.get(height)?;
         let read = || {
@@ -200,5 +229,8 @@ fn bring_up_to_date(
         };
         Some(read())
     };
-    database.bring_up_to_date((0..).map_while(change))
+    let changes = (0..).map_while(change).inspect(|_| progress.add(1));
+    database.bring_up_to_date(changes)?;
+    progress.finish();
+    Ok(())
 }

@@ -9,6 +9,7 @@ use super::database::StateDatabase;
 use super::error::StoreError;
 use super::flushed::Flushed;
 use super::medium::{BlockMedium, file_name};
+use super::progress::{OpeningStep, OpeningWatcher, StepProgress};
 use super::record::BLOCK_FILES_SCHEMA;
 use super::record::{self, FILE_HEADER_BYTES, HeaderFault, RECORD_HEADER_BYTES};
 
@@ -70,14 +71,18 @@ pub(super) struct Reading<'a> {
 
 impl Reading<'_> {
     /// Reads every record up to the first bad one. Changes nothing.
-    pub(super) fn read_all(&self) -> Result<Found, StoreError> {
+    pub(super) fn read_all(&self, watcher: &OpeningWatcher) -> Result<Found, StoreError> {
         let mut found = Found::default();
+        let bytes = self.medium.files().into_iter().map(|file| self.medium.bytes(file));
+        let bytes = bytes.map(|bytes| bytes.unwrap_or(0)).sum();
+        let progress = StepProgress::new(watcher, OpeningStep::ReadBlocks, bytes);
         for (expected, file) in (0u32..).zip(self.medium.files()) {
-            if file != expected || !self.read_file(file, &mut found)? {
+            if file != expected || !self.read_file(file, &mut found, &progress)? {
                 found.bad.get_or_insert(End { file: expected, bytes: 0 });
                 break;
             }
         }
+        progress.finish();
         match found.blocks.first() {
             Some((first, _)) if first.hash != self.genesis.hash => {
                 Err(StoreError::ForeignNetwork { got: first.hash, expected: self.genesis.hash })
@@ -87,7 +92,12 @@ impl Reading<'_> {
     }
 
     /// Reads one file; whether all of it is good.
-    fn read_file(&self, file: u32, found: &mut Found) -> Result<bool, StoreError> {
+    fn read_file(
+        &self,
+        file: u32,
+        found: &mut Found,
+        progress: &StepProgress,
+    ) -> Result<bool, StoreError> {
         let length = self.try_io("read", file, self.medium.bytes(file))?;
         // Each file was begun for a record: one without any is what a crash left of it.
         if length <= FILE_HEADER_BYTES as u64 {
@@ -115,6 +125,7 @@ impl Reading<'_> {
                 found.bad = Some(end);
                 return Ok(false);
             };
+            progress.add(place.end() - end.bytes);
             end.bytes = place.end();
             found.end = Some(end);
             found.blocks.push((block, place));

@@ -7,7 +7,7 @@ use std::sync::mpsc::SyncSender;
 
 use chain::genesis::Network;
 use machine::MachineConfig;
-use machine::store::Store;
+use machine::store::{OpeningWatcher, Store, unwatched};
 use tokio::sync::mpsc::Sender;
 
 use super::forwarding::Forwarded;
@@ -53,8 +53,10 @@ pub struct NodeConfig {
     pub on_panic: PanicPolicy,
     /// Who answers questions to the directory: a channel with [`super::FORWARDED_MAX`] places.
     pub directory: Option<Sender<Forwarded>>,
-    /// Who answers whoever runs the node; the same.
+    /// Who answers whoever runs the node: a channel with as many places.
     pub operator: Option<SyncSender<Forwarded>>,
+    /// Hears how far the opening of a directory's store is.
+    pub opening: OpeningWatcher,
 }
 
 impl NodeConfig {
@@ -76,6 +78,7 @@ impl NodeConfig {
             on_panic: PanicPolicy::ExitProcess,
             directory: None,
             operator: None,
+            opening: unwatched(),
         }
     }
 }

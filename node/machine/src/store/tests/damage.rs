@@ -16,7 +16,7 @@ use super::chains::{Chain, network};
 use super::disk::Disk;
 use crate::store::block_files::Place;
 use crate::store::medium::file_name;
-use crate::store::{Store, StoreError, Totals};
+use crate::store::{Store, StoreError, Totals, unwatched};
 
 /// A data directory with three flushed blocks and four in the tail, spread over several files.
 struct Directory {
@@ -350,7 +350,8 @@ fn a_creation_cut_short_anywhere_is_taken_up_again() {
 fn a_rebuild_gives_the_same_blocks_at_genesis() {
     let directory = Directory::new();
     let before: Vec<_> = directory.records().iter().map(|r| fs::read(&r.0).unwrap()).collect();
-    let rebuilt = Store::rebuild_and_report(directory.path(), &directory.network).unwrap();
+    let rebuilt =
+        Store::rebuild_and_report(directory.path(), &directory.network, &unwatched()).unwrap();
     assert_eq!((rebuilt.blocks, rebuilt.cut), (8, None));
     let after: Vec<_> = directory.records().iter().map(|r| fs::read(&r.0).unwrap()).collect();
     assert_eq!(after, before);
@@ -364,7 +365,8 @@ fn a_rebuild_reports_where_it_cut() {
     let directory = Directory::new();
     let (path, start, _) = directory.records().swap_remove(2);
     flip(&path, start + 50, 4);
-    let rebuilt = Store::rebuild_and_report(directory.path(), &directory.network).unwrap();
+    let rebuilt =
+        Store::rebuild_and_report(directory.path(), &directory.network, &unwatched()).unwrap();
     assert_eq!(rebuilt.blocks, 2);
     assert!(rebuilt.cut.is_some_and(|cut| cut.file == path && cut.offset == start));
     let store = directory.open().unwrap();
@@ -385,7 +387,8 @@ fn a_rebuild_keeps_a_copy_of_all_that_it_cuts() {
             files().filter(|file| file.exists()).flat_map(|file| fs::read(file).unwrap()).collect()
         };
         let before = contents();
-        let rebuilt = Store::rebuild_and_report(directory.path(), &directory.network).unwrap();
+        let rebuilt =
+            Store::rebuild_and_report(directory.path(), &directory.network, &unwatched()).unwrap();
         let cut = rebuilt.cut.unwrap();
         let mut after = contents();
         assert_eq!(after.len() as u64 + cut.bytes, before.len() as u64);
