@@ -249,8 +249,8 @@ pub struct AskOptions {
     /// The node, by its address [default: the only one that runs here]
     #[arg(long, value_name = "ADDR:PORT")]
     pub node: Option<SocketAddr>,
-    /// The node, by its data directory
-    #[arg(long, value_name = "DIR", conflicts_with = "node")]
+    /// The node, by its data directory, or the devnet, by that of all its nodes
+    #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// Print a JSON object
     #[arg(long)]

@@ -14,6 +14,7 @@ use std::thread::{self, Builder, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
 use chain::genesis::Network;
+use client::data_directory::data_home;
 use show::streams::note;
 use show::style::Style;
 use tokio::sync::broadcast;
@@ -82,6 +83,8 @@ impl NodeProcess {
         ready.height = node.handle.ask_blocking(|machine| machine.tip().height).unwrap_or(0);
         let about = operator::About { name: name.clone(), role, directory: directory.clone() };
         let desk = OperatorDesk::open(about, &node, asked).map_err(StartError::Operator)?;
+        ready.is_elsewhere =
+            !data_home().is_ok_and(|home| operator::directories(&home).contains(&directory));
         let later = node.reports.resubscribe();
         let reports = std::mem::replace(&mut node.reports, later);
         let show = Show::start(name, json, &ready, reports)?;
@@ -166,6 +169,7 @@ fn ready(
         spacing_s: spec.spacing_s,
         height: 0,
         directory: directory.to_owned(),
+        is_elsewhere: false,
         threads: config.mining.map_or(0, |mining| mining.threads.get()),
         kernel: config.mining.map(|mining| mining.kernel.name()),
         payout,

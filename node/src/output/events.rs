@@ -153,6 +153,7 @@ mod tests {
             spacing_s: 5,
             height: 0,
             directory: OsStr::from_bytes(b"/tmp/\xff").into(),
+            is_elsewhere: false,
             threads: 1,
             kernel: None,
             payout: None,

@@ -67,6 +67,9 @@ pub(crate) struct NodeReady {
     /// Where it keeps its chain.
     #[serde(serialize_with = "lossy")]
     pub directory: PathBuf,
+    /// Whether it lies where no node is looked for, so that whoever asks it must name it.
+    #[serde(skip)]
+    pub is_elsewhere: bool,
     /// Threads that mine; zero when none do.
     pub threads: usize,
     /// How they hash.

@@ -164,7 +164,12 @@ impl<W: Write> Terminal<W> {
             let _ = writeln!(text, "  {:<9} {} {threads}", node.name, node.address);
         }
         let _ = writeln!(text, "\nAsk a node from another terminal, like");
-        let _ = writeln!(text, "  lode status --node {}", ready.bootstrap);
+        let place = if ready.kept {
+            format!(" --data-dir {}", ready.directory.display())
+        } else {
+            String::new()
+        };
+        let _ = writeln!(text, "  lode status{place} --node {}", ready.bootstrap);
         let _ = writeln!(text, "Join it, like");
         let _ = writeln!(text, "  lode wallet Zoe --bootstrap {}", ready.bootstrap);
         let _ = writeln!(text, "  lode miner Extra 9100 --bootstrap {}", ready.bootstrap);
@@ -201,12 +206,16 @@ impl<W: Write> Terminal<W> {
         if let Some(payout) = &ready.payout {
             let _ = writeln!(text, "paid to    {payout}");
         }
+        let which = if ready.is_elsewhere {
+            format!("--data-dir {}", ready.directory.display())
+        } else {
+            format!("--node {}", pass::reachable(ready.address))
+        };
         let _ = write!(
             text,
-            "data       {}\nasked by   lode status --node {} in another terminal\n\
+            "data       {}\nasked by   lode status {which} in another terminal\n\
              Press Ctrl-C to stop.",
             ready.directory.display(),
-            pass::reachable(ready.address)
         );
         text
     }

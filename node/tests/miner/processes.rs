@@ -68,8 +68,13 @@ impl Home {
 
     /// A bootstrap node with a directory of its own, outside the usual place.
     pub fn bootstrap_in(&self, folder: &str, address: &str, flags: &str) -> Running {
-        let directory = self.data.path().join(folder);
+        let directory = self.folder(folder);
         self.bootstrap_at(address, &format!("--data-dir {} {flags}", directory.display()))
+    }
+
+    /// A folder outside the usual place.
+    pub fn folder(&self, name: &str) -> PathBuf {
+        self.data.path().join(name)
     }
 
     fn bootstrap_at(&self, address: &str, flags: &str) -> Running {

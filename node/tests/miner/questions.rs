@@ -111,6 +111,30 @@ fn a_wrong_token_is_refused_after_a_pause() {
 }
 
 #[test]
+fn a_node_in_a_directory_of_its_own_is_found_there_and_said_to_be_there() {
+    let home = Home::new();
+    let kept = home.folder("kept");
+    let kept = kept.display();
+    let mut devnet = home.start(&format!(
+        "devnet --miners 1 --wallets 2 --threads 1 --difficulty 8 --pause 24h..24h --json \
+         --data-dir {kept}"
+    ));
+    let ready = devnet.ready();
+    let miner = ready["nodes"][1]["address"].as_str().unwrap().to_owned();
+    let (code, _, err) = home.lode(&format!("status --node {miner}"));
+    assert_eq!((code, err.contains("--data-dir DIR")), (4, true), "{err}");
+    let (code, out, err) = home.lode(&format!("status --json --node {miner} --data-dir {kept}"));
+    assert_eq!((code, out.contains("\"miner1\"")), (0, true), "{err}");
+    let (code, _, err) = home.lode(&format!("status --data-dir {kept}"));
+    assert_eq!((code, err.contains(&miner)), (2, true), "{err}");
+    let (code, ..) = home.lode(&format!("stop --data-dir {kept}/miner1"));
+    assert_eq!(code, 0);
+    assert_eq!(devnet.end(), 0, "{}", devnet.errors());
+    let (code, _, err) = home.lode(&format!("status --data-dir {kept}"));
+    assert_eq!((code, err.contains("no node runs in")), (4, true), "{err}");
+}
+
+#[test]
 fn the_nodes_of_a_devnet_are_asked_and_stopped_like_any_other() {
     let home = Home::new();
     let mut devnet = home

@@ -32,10 +32,17 @@ pub(super) struct Running {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FindError {
     /// None has left a pass and accepts connections.
-    #[error("no node runs here that you may ask: start one, or say --data-dir DIR")]
+    #[error(
+        "no node runs here that you may ask: start one, or say where it keeps its data with \
+         --data-dir DIR"
+    )]
     None,
     /// Not at this address.
-    #[error("no node that you may ask runs at {address}{}", listed(running))]
+    #[error(
+        "no node that you may ask runs at {address}{}; one that was started with --data-dir DIR is \
+         found with --data-dir DIR",
+        listed(running)
+    )]
     NotThere {
         /// The address.
         address: SocketAddr,
@@ -69,7 +76,8 @@ fn listed(running: &[String]) -> String {
     format!(": {}{more}", running[..running.len().min(LISTED_MAX)].join(", "))
 }
 
-/// The node at `address`, the one in `directory`, or the only one.
+/// The only node that runs here or, where `directory` is given, in that one, which may be a node's
+/// or a devnet's; with an `address` the one of them that is there.
 ///
 /// # Errors
 /// [`FindError`].
@@ -77,14 +85,10 @@ pub(super) fn find(
     address: Option<SocketAddr>,
     directory: Option<&Path>,
 ) -> Result<Running, FindError> {
-    if let Some(directory) = directory {
-        let pass = Pass::read(directory).map_err(|source| FindError::NotInDirectory {
-            directory: directory.to_owned(),
-            source,
-        })?;
-        return open(directory, pass);
-    }
-    let mut running = running();
+    let mut running = match directory {
+        Some(directory) => running_in(directory)?,
+        None => running_here(),
+    };
     if let Some(address) = address {
         let wanted = pass::reachable(address);
         let Some(at) = running.iter().position(|(_, pass)| pass.address == wanted) else {
@@ -100,13 +104,31 @@ pub(super) fn find(
     open(&directory, pass)
 }
 
-/// All nodes with a pass that accept connections: one that was killed leaves its pass behind.
-fn running() -> Vec<(PathBuf, Pass)> {
+/// The node of a directory, or those of a devnet's.
+fn running_in(directory: &Path) -> Result<Vec<(PathBuf, Pass)>, FindError> {
+    let source = match Pass::read(directory) {
+        // Whether it accepts connections is found out when it is asked.
+        Ok(pass) => return Ok(vec![(directory.to_owned(), pass)]),
+        Err(error) => error,
+    };
+    let running = running(pass::directories_in(directory));
+    if running.is_empty() {
+        return Err(FindError::NotInDirectory { directory: directory.to_owned(), source });
+    }
+    Ok(running)
+}
+
+fn running_here() -> Vec<(PathBuf, Pass)> {
     let mut directories = Vec::new();
     if let Ok(home) = data_home() {
         directories.extend(server::operator::directories(&home));
     }
     directories.extend(devnet::temporary_directories());
+    running(directories)
+}
+
+/// All nodes with a pass that accept connections: one that was killed leaves its pass behind.
+fn running(directories: Vec<PathBuf>) -> Vec<(PathBuf, Pass)> {
     let passes = directories.into_iter().filter_map(|directory| {
         let written = fs::metadata(directory.join(pass::FILE)).and_then(|file| file.modified());
         let pass = Pass::read(&directory).ok()?;
