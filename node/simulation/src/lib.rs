@@ -7,19 +7,19 @@
 //! found at drawn times and then really ground, so every rule of a real network is in force. The
 //! same scenario with the same seed gives the same trace, byte for byte.
 
-mod guest;
+mod external_peer;
 mod invariants;
 mod links;
 mod miner;
-mod purse;
 mod scenario;
+mod test_wallet;
 mod trace;
 mod world;
 
-pub use guest::{Guest, GuestId};
+pub use external_peer::{ExternalPeer, ExternalPeerId};
 pub use invariants::{Agreement, Violation, agreement, check_deeply};
 pub use links::LinkConditions;
 pub use miner::{attempts, grind};
-pub use purse::Purse;
 pub use scenario::{Fault, NodePlan, Scenario, small_spec};
+pub use test_wallet::TestWallet;
 pub use world::{SimulationError, World};

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use wire::frame::{Frame, FrameDecoder, Incoming, Phase};
 
-use super::guest::GuestId;
+use super::external_peer::ExternalPeerId;
 use machine::{Event, PeerId};
 
 /// What every line of the network is like.
@@ -40,7 +40,7 @@ pub(super) enum End {
     /// A node of the world.
     Node(usize),
     /// Somebody from outside.
-    Guest(GuestId),
+    ExternalPeer(ExternalPeerId),
 }
 
 /// One of the two ends.
@@ -221,8 +221,8 @@ mod tests {
         let mut links = Links::new(LinkConditions::default());
         let within = links.open(End::Node(0), End::Node(1), 0);
         let across = links.open(End::Node(1), End::Node(2), 0);
-        let guest = links.open(End::Guest(GuestId(0)), End::Node(2), 0);
-        assert!(within < across && across < guest);
+        let external_peer = links.open(End::ExternalPeer(ExternalPeerId(0)), End::Node(2), 0);
+        assert!(within < across && across < external_peer);
         assert_eq!(links.partition(&[vec![0, 1], vec![2]]), [across]);
         assert!(links.can_reach(0, 1) && !links.can_reach(0, 2) && !links.can_reach(2, 3));
         assert!(links.partition(&[]).is_empty());

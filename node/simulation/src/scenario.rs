@@ -1,4 +1,4 @@
-//! Scenarios: which nodes there are, what their lines are like, and what befalls them.
+//! Scenarios: which nodes there are, what their links are like, and what goes wrong.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +29,7 @@ impl NodePlan {
     }
 }
 
-/// Something that befalls the network.
+/// Something that goes wrong in the network, or right again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// Nodes of different groups lose each other; nodes in no group form one of their own.
@@ -47,20 +47,20 @@ pub enum Fault {
         /// Hashes a virtual second.
         hash_rate: u64,
     },
-    /// The lines change.
-    Lines(LinkConditions),
+    /// The links change.
+    LinkConditions(LinkConditions),
 }
 
-/// A network and its fate.
+/// A network and what happens to it.
 #[derive(Debug, Clone)]
 pub struct Scenario {
     /// The network's rules.
     pub network: Arc<Network>,
     /// Its nodes.
     pub nodes: Vec<NodePlan>,
-    /// What the lines are like.
-    pub lines: LinkConditions,
-    /// What befalls it, and when.
+    /// What the links are like.
+    pub link_conditions: LinkConditions,
+    /// What goes wrong, and when.
     pub faults: Vec<(Duration, Fault)>,
 }
 
@@ -74,7 +74,7 @@ impl Scenario {
         Ok(Self {
             network: Arc::new(Network::new(spec)?),
             nodes: hash_rates.iter().enumerate().map(plan).collect(),
-            lines: LinkConditions::default(),
+            link_conditions: LinkConditions::default(),
             faults: Vec::new(),
         })
     }

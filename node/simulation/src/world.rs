@@ -1,6 +1,6 @@
 //! The world: an event queue over virtual time, and machines that live in it.
 
-mod place;
+mod node_slot;
 mod traffic;
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
 use wire::frame::Frame;
 
-use super::guest::Guest;
+use super::external_peer::ExternalPeer;
 use super::invariants::{Violation, Watch};
 use super::links::{Links, Side};
 use super::scenario::{Fault, Scenario};
@@ -23,7 +23,7 @@ use machine::store::BlockWrites;
 use machine::{
     Direction, Effect, Event, Machine, MachineError, Now, PeerId, Report, first_invalid,
 };
-use place::Place;
+use node_slot::NodeSlot;
 
 /// What a call of a machine takes: one that asks to be called again at once is called this much
 /// later, so that no machine can stop the time.
@@ -59,7 +59,7 @@ pub enum SimulationError {
 
 /// Something that happens at a time.
 #[derive(Debug)]
-pub(super) enum Occurrence {
+pub(super) enum ScheduledEvent {
     /// A machine wanted to be called now (unless it has changed its mind).
     Wake { node: usize },
     /// A frame arrives.
@@ -69,19 +69,19 @@ pub(super) enum Occurrence {
     /// One end learns that the connection is gone.
     Gone { connection: PeerId, side: Side },
     /// A call for a connection arrives.
-    Dial { node: usize, life: u64, address: SocketAddr },
+    Dial { node: usize, incarnation: u64, address: SocketAddr },
     /// Who dialed learns how it went.
-    Dialled { node: usize, life: u64, address: SocketAddr, connection: Option<PeerId> },
+    Dialled { node: usize, incarnation: u64, address: SocketAddr, connection: Option<PeerId> },
     /// Who was dialed learns of the connection.
     Accepted { connection: PeerId, address: SocketAddr },
     /// A miner finds a block (unless it searches something else by now).
     Solved { node: usize, search: u64 },
     /// A disk begins to write blocks, which are then durable.
-    Write { node: usize, life: u64, writes: BlockWrites },
+    Write { node: usize, incarnation: u64, writes: BlockWrites },
     /// Somebody has verified signatures.
-    Verified { node: usize, life: u64, event: Event },
-    /// A fault befalls a node.
-    Befalls(Fault),
+    Verified { node: usize, incarnation: u64, event: Event },
+    /// A fault of the scenario is due.
+    Fault(Fault),
 }
 
 /// A network in virtual time.
@@ -91,11 +91,11 @@ pub struct World {
     /// Nanoseconds since genesis.
     pub(super) clock_ns: u64,
     /// What is still to happen, by time and then by order of planning.
-    queue: BTreeMap<(u64, u64), Occurrence>,
+    queue: BTreeMap<(u64, u64), ScheduledEvent>,
     planned: u64,
-    places: Vec<Place>,
+    slots: Vec<NodeSlot>,
     pub(super) links: Links,
-    pub(super) guests: Vec<Guest>,
+    pub(super) external_peers: Vec<ExternalPeer>,
     searches: u64,
     events: u64,
     trace: Trace,
@@ -116,16 +116,16 @@ impl World {
             clock_ns: 0,
             queue: BTreeMap::new(),
             planned: 0,
-            places: scenario.nodes.iter().cloned().enumerate().map(Place::new).collect(),
-            links: Links::new(scenario.lines),
-            guests: Vec::new(),
+            slots: scenario.nodes.iter().cloned().enumerate().map(NodeSlot::new).collect(),
+            links: Links::new(scenario.link_conditions),
+            external_peers: Vec::new(),
             searches: 0,
             events: 0,
             trace: Trace::default(),
             watch: Watch::default(),
             reports: Vec::new(),
         };
-        for node in 0..world.places.len() {
+        for node in 0..world.slots.len() {
             world.start(node)?;
         }
         for (at, fault) in &scenario.faults {
@@ -159,16 +159,16 @@ impl World {
             else {
                 return Ok(false);
             };
-            let ((at_ns, _), occurrence) = next.remove_entry();
+            let ((at_ns, _), scheduled) = next.remove_entry();
             self.clock_ns = at_ns;
-            self.happen(occurrence)?;
+            self.happen(scheduled)?;
         }
         Ok(true)
     }
 
     /// Plans a fault; one for a time that is over happens next.
     pub fn schedule(&mut self, at: Duration, fault: Fault) {
-        self.enqueue(nanoseconds(at).max(self.clock_ns), Occurrence::Befalls(fault));
+        self.enqueue(nanoseconds(at).max(self.clock_ns), ScheduledEvent::Fault(fault));
     }
 
     /// Virtual time since genesis.
@@ -183,12 +183,12 @@ impl World {
 
     /// The machine of a node, unless it is stopped.
     pub fn machine(&self, node: usize) -> Option<&Machine> {
-        self.places.get(node)?.machine.as_ref()
+        self.slots.get(node)?.machine.as_ref()
     }
 
     /// All machines that run, in the order of their nodes.
     pub fn machines(&self) -> impl Iterator<Item = &Machine> {
-        self.places.iter().filter_map(|place| place.machine.as_ref())
+        self.slots.iter().filter_map(|slot| slot.machine.as_ref())
     }
 
     /// What the machines reported: when, which node, what.
@@ -212,52 +212,54 @@ impl World {
         Now { wall_s, monotonic: self.clock() }
     }
 
-    pub(super) fn enqueue(&mut self, at_ns: u64, occurrence: Occurrence) {
-        self.queue.insert((at_ns, self.planned), occurrence);
+    pub(super) fn enqueue(&mut self, at_ns: u64, scheduled: ScheduledEvent) {
+        self.queue.insert((at_ns, self.planned), scheduled);
         self.planned += 1;
     }
 
-    fn happen(&mut self, occurrence: Occurrence) -> Result<(), SimulationError> {
-        match occurrence {
-            Occurrence::Wake { node } => {
-                if self.places[node].wake_ns == Some(self.clock_ns) {
+    fn happen(&mut self, scheduled: ScheduledEvent) -> Result<(), SimulationError> {
+        match scheduled {
+            ScheduledEvent::Wake { node } => {
+                if self.slots[node].wake_ns == Some(self.clock_ns) {
                     self.handle(node, Event::Wakeup)?;
                 }
             }
-            Occurrence::Arrival { connection, side, frame } => {
+            ScheduledEvent::Arrival { connection, side, frame } => {
                 self.arrive(connection, side, &frame)?;
             }
-            Occurrence::Drained { connection, side } => {
+            ScheduledEvent::Drained { connection, side } => {
                 if let Some(node) = self.listening(connection, side) {
                     self.handle(node, Event::Drained { peer: connection })?;
                 }
             }
-            Occurrence::Gone { connection, side } => self.end_at(connection, side)?,
-            Occurrence::Dial { node, life, address } => self.dial(node, life, address),
-            Occurrence::Dialled { node, life, address, connection } => {
-                if self.places[node].life == life {
+            ScheduledEvent::Gone { connection, side } => self.end_at(connection, side)?,
+            ScheduledEvent::Dial { node, incarnation, address } => {
+                self.dial(node, incarnation, address)
+            }
+            ScheduledEvent::Dialled { node, incarnation, address, connection } => {
+                if self.slots[node].incarnation == incarnation {
                     self.dialed(node, address, connection)?;
                 }
             }
-            Occurrence::Accepted { connection, address } => {
+            ScheduledEvent::Accepted { connection, address } => {
                 if let Some(node) = self.listening(connection, Side::Acceptor) {
                     let direction = Direction::Inbound;
                     self.handle(node, Event::Connected { peer: connection, address, direction })?;
                 }
             }
-            Occurrence::Solved { node, search } => self.solve(node, search)?,
-            Occurrence::Write { node, life, writes } => {
-                if self.places[node].life == life {
+            ScheduledEvent::Solved { node, search } => self.solve(node, search)?,
+            ScheduledEvent::Write { node, incarnation, writes } => {
+                if self.slots[node].incarnation == incarnation {
                     let outcome = writes.run().map_err(Arc::new);
                     self.handle(node, Event::Written { outcome })?;
                 }
             }
-            Occurrence::Verified { node, life, event } => {
-                if self.places[node].life == life {
+            ScheduledEvent::Verified { node, incarnation, event } => {
+                if self.slots[node].incarnation == incarnation {
                     self.handle(node, event)?;
                 }
             }
-            Occurrence::Befalls(fault) => self.befall(fault)?,
+            ScheduledEvent::Fault(fault) => self.apply_fault(fault)?,
         }
         Ok(())
     }
@@ -265,7 +267,7 @@ impl World {
     /// Gives a machine an event and does what it asks for.
     fn handle(&mut self, node: usize, event: Event) -> Result<(), SimulationError> {
         let (now, at) = (self.now(), self.clock());
-        let Some(machine) = self.places[node].machine.as_mut() else {
+        let Some(machine) = self.slots[node].machine.as_mut() else {
             return Ok(());
         };
         self.trace.event(self.clock_ns, node, &event);
@@ -286,10 +288,10 @@ impl World {
             self.carry_out(node, effect);
         }
         let wake_ns = wakeup.map(|time| nanoseconds(time).max(self.clock_ns + CALL_NS));
-        if self.places[node].wake_ns != wake_ns {
-            self.places[node].wake_ns = wake_ns;
+        if self.slots[node].wake_ns != wake_ns {
+            self.slots[node].wake_ns = wake_ns;
             if let Some(wake_ns) = wake_ns {
-                self.enqueue(wake_ns, Occurrence::Wake { node });
+                self.enqueue(wake_ns, ScheduledEvent::Wake { node });
             }
         }
         Ok(())
@@ -313,22 +315,28 @@ impl World {
                 }
             }
             Effect::Dial { address } => {
-                let (at_ns, life) =
-                    (self.clock_ns + self.draw_latency_ns(), self.places[node].life);
-                self.enqueue(at_ns, Occurrence::Dial { node, life, address });
+                let (at_ns, incarnation) =
+                    (self.clock_ns + self.draw_latency_ns(), self.slots[node].incarnation);
+                self.enqueue(at_ns, ScheduledEvent::Dial { node, incarnation, address });
             }
             // No node of a simulation has a directory or an operator.
             Effect::Forward { .. } => {}
             Effect::Mine(template) => self.search(node, Some(template)),
             Effect::Rest { .. } => self.search(node, None),
             Effect::Write(writes) => {
-                let life = self.places[node].life;
-                self.enqueue(self.clock_ns + WRITE_NS, Occurrence::Write { node, life, writes });
+                let incarnation = self.slots[node].incarnation;
+                self.enqueue(
+                    self.clock_ns + WRITE_NS,
+                    ScheduledEvent::Write { node, incarnation, writes },
+                );
             }
             Effect::Verify { id, checks } => {
-                let life = self.places[node].life;
+                let incarnation = self.slots[node].incarnation;
                 let event = Event::Verified { id, first_invalid: first_invalid(&checks) };
-                self.enqueue(self.clock_ns + CALL_NS, Occurrence::Verified { node, life, event });
+                self.enqueue(
+                    self.clock_ns + CALL_NS,
+                    ScheduledEvent::Verified { node, incarnation, event },
+                );
             }
             Effect::Report(report) => self.reports.push((self.clock(), node, report)),
         }

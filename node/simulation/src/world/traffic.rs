@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rand::RngExt;
 use wire::frame::Frame;
 
-use super::{Occurrence, SimulationError, World, nanoseconds};
+use super::{ScheduledEvent, SimulationError, World, nanoseconds};
 use crate::links::{End, LinkConditions, Side};
 use machine::{Direction, Event, PeerId};
 
@@ -27,7 +27,7 @@ impl World {
             self.sever(id);
         } else {
             let side = side.other();
-            self.enqueue(at_ns, Occurrence::Arrival { connection: id, side, frame });
+            self.enqueue(at_ns, ScheduledEvent::Arrival { connection: id, side, frame });
         }
     }
 
@@ -45,10 +45,10 @@ impl World {
         }
         let event = connection.read(id, side, frame);
         match (connection.at(side).end, event) {
-            (End::Guest(guest), Event::Message { message, .. }) => {
-                self.guest_hears(guest, *message);
+            (End::ExternalPeer(external_peer), Event::Message { message, .. }) => {
+                self.external_peer_receives(external_peer, *message);
             }
-            (End::Guest(_), _) => {}
+            (End::ExternalPeer(_), _) => {}
             (End::Node(node), event) => {
                 let is_malformed = matches!(event, Event::Malformed { .. });
                 self.handle(node, event)?;
@@ -70,8 +70,8 @@ impl World {
             return;
         }
         let last_ns = connection.at(side.other()).last_arrival_ns.max(at_ns);
-        self.enqueue(self.clock_ns, Occurrence::Gone { connection: id, side });
-        self.enqueue(last_ns, Occurrence::Gone { connection: id, side: side.other() });
+        self.enqueue(self.clock_ns, ScheduledEvent::Gone { connection: id, side });
+        self.enqueue(last_ns, ScheduledEvent::Gone { connection: id, side: side.other() });
     }
 
     /// A line breaks: nothing on its way arrives, and both ends notice.
@@ -85,7 +85,7 @@ impl World {
         }
         for side in [Side::Opener, Side::Acceptor] {
             let at_ns = self.clock_ns + self.draw_latency_ns();
-            self.enqueue(at_ns, Occurrence::Gone { connection: id, side });
+            self.enqueue(at_ns, ScheduledEvent::Gone { connection: id, side });
         }
     }
 
@@ -101,29 +101,30 @@ impl World {
         match end {
             End::Node(node) if is_news => self.handle(node, Event::Disconnected { peer: id })?,
             End::Node(_) => {}
-            End::Guest(guest) => self.guests[guest.0].connected = false,
+            End::ExternalPeer(external_peer) => {
+                self.external_peers[external_peer.0].connected = false
+            }
         }
         Ok(())
     }
 
-    pub(super) fn dial(&mut self, node: usize, life: u64, address: SocketAddr) {
+    pub(super) fn dial(&mut self, node: usize, incarnation: u64, address: SocketAddr) {
         let back_ns = self.clock_ns + self.draw_latency_ns();
-        let answers = (0..self.places.len()).find(|other| {
-            let place = &self.places[*other];
-            place.address == address
-                && place.machine.is_some()
-                && self.links.can_reach(node, *other)
+        let answers = (0..self.slots.len()).find(|other| {
+            let slot = &self.slots[*other];
+            slot.address == address && slot.machine.is_some() && self.links.can_reach(node, *other)
         });
-        let is_alive = self.places[node].life == life && self.places[node].machine.is_some();
+        let is_alive =
+            self.slots[node].incarnation == incarnation && self.slots[node].machine.is_some();
         let connection = answers.filter(|_| is_alive).map(|other| {
             let (opener, acceptor) = (End::Node(node), End::Node(other));
             let connection = self.links.open(opener, acceptor, back_ns);
             let port = 32_768 + u16::try_from(connection.0 % 28_000).unwrap_or(0);
-            let address = SocketAddr::new(self.places[node].address.ip(), port);
-            self.enqueue(self.clock_ns, Occurrence::Accepted { connection, address });
+            let address = SocketAddr::new(self.slots[node].address.ip(), port);
+            self.enqueue(self.clock_ns, ScheduledEvent::Accepted { connection, address });
             connection
         });
-        self.enqueue(back_ns, Occurrence::Dialled { node, life, address, connection });
+        self.enqueue(back_ns, ScheduledEvent::Dialled { node, incarnation, address, connection });
     }
 
     /// Who dialed learns how it went. The connection may be gone before it ever heard of it.
@@ -145,7 +146,7 @@ impl World {
     pub(super) fn notify_drained(&mut self, id: PeerId, side: Side) {
         if let Some(connection) = self.links.connections.get(&id) {
             let at_ns = connection.at(side.other()).last_arrival_ns.max(self.clock_ns);
-            self.enqueue(at_ns, Occurrence::Drained { connection: id, side });
+            self.enqueue(at_ns, ScheduledEvent::Drained { connection: id, side });
         }
     }
 

@@ -1,4 +1,4 @@
-//! Branches of blocks made by hand, under all rules, and a guest that hands them to a node.
+//! Branches of blocks made by hand, under all rules, and an external peer that sends them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use chain::subsidy::subsidy;
 use chain::target::Work;
 use chain::transaction::{Coinbase, Output, Transaction, Transfer};
 use machine::{HeaderId, HeaderTree};
-use simulation::{GuestId, World, grind};
+use simulation::{ExternalPeerId, World, grind};
 use wire::hello::Role;
 use wire::peer::PeerMessage;
 use wire::{ByteString, Message};
@@ -94,22 +94,22 @@ impl Quarry {
     }
 
     /// Shows a node the chain that ends in `end`, headers first, and serves what it asks for.
-    pub fn show(&self, world: &mut World, node: usize, end: HeaderId) -> GuestId {
-        let guest = world.invite(node, Role::Peer);
+    pub fn show(&self, world: &mut World, node: usize, end: HeaderId) -> ExternalPeerId {
+        let external_peer = world.connect_external_peer(node, Role::Peer);
         for headers in self.headers_up_to(end).chunks(wire::peer::HEADERS_MAX) {
             let bytes = headers.iter().flat_map(Header::to_bytes).collect();
-            world.say(guest, &Message::Peer(PeerMessage::Headers(ByteString(bytes))));
+            world.send_as(external_peer, &Message::Peer(PeerMessage::Headers(ByteString(bytes))));
         }
         let mut answered = 0;
         for _ in 0..60 {
             world.run_until(world.clock() + seconds(1)).unwrap();
-            let heard: Vec<Message> = world.guest(guest).heard[answered..].to_vec();
+            let heard: Vec<Message> = world.external_peer(external_peer).heard[answered..].to_vec();
             answered += heard.len();
             for message in heard {
                 if let Message::Peer(PeerMessage::GetBlocks(hashes)) = message {
                     for hash in hashes {
                         let block = ByteString(self.blocks[&hash].encode());
-                        world.say(guest, &Message::Peer(PeerMessage::Block(block)));
+                        world.send_as(external_peer, &Message::Peer(PeerMessage::Block(block)));
                     }
                 }
             }
@@ -117,6 +117,6 @@ impl Quarry {
                 break;
             }
         }
-        guest
+        external_peer
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use chain::transaction::{OutPoint, Transfer};
 use machine::{Machine, Report};
-use simulation::{Fault, Purse, Scenario, World, small_spec};
+use simulation::{Fault, Scenario, TestWallet, World, small_spec};
 
 use super::{coins, for_seeds, seconds, wait_for_agreement};
 
@@ -29,8 +29,8 @@ struct Split {
 /// Five miners, split three and two for ten minutes. Both halves confirm a payment of the same
 /// coin; the smaller one also confirms a payment that only it knows.
 fn split_and_heal(seed: u64) -> Split {
-    let purse = Purse::new(4);
-    let spec = small_spec(10, 4, 10, purse.allocations(coins(100)));
+    let wallet = TestWallet::new(4);
+    let spec = small_spec(10, 4, 10, wallet.allocations(coins(100)));
     let scenario = Scenario::mesh(spec, &[20; 5])
         .unwrap()
         .with_fault(seconds(60), Fault::Partition(vec![vec![0, 1, 2], vec![3, 4]]))
@@ -38,8 +38,8 @@ fn split_and_heal(seed: u64) -> Split {
     let mut world = World::new(&scenario, seed).unwrap();
     let network = world.network().clone();
     let pay = |from: usize, to: usize| {
-        let coin = purse.genesis_coin(&network, from);
-        purse.pay(&network, from, coin, purse.key(to), coins(1))
+        let coin = wallet.genesis_coin(&network, from);
+        wallet.pay(&network, from, coin, wallet.key(to), coins(1))
     };
     let (one, other, lonely) = (pay(0, 1), pay(0, 2), pay(3, 2));
     world.run_until(seconds(65)).unwrap();
@@ -119,13 +119,13 @@ fn a_healed_split_ends_in_one_chain_and_the_same_seed_in_the_same_trace() {
 /// Two payments of one coin to two miners in the same instant. Returns whether the first was
 /// confirmed, and how many blocks were given up.
 fn race(seed: u64) -> (bool, u32) {
-    let purse = Purse::new(3);
-    let spec = small_spec(8, 4, 2, purse.allocations(coins(100)));
+    let wallet = TestWallet::new(3);
+    let spec = small_spec(8, 4, 2, wallet.allocations(coins(100)));
     let mut world = World::new(&Scenario::mesh(spec, &[32; 4]).unwrap(), seed).unwrap();
     let network = world.network().clone();
     let pay = |to: usize| {
-        let coin = purse.genesis_coin(&network, 0);
-        purse.pay(&network, 0, coin, purse.key(to), coins(1))
+        let coin = wallet.genesis_coin(&network, 0);
+        wallet.pay(&network, 0, coin, wallet.key(to), coins(1))
     };
     let (one, other) = (pay(1), pay(2));
     world.run_until(seconds(10)).unwrap();

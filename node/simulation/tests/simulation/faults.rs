@@ -1,9 +1,9 @@
-//! Faults: whatever befalls the network, it is alive again when they stop.
+//! Faults: whatever goes wrong in the network, it is alive again when they stop.
 
 use std::time::{Duration, Instant};
 
 use machine::{HeaderId, Report};
-use simulation::{Fault, LinkConditions, NodePlan, Purse, Scenario, World, small_spec};
+use simulation::{Fault, LinkConditions, NodePlan, Scenario, TestWallet, World, small_spec};
 use wire::wallet::SubmitOutcome;
 
 use super::branches::Quarry;
@@ -13,13 +13,13 @@ fn lossy(loss_per_million: u32) -> LinkConditions {
     LinkConditions { loss_per_million, ..LinkConditions::default() }
 }
 
-/// An hour in two parts, with bad lines and nodes that lose everything, twice on each side.
+/// An hour in two parts, with bad links and nodes that lose everything, twice on each side.
 fn bad_hour(seed: u64) -> (Duration, u32, u64) {
     let minutes = |m: u64| seconds(60 * m);
     let spec = small_spec(10, 4, 10, Vec::new());
     let scenario = Scenario::mesh(spec, &[20; 5])
         .unwrap()
-        .with_fault(minutes(5), Fault::Lines(lossy(10_000)))
+        .with_fault(minutes(5), Fault::LinkConditions(lossy(10_000)))
         .with_fault(minutes(10), Fault::Partition(vec![vec![0, 1], vec![2, 3, 4]]))
         .with_fault(minutes(20), Fault::Stop(1))
         .with_fault(minutes(22), Fault::Start(1))
@@ -30,7 +30,7 @@ fn bad_hour(seed: u64) -> (Duration, u32, u64) {
         .with_fault(minutes(60), Fault::Stop(2))
         .with_fault(minutes(69), Fault::Start(2))
         .with_fault(minutes(70), Fault::Heal)
-        .with_fault(minutes(70), Fault::Lines(lossy(0)));
+        .with_fault(minutes(70), Fault::LinkConditions(lossy(0)));
     let mut world = World::new(&scenario, seed).unwrap();
     world.run_until(minutes(70)).unwrap();
     let (end, after) = wait_for_agreement(&mut world, seconds(120));
@@ -60,24 +60,24 @@ fn the_network_is_alive_again_after_an_hour_of_splits_restarts_and_bad_lines() {
 #[test]
 fn random_loss_on_every_line_leaves_one_tip_and_every_payment() {
     let outcomes = for_seeds(1..=8, |seed| {
-        let purse = Purse::new(12);
-        let spec = small_spec(8, 4, 5, purse.allocations(coins(100)));
+        let wallet = TestWallet::new(12);
+        let spec = small_spec(8, 4, 5, wallet.allocations(coins(100)));
         let mut scenario = Scenario::mesh(spec, &[13; 4]).unwrap();
-        scenario.lines = lossy(30_000);
+        scenario.link_conditions = lossy(30_000);
         let mut world = World::new(&scenario, seed).unwrap();
         let network = world.network().clone();
         for owner in 0..12 {
             world.run_until(world.clock() + seconds(20)).unwrap();
-            let coin = purse.genesis_coin(&network, owner);
-            let to = purse.key((owner + 1) % 12);
-            let transfer = purse.pay(&network, owner, coin, to, coins(1));
+            let coin = wallet.genesis_coin(&network, owner);
+            let to = wallet.key((owner + 1) % 12);
+            let transfer = wallet.pay(&network, owner, coin, to, coins(1));
             world.submit(owner % 4, &transfer);
         }
         world.run_until(seconds(600)).unwrap();
-        world.schedule(world.clock(), Fault::Lines(lossy(0)));
+        world.schedule(world.clock(), Fault::LinkConditions(lossy(0)));
         let (end, after) = wait_for_agreement(&mut world, seconds(120));
-        let accepted = (0..12).filter(|guest| {
-            let outcome = world.guest(simulation::GuestId(*guest)).outcome();
+        let accepted = (0..12).filter(|external_peer| {
+            let outcome = world.external_peer(simulation::ExternalPeerId(*external_peer)).outcome();
             matches!(outcome, Some(SubmitOutcome::Accepted(_)))
         });
         assert_eq!(accepted.count(), 12, "seed {seed}");
@@ -88,7 +88,7 @@ fn random_loss_on_every_line_leaves_one_tip_and_every_payment() {
         }
         let is_loss = |report: &Report| matches!(report, Report::PeerLost { .. });
         let lost = world.reports().iter().filter(|(_, _, report)| is_loss(report)).count();
-        assert!(lost > 50, "seed {seed}: the lines did not break");
+        assert!(lost > 50, "seed {seed}: the links did not break");
         (end.height, lost, after)
     });
     println!(
@@ -128,20 +128,20 @@ fn headers_of_low_work_are_not_stored() {
     let spam = quarry.blocks(spam, 350, 5);
     let stored = |world: &World| world.machine(0).unwrap().tree().len();
     let (before, height) = (stored(&world), heights(&world)[0]);
-    let guest = quarry.show(&mut world, 0, spam);
+    let external_peer = quarry.show(&mut world, 0, spam);
     let grown = stored(&world) - before;
     let mined = (heights(&world)[0] - height) as usize;
     // The fork with the other miner may have cost a few.
     assert!(grown <= mined + 20, "{grown} headers more, {mined} blocks mined meanwhile");
-    assert!(world.guest(guest).connected, "little work is nobody's fault");
+    assert!(world.external_peer(external_peer).connected, "little work is nobody's fault");
     wait_for_agreement(&mut world, seconds(60));
     println!("351 headers of low work shown, {grown} more stored, {mined} blocks mined meanwhile");
 }
 
 #[test]
 fn a_lonely_payment_is_mined_when_it_has_waited_long_enough() {
-    let purse = Purse::new(5);
-    let spec = small_spec(8, 4, 5, purse.allocations(coins(100)));
+    let wallet = TestWallet::new(5);
+    let spec = small_spec(8, 4, 5, wallet.allocations(coins(100)));
     let mut scenario = Scenario::mesh(spec, &[0; 2]).unwrap();
     scenario.nodes = vec![0, 1]
         .into_iter()
@@ -154,8 +154,8 @@ fn a_lonely_payment_is_mined_when_it_has_waited_long_enough() {
     let mut world = World::new(&scenario, 9).unwrap();
     let network = world.network().clone();
     let pay = |owner: usize| {
-        let coin = purse.genesis_coin(&network, owner);
-        purse.pay(&network, owner, coin, purse.key(4), coins(1))
+        let coin = wallet.genesis_coin(&network, owner);
+        wallet.pay(&network, owner, coin, wallet.key(4), coins(1))
     };
     world.run_until(seconds(100)).unwrap();
     assert_eq!(heights(&world), [0, 0], "nothing is pending, so nothing is mined");

@@ -5,7 +5,7 @@ use chain::spec::ChainSpec;
 use chain::transaction::{OutPoint, Transaction};
 use chain::utxo::{Coin, UtxoSum};
 use machine::{HeaderId, Report};
-use simulation::{NodePlan, Purse, Scenario, World, check_deeply, small_spec};
+use simulation::{NodePlan, Scenario, TestWallet, World, check_deeply, small_spec};
 
 use super::branches::Quarry;
 use super::{coins, seconds};
@@ -74,14 +74,14 @@ fn equal_work_stays_with_the_first_seen_and_one_block_more_wins() {
 
 #[test]
 fn fifty_blocks_there_and_back_leave_the_coins_as_they_were() {
-    let purse = Purse::new(3);
-    let mut world = onlooker(small_spec(8, 4, 5, purse.allocations(coins(100))));
+    let wallet = TestWallet::new(3);
+    let mut world = onlooker(small_spec(8, 4, 5, wallet.allocations(coins(100))));
     world.run_until(seconds(400)).unwrap();
     let network = world.network().clone();
     let genesis_time = network.spec.genesis_time;
     let pay = |from: usize, to: usize| {
-        let coin = purse.genesis_coin(&network, from);
-        purse.pay(&network, from, coin, purse.key(to), Amount(5000))
+        let coin = wallet.genesis_coin(&network, from);
+        wallet.pay(&network, from, coin, wallet.key(to), Amount(5000))
     };
     let mut quarry = Quarry::new(&network);
     let one = quarry.block(HeaderId::GENESIS, genesis_time + 5, &[pay(0, 1), pay(1, 2)]);

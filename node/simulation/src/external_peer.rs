@@ -1,4 +1,4 @@
-//! Guests: connections that no machine holds, played by a test: a wallet, a node that lies.
+//! External peers: connections that no machine holds, played by a test: a wallet, a node that lies.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -10,16 +10,16 @@ use wire::wallet::{Submit, SubmitOutcome, WalletMessage};
 use wire::{ByteString, Message};
 
 use super::links::{End, Side};
-use super::world::{Occurrence, World};
+use super::world::{ScheduledEvent, World};
 use machine::PeerId;
 
-/// Names a guest of a world.
+/// Names an external peer of a world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct GuestId(pub usize);
+pub struct ExternalPeerId(pub usize);
 
 /// Somebody at the other end of a node's connection. It answers pings; the rest is up to the test.
 #[derive(Debug)]
-pub struct Guest {
+pub struct ExternalPeer {
     /// Its connection.
     pub connection: PeerId,
     /// Everything it was told, pings left out.
@@ -28,7 +28,7 @@ pub struct Guest {
     pub connected: bool,
 }
 
-impl Guest {
+impl ExternalPeer {
     /// What became of its payment, if the node has answered.
     pub fn outcome(&self) -> Option<&SubmitOutcome> {
         self.heard.iter().find_map(|message| match message {
@@ -39,54 +39,58 @@ impl Guest {
 }
 
 impl World {
-    /// Connects a guest to a node and says hello. Every guest comes from an address of its own.
-    pub fn invite(&mut self, node: usize, role: Role) -> GuestId {
-        let id = GuestId(self.guests.len());
+    /// Connects an external peer to a node and says hello. Each comes from an address of its own.
+    pub fn connect_external_peer(&mut self, node: usize, role: Role) -> ExternalPeerId {
+        let id = ExternalPeerId(self.external_peers.len());
         let now_ns = self.clock_ns;
-        let connection = self.links.open(End::Guest(id), End::Node(node), now_ns);
-        self.guests.push(Guest { connection, heard: Vec::new(), connected: true });
-        let number = u32::try_from(id.0).expect("a test invites fewer than 2^32 guests");
+        let connection = self.links.open(End::ExternalPeer(id), End::Node(node), now_ns);
+        self.external_peers.push(ExternalPeer { connection, heard: Vec::new(), connected: true });
+        let number = u32::try_from(id.0).expect("a test has fewer than 2^32 of them");
         // 198.18.0.0/15 is set aside for benchmarks, so no node of the world lives there.
         let ip = Ipv4Addr::from(u32::from(Ipv4Addr::new(198, 18, 0, 1)) + number);
         let address = SocketAddr::from((ip, 50_000));
-        self.enqueue(now_ns, Occurrence::Accepted { connection, address });
+        self.enqueue(now_ns, ScheduledEvent::Accepted { connection, address });
         let greeting = Greeting {
             network: Some(NetworkIdentity::of(self.network())),
             role,
             nonce: u64::from(number),
-            name: format!("guest {number}"),
+            name: format!("external {number}"),
             listen_port: 0,
         };
         let hello = greeting.hello(self.now().wall_s, 0);
-        self.say(id, &Message::Hello(Box::new(hello)));
+        self.send_as(id, &Message::Hello(Box::new(hello)));
         id
     }
 
-    /// Sends what a guest has to say.
-    pub fn say(&mut self, guest: GuestId, message: &Message) {
-        let connection = self.guests[guest.0].connection;
+    /// Sends a message as an external peer.
+    pub fn send_as(&mut self, external_peer: ExternalPeerId, message: &Message) {
+        let connection = self.external_peers[external_peer.0].connection;
         self.send(connection, Side::Opener, Arc::new(message.to_frame()));
     }
 
     /// Hands a payment to a node through a wallet connection of its own.
-    pub fn submit(&mut self, node: usize, transfer: &Transfer) -> GuestId {
-        let guest = self.invite(node, Role::Wallet);
+    pub fn submit(&mut self, node: usize, transfer: &Transfer) -> ExternalPeerId {
+        let external_peer = self.connect_external_peer(node, Role::Wallet);
         let transaction = ByteString(Transaction::Transfer(transfer.clone()).encode());
         let submit = WalletMessage::Submit(Submit { request: 1, transaction });
-        self.say(guest, &Message::Wallet(submit));
-        guest
+        self.send_as(external_peer, &Message::Wallet(submit));
+        external_peer
     }
 
-    /// A guest by its name.
-    pub fn guest(&self, guest: GuestId) -> &Guest {
-        &self.guests[guest.0]
+    /// An external peer by its name.
+    pub fn external_peer(&self, external_peer: ExternalPeerId) -> &ExternalPeer {
+        &self.external_peers[external_peer.0]
     }
 
-    /// A message arrived at a guest.
-    pub(super) fn guest_hears(&mut self, guest: GuestId, message: Message) {
+    /// A message arrived at an external peer.
+    pub(super) fn external_peer_receives(
+        &mut self,
+        external_peer: ExternalPeerId,
+        message: Message,
+    ) {
         match message {
-            Message::Ping(number) => self.say(guest, &Message::Pong(number)),
-            other => self.guests[guest.0].heard.push(other),
+            Message::Ping(number) => self.send_as(external_peer, &Message::Pong(number)),
+            other => self.external_peers[external_peer.0].heard.push(other),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A purse: keys with genesis allocations, and signed payments from them.
+//! A test wallet: keys with genesis allocations, and signed payments from them.
 
 use chain::amount::Amount;
 use chain::genesis::Network;
@@ -9,12 +9,12 @@ use chain::transaction::{Input, OutPoint, Output, SighashContext, Transfer};
 
 /// Real keys, the same in every run.
 #[derive(Debug)]
-pub struct Purse {
+pub struct TestWallet {
     keys: Vec<SecretKey>,
 }
 
-impl Purse {
-    /// A purse of `count` keys.
+impl TestWallet {
+    /// A wallet of `count` keys.
     pub fn new(count: u32) -> Self {
         let key = |number: u32| {
             let bytes = tagged_hash("lode/simulation/key", &[&number.to_le_bytes()]);

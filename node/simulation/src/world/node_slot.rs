@@ -1,4 +1,4 @@
-//! A node's place: its machine and its miner come and go, the place stays.
+//! A node's slot: its machine and its miner come and go, the slot stays.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use chain::hash::tagged_hash;
 use chain::key::OutputKey;
 use rand::RngExt;
 
-use super::{Occurrence, SimulationError, World};
+use super::{ScheduledEvent, SimulationError, World};
 use crate::miner::{attempts, grind, search_ns};
 use crate::scenario::{Fault, NodePlan};
 use machine::mining::MiningPolicy;
@@ -18,26 +18,26 @@ use machine::{Event, Machine, MachineConfig, MachineError, Surroundings};
 /// Where nodes accept connections.
 const LISTEN_PORT: u16 = 9333;
 
-/// A node's place in the world; the machine in it comes and goes.
-pub(super) struct Place {
+/// What stays of a node in the world while machines come and go in it.
+pub(super) struct NodeSlot {
     pub(super) plan: NodePlan,
     pub(super) address: SocketAddr,
     pub(super) machine: Option<Machine>,
     /// Counts its machines, so that nothing meant for one reaches the next.
-    pub(super) life: u64,
+    pub(super) incarnation: u64,
     pub(super) wake_ns: Option<u64>,
     /// What its miner searches, and the name of that search.
     pub(super) template: Option<Arc<Template>>,
     pub(super) search: u64,
 }
 
-impl Place {
+impl NodeSlot {
     pub(super) fn new((node, plan): (usize, NodePlan)) -> Self {
         Self {
             plan,
             address: SocketAddr::from((address_of(node), LISTEN_PORT)),
             machine: None,
-            life: 0,
+            incarnation: 0,
             wake_ns: None,
             template: None,
             search: 0,
@@ -50,23 +50,23 @@ impl World {
     /// has no memory.
     pub(super) fn search(&mut self, node: usize, template: Option<Arc<Template>>) {
         self.searches += 1;
-        let rate = self.places[node].plan.hash_rate;
+        let rate = self.slots[node].plan.hash_rate;
         let target = template.as_ref().and_then(|found| found.header.bits.expand().ok());
-        self.places[node].search = self.searches;
-        self.places[node].template = template;
+        self.slots[node].search = self.searches;
+        self.slots[node].template = template;
         let hashes = target.map(|target| attempts(&target, &mut self.rng));
         if let Some(ns) = hashes.and_then(|hashes| search_ns(hashes, rate)) {
             let at_ns = self.clock_ns.saturating_add(ns);
-            self.enqueue(at_ns, Occurrence::Solved { node, search: self.searches });
+            self.enqueue(at_ns, ScheduledEvent::Solved { node, search: self.searches });
         }
     }
 
     /// The time has come: grinds the block with the second that it is.
     pub(super) fn solve(&mut self, node: usize, search: u64) -> Result<(), SimulationError> {
-        if self.places[node].search != search {
+        if self.slots[node].search != search {
             return Ok(());
         }
-        let Some(template) = self.places[node].template.clone() else {
+        let Some(template) = self.slots[node].template.clone() else {
             return Ok(());
         };
         let wall_s = u32::try_from(self.now().wall_s).unwrap_or(u32::MAX);
@@ -81,7 +81,7 @@ impl World {
         }
     }
 
-    pub(super) fn befall(&mut self, fault: Fault) -> Result<(), SimulationError> {
+    pub(super) fn apply_fault(&mut self, fault: Fault) -> Result<(), SimulationError> {
         match fault {
             Fault::Partition(groups) => {
                 for connection in self.links.partition(&groups) {
@@ -94,20 +94,20 @@ impl World {
             Fault::Stop(node) => self.stop(node),
             Fault::Start(node) => self.start(node)?,
             Fault::HashRate { node, hash_rate } => {
-                self.places[node].plan.hash_rate = hash_rate;
-                let template = self.places[node].template.take();
+                self.slots[node].plan.hash_rate = hash_rate;
+                let template = self.slots[node].template.take();
                 self.search(node, template);
             }
-            Fault::Lines(conditions) => self.links.conditions = conditions,
+            Fault::LinkConditions(conditions) => self.links.conditions = conditions,
         }
         Ok(())
     }
 
     pub(super) fn stop(&mut self, node: usize) {
-        let place = &mut self.places[node];
-        place.machine = None;
-        place.wake_ns = None;
-        place.template = None;
+        let slot = &mut self.slots[node];
+        slot.machine = None;
+        slot.wake_ns = None;
+        slot.template = None;
         for (id, side) in self.links.of_node(node) {
             self.sever(id);
             if let Some(connection) = self.links.connections.get_mut(&id) {
@@ -119,15 +119,15 @@ impl World {
 
     /// A machine begins on an empty store.
     pub(super) fn start(&mut self, node: usize) -> Result<(), SimulationError> {
-        if self.places[node].machine.is_some() {
+        if self.slots[node].machine.is_some() {
             return Ok(());
         }
         let at = self.clock();
         let failed = |source: MachineError| SimulationError::Machine { node, at, source };
         let store = Store::in_memory(&self.network).map_err(|error| failed(error.into()))?;
-        let plan = &self.places[node].plan;
+        let plan = &self.slots[node].plan;
         let config = MachineConfig {
-            peers: plan.dials.iter().map(|other| self.places[*other].address).collect(),
+            peers: plan.dials.iter().map(|other| self.slots[*other].address).collect(),
             mining: Some(MiningPolicy {
                 min_txs: plan.min_txs,
                 max_wait: plan.max_wait,
@@ -136,12 +136,12 @@ impl World {
             ..MachineConfig::new(format!("node {node}"), self.rng.random())
         };
         let surroundings =
-            Surroundings { listening: Some(self.places[node].address), known: Vec::new() };
+            Surroundings { listening: Some(self.slots[node].address), known: Vec::new() };
         let network = Arc::clone(&self.network);
         let machine =
             Machine::new(config, surroundings, network, store, self.now()).map_err(failed)?;
-        self.places[node].machine = Some(machine);
-        self.places[node].life += 1;
+        self.slots[node].machine = Some(machine);
+        self.slots[node].incarnation += 1;
         self.handle(node, Event::Wakeup)
     }
 }
