@@ -1,7 +1,8 @@
 //! `Session`: one wallet at work. Its files, its money, and one kept connection to a miner.
 //!
 //! Everything happens in the calls, on one thread: [`Session::poll`] about once a second finds a
-//! miner, reads what changed and sends what waits; what is worth telling is collected as [`News`].
+//! miner, reads what changed and sends what waits; what is worth telling is collected as
+//! [`WalletEvent`].
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
@@ -26,15 +27,15 @@ use crate::payment::SignedPayment;
 use crate::wallet::Wallet;
 use crate::wallet_directory::WalletDirectory;
 
-pub use news::News;
 pub use paying::{Handover, PayError, Payment, Receiver, ReceiverError};
+pub use wallet_event::WalletEvent;
 
 mod connecting;
 mod directory_visits;
-mod news;
 mod paying;
 #[cfg(test)]
 mod tests;
+mod wallet_event;
 
 /// Pause between two looks at the miner.
 pub const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -43,8 +44,8 @@ pub const POLL_INTERVAL: Duration = Duration::from_secs(1);
 const TIMEOUTS: Timeouts =
     Timeouts { connect: Duration::from_secs(1), answer: Duration::from_secs(5) };
 
-/// News that wait to be taken; beyond it the oldest are dropped.
-const NEWS_MAX: usize = 256;
+/// Events that wait to be taken; beyond it the oldest are dropped.
+const EVENTS_MAX: usize = 256;
 
 /// What a session is made from.
 #[derive(Debug)]
@@ -136,7 +137,7 @@ pub struct Session {
     /// Whether any synchronization succeeded.
     is_synced: bool,
     is_new: bool,
-    news: VecDeque<News>,
+    events: VecDeque<WalletEvent>,
 }
 
 #[derive(Debug)]
@@ -215,14 +216,14 @@ impl Session {
             seen: None,
             is_synced: false,
             is_new,
-            news: VecDeque::new(),
+            events: VecDeque::new(),
         })
     }
 
     /// Does what is due: finds a miner, reads what changed, sends what waits, asks the directory.
     /// Call it about every [`POLL_INTERVAL`], and sooner when [`Session::next_poll`] says so.
     pub fn poll(&mut self, now: Instant) {
-        self.seek_miner(now);
+        self.connect_to_miner(now);
         self.look(now);
         self.visit_directory(now);
     }
@@ -238,8 +239,8 @@ impl Session {
     }
 
     /// What happened since this was last called.
-    pub fn take_news(&mut self) -> Vec<News> {
-        self.news.drain(..).collect()
+    pub fn take_events(&mut self) -> Vec<WalletEvent> {
+        self.events.drain(..).collect()
     }
 
     /// Opens the key: from now on payments can be signed.
@@ -319,10 +320,10 @@ impl Session {
         }
     }
 
-    fn tell(&mut self, news: News) {
-        if self.news.len() >= NEWS_MAX {
-            self.news.pop_front();
+    fn tell(&mut self, event: WalletEvent) {
+        if self.events.len() >= EVENTS_MAX {
+            self.events.pop_front();
         }
-        self.news.push_back(news);
+        self.events.push_back(event);
     }
 }

@@ -17,9 +17,9 @@ use wallet::seed::SeedError;
 use wallet::session::{PayError, ReceiverError, SessionError, UnlockError};
 use wallet::wallet_directory::DirectoryError;
 
-use crate::background::Gone;
+use crate::background::SessionFailed;
 use crate::cli::{Cli, WalletCommand, WalletOptions};
-use crate::hidden_line::HiddenLineError;
+use crate::hidden_input::HiddenInputError;
 use crate::passphrase::PassphraseError;
 use crate::prompt;
 use opening::Patience;
@@ -31,9 +31,9 @@ pub(crate) mod history;
 pub(crate) mod miners;
 pub(crate) mod opening;
 pub(crate) mod receive;
+pub(crate) mod recovery_words;
 pub(crate) mod send;
-pub(crate) mod waiting;
-pub(crate) mod words;
+pub(crate) mod wait;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -82,7 +82,7 @@ pub enum CommandError {
     Words(#[from] SeedError),
     /// The wallet's own thread.
     #[error(transparent)]
-    Gone(#[from] Gone),
+    SessionFailed(#[from] SessionFailed),
     /// Ctrl-C at a question. Whoever pressed it need not be told.
     #[error("interrupted")]
     Interrupted,
@@ -94,7 +94,7 @@ pub enum CommandError {
 impl From<PassphraseError> for CommandError {
     fn from(error: PassphraseError) -> Self {
         match error {
-            PassphraseError::NotTyped(HiddenLineError::Interrupted) => Self::Interrupted,
+            PassphraseError::NotTyped(HiddenInputError::Interrupted) => Self::Interrupted,
             other => Self::Passphrase(other),
         }
     }
@@ -104,7 +104,7 @@ impl CommandError {
     /// How the program ends by it.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Gone(_) | Self::Terminal(_) => Exit::Other,
+            Self::SessionFailed(_) | Self::Terminal(_) => Exit::Other,
             Self::Usage(_) | Self::Words(_) => Exit::Usage,
             Self::Refused(_) => Exit::Refused,
             Self::Unreachable(_) => Exit::Unreachable,
@@ -227,9 +227,9 @@ pub fn run(options: &WalletOptions) -> Result<(), CommandError> {
         WalletCommand::Coins => coins::run(options),
         WalletCommand::Contacts { change } => contacts::run(options, change.as_ref()),
         WalletCommand::Miners => miners::run(options),
-        WalletCommand::Words => words::show_words(options),
-        WalletCommand::Restore => words::restore(options),
-        WalletCommand::Wait(order) => waiting::run(options, order),
+        WalletCommand::Words => recovery_words::show_words(options),
+        WalletCommand::Restore => recovery_words::restore(options),
+        WalletCommand::Wait(order) => wait::run(options, order),
     }
 }
 

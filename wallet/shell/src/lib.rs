@@ -5,6 +5,6 @@
 pub(crate) mod background;
 pub mod cli;
 pub mod commands;
-pub(crate) mod hidden_line;
+pub(crate) mod hidden_input;
 pub(crate) mod passphrase;
 pub(crate) mod prompt;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
-use crate::hidden_line::{self, HiddenLineError};
+use crate::hidden_input::{self, HiddenInputError};
 
 /// Longest passphrase, in bytes.
 const BYTES_MAX: u64 = 1024;
@@ -44,7 +44,7 @@ pub enum PassphraseError {
     Differ,
     /// Somebody was asked and typed none.
     #[error(transparent)]
-    NotTyped(#[from] HiddenLineError),
+    NotTyped(#[from] HiddenInputError),
     /// Nobody can be asked.
     #[error("this wallet needs its passphrase: use a terminal, or --passphrase-file FILE")]
     NobodyToAsk,
@@ -102,7 +102,7 @@ impl PassphraseSource {
 }
 
 fn type_in(prompt: &str) -> Result<Zeroizing<String>, PassphraseError> {
-    let typed = hidden_line::ask(prompt)?;
+    let typed = hidden_input::ask(prompt)?;
     if typed.len() as u64 > BYTES_MAX {
         return Err(PassphraseError::TooLong);
     }

@@ -1,7 +1,7 @@
-//! The interactive shell: commands typed at a prompt, news printed above it.
+//! The interactive shell: commands typed at a prompt, events printed above it.
 //!
 //! The session lives on its own thread and is asked; this one types and prints. With input that is
-//! no terminal there is no prompt and no banner, and news go to standard error.
+//! no terminal there is no prompt and no banner, and events go to standard error.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use show::ids;
 use show::streams::{note, print_line};
-use wallet::session::{News, Session};
+use wallet::session::{Session, WalletEvent};
 
 use crate::background::Background;
 use crate::cli::{ContactChange, FeeChoice, SendOptions, WalletOptions, fee};
@@ -73,10 +73,10 @@ pub fn run(options: &WalletOptions) -> Result<(), CommandError> {
     if is_terminal && !options.json {
         print_line(&banner(&session))?;
     }
-    session.take_news().iter().for_each(|news| note(&news.to_string()));
+    session.take_events().iter().for_each(|event| note(&event.to_string()));
     let mut input = if is_terminal { Input::terminal(&session)? } else { Input::piped() };
-    let (background, news) = Background::start(session);
-    let lines = start_printer(&mut input, news)?;
+    let (background, events) = Background::start(session);
+    let lines = start_printer(&mut input, events)?;
     if options.auto && !is_terminal {
         return auto::pay_for_ever(&background, options, &lines);
     }
@@ -90,7 +90,7 @@ pub fn run(options: &WalletOptions) -> Result<(), CommandError> {
         match shell.obey(&line) {
             Ok(Next::Prompt) => {}
             Ok(Next::Leave) => break,
-            Err(error @ CommandError::Gone(_)) => return Err(error),
+            Err(error @ CommandError::SessionFailed(_)) => return Err(error),
             Err(CommandError::Interrupted) => {}
             Err(error) => note(&format!("lode: {error}")),
         }
@@ -127,13 +127,13 @@ fn banner(session: &Session) -> String {
 /// Everything that is told unasked goes through one thread, so that lines never mix.
 fn start_printer(
     input: &mut Input,
-    news: Receiver<News>,
+    events: Receiver<WalletEvent>,
 ) -> Result<SyncSender<String>, CommandError> {
     let print = input.printer()?;
     let (lines, waiting) = sync_channel::<String>(LINES_MAX);
     let told = lines.clone();
     thread::spawn(move || {
-        let mut lines = news.into_iter().map(|news| news.to_string());
+        let mut lines = events.into_iter().map(|event| event.to_string());
         lines.try_for_each(|line| told.send(line))
     });
     thread::spawn(move || waiting.into_iter().for_each(print));

@@ -13,7 +13,7 @@ use crate::miner_choice::order_of_trial;
 use crate::payment::SignedPayment;
 use crate::wallet::SyncError;
 
-use super::{Connected, News, Session, TIMEOUTS};
+use super::{Connected, Session, TIMEOUTS, WalletEvent};
 
 /// Pause after the first search that found nobody; it doubles up to [`PAUSE_MAX`].
 pub(super) const PAUSE_MIN: Duration = Duration::from_millis(125);
@@ -26,7 +26,7 @@ const TRIALS_MAX: usize = 8;
 
 impl Session {
     /// Takes any miner that answers when there is none and the time for a search has come.
-    pub(super) fn seek_miner(&mut self, now: Instant) {
+    pub(super) fn connect_to_miner(&mut self, now: Instant) {
         if self.connected.is_some() || now < self.search.next {
             return;
         }
@@ -52,7 +52,7 @@ impl Session {
             }
         }
         if !std::mem::replace(&mut self.search.is_told, true) {
-            self.tell(News::Waiting { reason });
+            self.tell(WalletEvent::Waiting { reason });
         }
         self.search.next = Instant::now() + self.search.pause;
         self.search.pause = (self.search.pause * 2).min(PAUSE_MAX);
@@ -60,7 +60,11 @@ impl Session {
 
     fn adopt(&mut self, client: NodeClient, miner: MinerEntry) {
         let again = std::mem::replace(&mut self.search.was_connected, true);
-        self.tell(News::Connected { miner: miner.name.clone(), address: miner.address, again });
+        self.tell(WalletEvent::Connected {
+            miner: miner.name.clone(),
+            address: miner.address,
+            again,
+        });
         self.connected = Some(Connected { client, miner });
         self.seen = None;
         self.search.is_told = false;
@@ -71,7 +75,7 @@ impl Session {
     pub fn listed_miners(&mut self) -> Option<Vec<MinerEntry>> {
         let listed = self.ask_directory(|directory| directory.miners())?;
         if let Err(error) = self.remembered.remember(&listed) {
-            self.tell(News::NotKept { what: format!("the list of miners ({error})") });
+            self.tell(WalletEvent::NotKept { what: format!("the list of miners ({error})") });
         }
         Some(listed)
     }
@@ -100,7 +104,7 @@ impl Session {
     }
 
     pub(super) fn lose(&mut self, miner: &MinerEntry, reason: &str, now: Instant) {
-        self.tell(News::Lost { miner: miner.name.clone(), reason: reason.to_owned() });
+        self.tell(WalletEvent::Lost { miner: miner.name.clone(), reason: reason.to_owned() });
         self.connected = None;
         self.seen = None;
         self.search.next = now;
@@ -151,12 +155,12 @@ impl Session {
             SubmitOutcome::Accepted(_) | SubmitOutcome::AlreadyKnown(_) => {
                 if self.mark_handed_over(txid) {
                     let receiver = self.name_or_address(payment.receiver);
-                    self.tell(News::HandedOver { receiver, amount: payment.amount, txid });
+                    self.tell(WalletEvent::HandedOver { receiver, amount: payment.amount, txid });
                 }
             }
             SubmitOutcome::Refused { reason, .. } => {
                 if self.refusals_told.insert(txid) {
-                    self.tell(News::Refused { txid, reason: reason.clone() });
+                    self.tell(WalletEvent::Refused { txid, reason: reason.clone() });
                 }
             }
         }
@@ -169,7 +173,7 @@ impl Session {
             return false;
         }
         if let Err(error) = self.journal.mark_handed_over(txid) {
-            self.tell(News::NotKept { what: error.to_string() });
+            self.tell(WalletEvent::NotKept { what: error.to_string() });
         }
         true
     }

@@ -15,7 +15,7 @@ use wire::directory::{FaucetOutcome, NameOutcome, NameRecord};
 use crate::history::MovementState;
 use crate::wallet_directory::WalletDirectory;
 
-use super::{News, Session};
+use super::{Session, WalletEvent};
 
 /// Pause between two visits while something is still wanted.
 const VISIT_INTERVAL: Duration = Duration::from_secs(5);
@@ -85,14 +85,14 @@ impl Session {
         };
         let name = self.name.clone();
         match outcome {
-            NameOutcome::Held if self.is_new => self.tell(News::Named { name }),
+            NameOutcome::Held if self.is_new => self.tell(WalletEvent::Named { name }),
             NameOutcome::Held => {}
             NameOutcome::Taken(other) => {
                 let by = self.network.spec.address(other.key);
                 let address = self.network.spec.address(self.name_key());
-                self.tell(News::NameTaken { name, by, address });
+                self.tell(WalletEvent::NameTaken { name, by, address });
             }
-            NameOutcome::Refused { reason } => self.tell(News::NameRefused { name, reason }),
+            NameOutcome::Refused { reason } => self.tell(WalletEvent::NameRefused { name, reason }),
             NameOutcome::Busy => return,
         }
         self.visits.wants_name = false;
@@ -110,7 +110,7 @@ impl Session {
         let genesis = self.network.genesis_hash();
         let record = NameRecord::sign(&self.name, 1, genesis, &secret, &aux);
         if let Err(error) = save_record(&self.files, &record) {
-            self.tell(News::NotKept { what: format!("the record of your name ({error})") });
+            self.tell(WalletEvent::NotKept { what: format!("the record of your name ({error})") });
         }
         self.visits.record = Some(record.clone());
         Some(record)
@@ -137,20 +137,20 @@ impl Session {
                 self.visits.promise = Some((txid, amount));
                 self.visits.wants_faucet = false;
                 if self.movement(&txid).is_none() {
-                    self.tell(News::FaucetPaid { amount });
+                    self.tell(WalletEvent::FaucetPaid { amount });
                 }
                 None
             }
             FaucetOutcome::Later { wait_s } => {
                 if !std::mem::replace(&mut self.visits.is_wait_told, true) {
-                    self.tell(News::FaucetLater { wait_s });
+                    self.tell(WalletEvent::FaucetLater { wait_s });
                 }
                 // A directory that says a year is asked again sooner.
                 Some(Duration::from_secs(u64::from(wait_s.clamp(1, 60))))
             }
             FaucetOutcome::Empty => {
                 self.visits.wants_faucet = false;
-                self.tell(News::FaucetEmpty);
+                self.tell(WalletEvent::FaucetEmpty);
                 None
             }
         }

@@ -216,7 +216,7 @@ impl Session {
 
     /// A payment like this that an earlier process signed, and was ended before it could tell
     /// anybody. It is handed over instead of another one, once.
-    pub fn take_up_unfinished(&mut self, receiver: &Receiver, amount: Amount) -> Option<Payment> {
+    pub fn resume_unsent(&mut self, receiver: &Receiver, amount: Amount) -> Option<Payment> {
         let is_alike =
             |payment: &&SignedPayment| payment.receiver == receiver.key && payment.amount == amount;
         let payment = self.unfinished.values().find(is_alike)?.clone();
@@ -256,7 +256,7 @@ impl Session {
     /// Hands a payment to the miner; to another one if that one is gone.
     fn hand_over(&mut self, payment: &SignedPayment) -> Handover {
         for _ in 0..2 {
-            self.seek_miner(Instant::now());
+            self.connect_to_miner(Instant::now());
             let Some(mut connected) = self.connected.take() else {
                 break;
             };

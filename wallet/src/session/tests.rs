@@ -102,10 +102,10 @@ impl Rig {
 }
 
 /// What two polls tell; the second one may come after a loss.
-fn poll(session: &mut Session) -> Vec<News> {
+fn poll(session: &mut Session) -> Vec<WalletEvent> {
     session.poll(Instant::now());
     session.poll(Instant::now());
-    session.take_news()
+    session.take_events()
 }
 
 #[test]
@@ -118,9 +118,9 @@ fn a_name_is_paid_and_pinned_and_both_sides_see_it_pending_and_confirmed() {
     let made = adam.pay(&receiver, coins(5), fee()).unwrap();
     assert_eq!(made.handover, Handover::Taken { miner: "Miner1".to_owned() });
     assert!(!adam.receiver("Bob").unwrap().is_first_use);
-    adam.take_news();
+    adam.take_events();
     rig.mine();
-    let confirmed = News::Confirmed {
+    let confirmed = WalletEvent::Confirmed {
         receiver: "Bob".to_owned(),
         amount: coins(5),
         height: 1,
@@ -142,9 +142,12 @@ fn killed_between_signing_and_sending_it_pays_once_in_the_same_bytes_however_oft
     for _ in 0..2 {
         let mut again = rig.open(&ADAM, "");
         assert_eq!(again.standing().available, Amount(95 * COIN - COIN / 10), "coins reserved");
-        let news = poll(&mut again);
+        let events = poll(&mut again);
         let first = rig.submitted().len() == 1;
-        assert_eq!(news.iter().any(|news| matches!(news, News::HandedOver { .. })), first);
+        assert_eq!(
+            events.iter().any(|event| matches!(event, WalletEvent::HandedOver { .. })),
+            first
+        );
     }
     let bytes = signed.transaction().encode();
     assert!(!rig.submitted().is_empty() && rig.submitted().iter().all(|sent| *sent == bytes));
@@ -166,13 +169,13 @@ fn whoever_repeats_a_command_that_was_killed_repeats_the_payment_and_makes_no_se
     let (signed, _) = adam.sign(&bob, coins(5), fee()).unwrap();
     drop(adam);
     let mut again = rig.adam();
-    assert!(again.take_up_unfinished(&bob, coins(6)).is_none(), "another amount is another one");
-    let taken_up = again.take_up_unfinished(&bob, coins(5)).unwrap();
+    assert!(again.resume_unsent(&bob, coins(6)).is_none(), "another amount is another one");
+    let taken_up = again.resume_unsent(&bob, coins(5)).unwrap();
     assert_eq!(taken_up.payment, signed);
     assert!(matches!(taken_up.handover, Handover::Taken { .. }));
-    assert!(again.take_up_unfinished(&bob, coins(5)).is_none(), "the next one is meant anew");
+    assert!(again.resume_unsent(&bob, coins(5)).is_none(), "the next one is meant anew");
     drop(again);
-    assert!(rig.adam().take_up_unfinished(&bob, coins(5)).is_none(), "it is finished now");
+    assert!(rig.adam().resume_unsent(&bob, coins(5)).is_none(), "it is finished now");
 }
 
 #[test]
@@ -183,25 +186,33 @@ fn a_miner_that_dies_on_a_payment_is_told_and_another_one_gets_the_same_bytes() 
     let entry = MinerEntry { name: "Miner2".to_owned(), address: other_at };
     rig.directory.lock().unwrap().miners = vec![entry];
     rig.miner.lock().unwrap().dies_on_submit = true;
-    adam.take_news();
+    adam.take_events();
     let address = NETWORK.spec.address(first_key(&BOB)).to_string();
     let bob = adam.receiver(&address).unwrap();
     let made = adam.pay(&bob, coins(5), fee()).unwrap();
     assert_eq!(made.handover, Handover::Taken { miner: "Miner2".to_owned() });
     assert_eq!(rig.submitted(), other.lock().unwrap().submitted);
-    let news = adam.take_news();
-    assert!(matches!(&news[0], News::Lost { miner, .. } if miner == "Miner1"), "{news:?}");
-    assert!(matches!(&news[1], News::Connected { miner, again: true, .. } if miner == "Miner2"));
+    let events = adam.take_events();
+    assert!(
+        matches!(&events[0], WalletEvent::Lost { miner, .. } if miner == "Miner1"),
+        "{events:?}"
+    );
+    assert!(
+        matches!(&events[1], WalletEvent::Connected { miner, again: true, .. } if miner == "Miner2")
+    );
 }
 
 #[test]
 fn a_session_without_anybody_says_so_once_and_is_back_by_itself() {
     let rig = Rig::new();
     let mut adam = rig.adam();
-    adam.take_news();
+    adam.take_events();
     rig.miner.lock().unwrap().is_down = true;
-    let news = poll(&mut adam);
-    assert!(matches!(news[..], [News::Lost { .. }, News::Waiting { .. }]), "{news:?}");
+    let events = poll(&mut adam);
+    assert!(
+        matches!(events[..], [WalletEvent::Lost { .. }, WalletEvent::Waiting { .. }]),
+        "{events:?}"
+    );
     for _ in 0..3 {
         adam.search.next = Instant::now();
         assert_eq!(poll(&mut adam), []);
@@ -213,9 +224,12 @@ fn a_session_without_anybody_says_so_once_and_is_back_by_itself() {
     assert_eq!(made.handover, Handover::Waiting);
     rig.miner.lock().unwrap().is_down = false;
     adam.search.next = Instant::now();
-    let news = poll(&mut adam);
-    assert!(matches!(news[0], News::Connected { again: true, .. }), "{news:?}");
-    assert!(news.iter().any(|news| matches!(news, News::HandedOver { .. })), "{news:?}");
+    let events = poll(&mut adam);
+    assert!(matches!(events[0], WalletEvent::Connected { again: true, .. }), "{events:?}");
+    assert!(
+        events.iter().any(|event| matches!(event, WalletEvent::HandedOver { .. })),
+        "{events:?}"
+    );
     assert_eq!(rig.submitted().len(), 1);
 }
 
@@ -275,9 +289,9 @@ fn a_taken_name_is_told_once_and_the_wallet_is_paid_by_its_address() {
     let rig = Rig::new();
     rig.register("adam", &BOB);
     let mut adam = rig.open(&ADAM, "");
-    let news = poll(&mut adam);
-    let taken = |news: &&News| matches!(news, News::NameTaken { .. });
-    assert_eq!(news.iter().filter(taken).count(), 1, "{news:?}");
+    let events = poll(&mut adam);
+    let taken = |event: &&WalletEvent| matches!(event, WalletEvent::NameTaken { .. });
+    assert_eq!(events.iter().filter(taken).count(), 1, "{events:?}");
     adam.visits.next = Instant::now();
     assert_eq!(poll(&mut adam), []);
     let address = NETWORK.spec.address(first_key(&BOB)).to_string();
@@ -294,13 +308,13 @@ fn a_new_wallet_is_named_and_shows_what_the_faucet_pays_at_once_and_once() {
     let paid = payer.pay(first_key(&new), coins(50), fee(), &mut rng).unwrap();
     rig.directory.lock().unwrap().faucet = FaucetOutcome::Later { wait_s: 3 };
     let mut session = rig.open(&new, "");
-    let news = poll(&mut session);
-    assert!(news.contains(&News::Named { name: "Adam".to_owned() }));
-    assert!(news.contains(&News::FaucetLater { wait_s: 3 }));
+    let events = poll(&mut session);
+    assert!(events.contains(&WalletEvent::Named { name: "Adam".to_owned() }));
+    assert!(events.contains(&WalletEvent::FaucetLater { wait_s: 3 }));
     let outcome = FaucetOutcome::Paid { txid: paid.txid, amount: coins(50) };
     rig.directory.lock().unwrap().faucet = outcome;
     session.visits.next = Instant::now();
-    assert_eq!(poll(&mut session), [News::FaucetPaid { amount: coins(50) }]);
+    assert_eq!(poll(&mut session), [WalletEvent::FaucetPaid { amount: coins(50) }]);
     let standing = session.standing();
     assert_eq!((standing.promised, standing.balance.pending_in), (Some(coins(50)), Amount::ZERO));
     assert_eq!(standing.available, Amount::ZERO, "a promise is nothing to pay with");
@@ -311,7 +325,7 @@ fn a_new_wallet_is_named_and_shows_what_the_faucet_pays_at_once_and_once() {
     assert_eq!((standing.promised, standing.balance.pending_in), (None, coins(50)));
     assert_eq!(standing.from_faucet, Some(coins(50)));
     rig.mine();
-    let received = News::Received { amount: coins(50), height: 1, txid: paid.txid };
+    let received = WalletEvent::Received { amount: coins(50), height: 1, txid: paid.txid };
     assert_eq!(poll(&mut session), [received]);
     assert_eq!(session.standing().from_faucet, None);
     session.visits.next = Instant::now();
@@ -325,13 +339,13 @@ fn a_payment_of_somebody_else_is_told_when_it_waits_and_when_it_is_in_a_block() 
     let mut payer = Wallet::new(&BOB, Arc::clone(&NETWORK)).unwrap();
     let mut rng = StdRng::seed_from_u64(1);
     let mut adam = rig.adam();
-    adam.take_news();
+    adam.take_events();
     let paid = payer.pay(first_key(&ADAM), coins(7), fee(), &mut rng).unwrap();
     rig.miner.lock().unwrap().chain.pending.push(paid.transaction());
-    let arrived = News::Arrived { amount: coins(7), txid: paid.txid };
+    let arrived = WalletEvent::Arrived { amount: coins(7), txid: paid.txid };
     assert_eq!(poll(&mut adam), [arrived]);
     rig.mine();
-    let received = News::Received { amount: coins(7), height: 1, txid: paid.txid };
+    let received = WalletEvent::Received { amount: coins(7), height: 1, txid: paid.txid };
     assert_eq!(poll(&mut adam), [received]);
 }
 
@@ -412,8 +426,8 @@ fn a_lost_branch_is_told_and_its_payment_is_offered_again() {
         miner.chain.mine(OutputKey([9; 32]), vec![]);
         miner.chain.mine(OutputKey([9; 32]), vec![]);
     }
-    let news = poll(&mut adam);
-    assert_eq!(news, [News::Unconfirmed { txid: made.payment.txid }]);
+    let events = poll(&mut adam);
+    assert_eq!(events, [WalletEvent::Unconfirmed { txid: made.payment.txid }]);
     let bytes = made.payment.transaction().encode();
     assert_eq!(rig.submitted(), [bytes.clone(), bytes]);
 }
@@ -440,7 +454,7 @@ fn of_300_fresh_wallets_each_of_3_miners_gets_70_to_130() {
         };
         let now = Instant::now();
         let mut session = Session::open(order, now).unwrap();
-        session.seek_miner(now);
+        session.connect_to_miner(now);
         assert!(session.connected.is_some(), "wallet {wallet} found no miner");
     }
     let counts = || -> Vec<u32> {

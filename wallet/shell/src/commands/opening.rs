@@ -13,7 +13,7 @@ use rand::rngs::StdRng;
 use show::streams::note;
 use wallet::keystore::{self, KeyFile, KeystoreError, Stretching};
 use wallet::seed::Seed;
-use wallet::session::{News, Session, SessionOrder};
+use wallet::session::{Session, SessionOrder, WalletEvent};
 use wallet::wallet_directory::WalletDirectory;
 use zeroize::Zeroizing;
 
@@ -49,7 +49,7 @@ pub(crate) fn joined(options: &WalletOptions, patience: Patience) -> Result<Join
         genesis: options.genesis,
     };
     let until = Instant::now() + SINGLE_WAIT;
-    let mut tell = |news| match news {
+    let mut tell = |event| match event {
         JoinNews::Waiting { bootstraps } => {
             note(&format!(
                 "waiting for the bootstrap node at {bootstraps}: start one with `lode bootstrap`, \
@@ -169,11 +169,11 @@ pub(crate) fn synced(options: &WalletOptions) -> Result<Session, CommandError> {
     let until = Instant::now() + SINGLE_WAIT;
     loop {
         session.poll(Instant::now());
-        for news in session.take_news() {
-            match news {
-                News::Waiting { reason: told } => reason = told,
+        for event in session.take_events() {
+            match event {
+                WalletEvent::Waiting { reason: told } => reason = told,
                 // A command that does one thing needs not say how it is done.
-                News::Connected { .. } | News::Named { .. } => {}
+                WalletEvent::Connected { .. } | WalletEvent::Named { .. } => {}
                 other => note(&other.to_string()),
             }
         }

@@ -11,7 +11,7 @@ use wallet::session::{Handover, Payment, Receiver, Session};
 
 use crate::cli::{FeeChoice, SendOptions, WalletOptions};
 
-use super::{CommandError, opening, show, waiting};
+use super::{CommandError, opening, show, wait};
 
 /// A payment that was made.
 #[derive(Debug, Serialize)]
@@ -172,7 +172,7 @@ pub(crate) fn check(made: &Payment) -> Result<(), CommandError> {
 pub(super) fn run(options: &WalletOptions, order: &SendOptions) -> Result<(), CommandError> {
     let mut session = opening::synced(options)?;
     let receiver = session.receiver(&order.receiver)?;
-    let made = match session.take_up_unfinished(&receiver, order.amount) {
+    let made = match session.resume_unsent(&receiver, order.amount) {
         Some(made) => made,
         None => {
             opening::unlock(options, &mut session)?;
@@ -187,7 +187,7 @@ pub(super) fn run(options: &WalletOptions, order: &SendOptions) -> Result<(), Co
     show(options, &report(&session, &receiver, &made, order.explain))?;
     check(&made)?;
     if order.wait {
-        let waited = waiting::wait(&mut session, vec![made.payment.txid], 1)?;
+        let waited = wait::wait(&mut session, vec![made.payment.txid], 1)?;
         show(options, &waited)?;
     }
     Ok(())

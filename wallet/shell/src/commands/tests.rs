@@ -208,7 +208,7 @@ fn every_field_of_every_object_is_documented() {
     let bob = session.receiver("Bob").unwrap();
     let made = session.pay(&bob, "3".parse().unwrap(), session.fee_auto()).unwrap();
     rig.miner.lock().unwrap().chain.mine_pending(first_key(&ADAM));
-    let waited = waiting::wait(&mut session, vec![made.payment.txid], 1).unwrap();
+    let waited = wait::wait(&mut session, vec![made.payment.txid], 1).unwrap();
     let objects = [
         object(&balance::report(&session)),
         object(&history::report(&session)),

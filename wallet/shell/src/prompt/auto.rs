@@ -72,7 +72,7 @@ fn pay_as_planned(
     }
 }
 
-/// Prints a line where the news are printed.
+/// Prints a line where the events are printed.
 fn tell(lines: &SyncSender<String>, line: String) {
     // When nobody prints any more the program is about to end.
     let _ = lines.send(line);
@@ -94,7 +94,7 @@ mod tests {
     ) -> (Vec<Duration>, Result<(), CommandError>, Vec<String>) {
         let options = rig.options("");
         let session = opening::opened(&options, Patience::Seconds).unwrap();
-        let (background, _news) = Background::start(session);
+        let (background, _events) = Background::start(session);
         // More than any test tells: nobody reads before the end.
         let (lines, told): (_, Receiver<String>) = sync_channel(1000);
         let mut pauses = Vec::new();
@@ -172,7 +172,7 @@ mod tests {
             }
             ControlFlow::Continue(())
         });
-        assert!(matches!(end, Err(CommandError::Gone(_))), "{end:?}");
+        assert!(matches!(end, Err(CommandError::SessionFailed(_))), "{end:?}");
         assert_eq!((pauses.len(), rig.pending()), (2, 1));
     }
 }

@@ -18,15 +18,15 @@ fn obeyed(rig: &Rig, lines: &[&str]) -> Vec<Result<Next, u8>> {
     session.poll(Instant::now());
     let lines: Vec<io::Result<String>> = lines.iter().map(|line| Ok((*line).to_owned())).collect();
     let input = Input::Piped(Box::new(lines.into_iter()));
-    let (background, news) = Background::start(session);
+    let (background, events) = Background::start(session);
     let mut shell = Shell { options: &options, background, input };
     let mut results = Vec::new();
     while let Answer::Line(line) = shell.input.ask_command("> ").unwrap() {
         results.push(shell.obey(&line).map_err(|error| error.exit().code()));
     }
     drop(shell);
-    // The news end when the session's thread has let go of the wallet.
-    news.into_iter().for_each(drop);
+    // The events end when the session's thread has let go of the wallet.
+    events.into_iter().for_each(drop);
     results
 }
 

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 /// Why no line was typed.
 #[derive(Debug, thiserror::Error)]
-pub enum HiddenLineError {
+pub enum HiddenInputError {
     /// Ctrl-C.
     #[error("interrupted")]
     Interrupted,
@@ -22,12 +22,12 @@ pub enum HiddenLineError {
 /// Asks for a line and waits until it is typed.
 ///
 /// # Errors
-/// [`HiddenLineError`].
-pub fn ask(prompt: &str) -> Result<Zeroizing<String>, HiddenLineError> {
+/// [`HiddenInputError`].
+pub fn ask(prompt: &str) -> Result<Zeroizing<String>, HiddenInputError> {
     let typed = type_in(prompt).map_err(|error| match error.kind() {
-        io::ErrorKind::Interrupted => HiddenLineError::Interrupted,
-        io::ErrorKind::UnexpectedEof => HiddenLineError::End,
-        _ => HiddenLineError::Io(error),
+        io::ErrorKind::Interrupted => HiddenInputError::Interrupted,
+        io::ErrorKind::UnexpectedEof => HiddenInputError::End,
+        _ => HiddenInputError::Io(error),
     })?;
     Ok(Zeroizing::new(typed))
 }

@@ -11,7 +11,7 @@ use wallet::wallet_directory::WalletDirectory;
 use zeroize::Zeroizing;
 
 use crate::cli::WalletOptions;
-use crate::hidden_line::{self, HiddenLineError};
+use crate::hidden_input::{self, HiddenInputError};
 use crate::passphrase::PassphraseSource;
 
 use super::{CommandError, Patience, opening, receive, show};
@@ -67,10 +67,10 @@ pub(super) fn restore(options: &WalletOptions) -> Result<(), CommandError> {
 fn read_words() -> Result<Zeroizing<String>, CommandError> {
     let stdin = io::stdin();
     if stdin.is_terminal() {
-        return hidden_line::ask("Recovery words: ").map_err(|error| match error {
-            HiddenLineError::Interrupted => CommandError::Interrupted,
-            HiddenLineError::End => CommandError::Usage(error.to_string()),
-            HiddenLineError::Io(error) => error.into(),
+        return hidden_input::ask("Recovery words: ").map_err(|error| match error {
+            HiddenInputError::Interrupted => CommandError::Interrupted,
+            HiddenInputError::End => CommandError::Usage(error.to_string()),
+            HiddenInputError::Io(error) => error.into(),
         });
     }
     let mut line = Zeroizing::new(String::new());

@@ -1,4 +1,4 @@
-//! `News`: what a wallet tells unasked, as sentences.
+//! `WalletEvent`: what a wallet tells unasked, as sentences.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,7 +15,7 @@ use super::Session;
 
 /// Something that a wallet tells unasked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum News {
+pub enum WalletEvent {
     /// A miner was found.
     Connected {
         /// Its name.
@@ -142,7 +142,7 @@ pub enum News {
     },
 }
 
-impl fmt::Display for News {
+impl fmt::Display for WalletEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Connected { miner, address, again } => {
@@ -197,18 +197,20 @@ impl Session {
             changes.arrived.iter().chain(&changes.confirmed).copied().collect();
         // In the chain's order, those that wait at the end.
         let movements = self.wallet.history().movements();
-        let news: Vec<News> = movements
+        let events: Vec<WalletEvent> = movements
             .filter(|movement| told.contains(&movement.txid))
-            .filter_map(|movement| self.news_of(movement))
+            .filter_map(|movement| self.event_of(movement))
             .collect();
-        let unconfirmed = changes.unconfirmed.into_iter().map(|txid| News::Unconfirmed { txid });
-        let conflicted = changes.conflicted.iter().map(|txid| News::Conflicted { txid: *txid });
+        let unconfirmed =
+            changes.unconfirmed.into_iter().map(|txid| WalletEvent::Unconfirmed { txid });
+        let conflicted =
+            changes.conflicted.iter().map(|txid| WalletEvent::Conflicted { txid: *txid });
         let vanished =
             changes.vanished.into_iter().filter(|txid| !changes.conflicted.contains(txid));
-        let vanished = vanished.map(|txid| News::Vanished { txid });
-        let all: Vec<News> =
-            news.into_iter().chain(unconfirmed).chain(conflicted).chain(vanished).collect();
-        all.into_iter().for_each(|news| self.tell(news));
+        let vanished = vanished.map(|txid| WalletEvent::Vanished { txid });
+        let all: Vec<WalletEvent> =
+            events.into_iter().chain(unconfirmed).chain(conflicted).chain(vanished).collect();
+        all.into_iter().for_each(|event| self.tell(event));
     }
 
     pub(super) fn movement(&self, txid: &Txid) -> Option<&Movement> {
@@ -216,26 +218,26 @@ impl Session {
     }
 
     /// What is told of a transaction that is new or newly confirmed.
-    fn news_of(&self, movement: &Movement) -> Option<News> {
+    fn event_of(&self, movement: &Movement) -> Option<WalletEvent> {
         let txid = movement.txid;
         let gain = movement.received.checked_sub(movement.spent);
         match (movement.state, gain.filter(|gain| *gain > Amount::ZERO)) {
             // The faucet's payment was told when the faucet promised it.
             (MovementState::Pending, Some(amount)) => {
                 let is_promised = self.visits.promise.is_some_and(|(paid, _)| paid == txid);
-                (!is_promised).then_some(News::Arrived { amount, txid })
+                (!is_promised).then_some(WalletEvent::Arrived { amount, txid })
             }
             // Own payments are told when they are made.
             (MovementState::Pending, None) => None,
             (MovementState::Confirmed { position, .. }, Some(amount)) if movement.coinbase => {
-                Some(News::Mined { amount, height: position.height })
+                Some(WalletEvent::Mined { amount, height: position.height })
             }
             (MovementState::Confirmed { position, .. }, Some(amount)) => {
-                Some(News::Received { amount, height: position.height, txid })
+                Some(WalletEvent::Received { amount, height: position.height, txid })
             }
             (MovementState::Confirmed { position, .. }, None) => {
                 let (receiver, amount) = self.receiver_of(movement);
-                Some(News::Confirmed { receiver, amount, height: position.height, txid })
+                Some(WalletEvent::Confirmed { receiver, amount, height: position.height, txid })
             }
         }
     }

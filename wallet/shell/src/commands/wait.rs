@@ -82,7 +82,7 @@ pub(crate) fn wait(
         }
         std::thread::sleep(session.next_poll(Instant::now()));
         session.poll(Instant::now());
-        session.take_news().iter().for_each(|news| note(&news.to_string()));
+        session.take_events().iter().for_each(|event| note(&event.to_string()));
     }
 }
 
