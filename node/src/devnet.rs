@@ -1,11 +1,11 @@
 //! A whole network in one process: a bootstrap node, miners and wallets over real sockets.
 //!
 //! [`run`] works out the `plan`, starts the `network`, lets the wallets make `traffic`,
-//! prints what happens (`printer`), and when it is time brings all nodes to one tip (`agreement`)
+//! prints what happens (`printer`), and when it is time brings all nodes to one tip (`convergence`)
 //! and tells what they left on disk (`audit`, `summary`).
 
-mod agreement;
 mod audit;
+mod convergence;
 mod difficulty;
 mod mining_outcome;
 mod network;
@@ -23,9 +23,9 @@ use crate::cli::DevnetOptions;
 use crate::interrupt::{Ask, Interrupt};
 use crate::output::events::Line;
 use crate::output::summary::Reason;
-use agreement::{Agreement, Progress};
 use audit::Audit;
 use chain::genesis::Network;
+use convergence::{Convergence, Progress};
 use machine::store::StoreError;
 use network::{BOOTSTRAP, RunningNetwork};
 use plan::Plan;
@@ -162,7 +162,7 @@ struct Devnet {
 impl Devnet {
     fn run(mut self) -> Result<Ending, DevnetError> {
         let goal = self.plan.until_height;
-        // See `agreement`: the block at the goal comes from one miner alone.
+        // See `convergence`: the block at the goal comes from one miner alone.
         let others = goal.map_or(u32::MAX, |goal| goal.saturating_sub(1));
         self.network.mine_up_to(others, goal.unwrap_or(u32::MAX));
         if let Some(payers) = &mut self.payers {
@@ -177,7 +177,7 @@ impl Devnet {
 
     /// Prints until it is time to end, and says why.
     fn watch(&mut self, goal: Option<u32>) -> Result<Reason, DevnetError> {
-        let mut agreement = goal.map(Agreement::at);
+        let mut convergence = goal.map(Convergence::at);
         loop {
             self.printer.events_for(LOOK_INTERVAL);
             self.tell_status();
@@ -193,8 +193,8 @@ impl Devnet {
                 return Ok(Reason::Terminated);
             }
             self.fail_if_ended()?;
-            if let Some(agreement) = &mut agreement
-                && self.look(agreement)
+            if let Some(convergence) = &mut convergence
+                && self.has_converged(convergence)
             {
                 return Ok(Reason::UntilHeight);
             }
@@ -205,21 +205,21 @@ impl Devnet {
     /// time.
     fn settle(&mut self) -> Result<(), DevnetError> {
         self.network.mine_up_to(0, 0);
-        let mut agreement = Agreement::at(0);
+        let mut convergence = Convergence::at(0);
         let end = Instant::now() + SETTLE_MAX;
-        while Instant::now() < end && !self.look(&mut agreement) {
+        while Instant::now() < end && !self.has_converged(&mut convergence) {
             self.printer.events_for(LOOK_INTERVAL);
             self.fail_if_ended()?;
         }
         Ok(())
     }
 
-    /// Looks at all nodes; true when they agree. Breaks a tie that would last.
-    fn look(&self, agreement: &mut Agreement) -> bool {
+    /// Whether all nodes agree now. Breaks a tie that would last.
+    fn has_converged(&self, convergence: &mut Convergence) -> bool {
         let Some(standings) = self.network.standings() else {
             return false;
         };
-        match agreement.look(standings, self.begun.elapsed()) {
+        match convergence.observe(standings, self.begun.elapsed()) {
             Progress::Agreed(_) => true,
             Progress::Waiting => false,
             Progress::BreakTie(height) => {

@@ -1,9 +1,10 @@
-//! `Agreement`: watches the nodes' tips until all of them are one, and breaks ties that would last.
+//! `Convergence`: watches the nodes' tips until all of them are one, and breaks ties that would
+//! last.
 //!
 //! Two blocks of equal work at the last height would leave the nodes apart for ever once nobody
-//! mines any more. So all miners but one, the *closer*, rest one block below the goal: the block at
-//! the goal comes from one miner alone. Where the nodes stay apart all the same, the closer mines
-//! one block more.
+//! mines any more. So all miners but one, the *tie-breaker*, rest one block below the goal: the
+//! block at the goal comes from one miner alone. Where the nodes stay apart all the same, the
+//! tie-breaker mines one block more.
 
 use std::time::Duration;
 
@@ -29,27 +30,27 @@ pub(super) enum Progress {
     Agreed(Tip),
     /// The nodes are still apart, or below the goal.
     Waiting,
-    /// The nodes are stuck on different tips: the closer shall mine up to this height.
+    /// The nodes are stuck on different tips: the tie-breaker shall mine up to this height.
     BreakTie(u32),
 }
 
 /// Watches for all nodes to have one tip at a height or above.
 #[derive(Debug)]
-pub(super) struct Agreement {
+pub(super) struct Convergence {
     goal: u32,
     last: Vec<Standing>,
     /// When a tip moved last.
     moved: Duration,
 }
 
-impl Agreement {
+impl Convergence {
     /// Watches for a tip at height `goal` or above.
     pub(super) fn at(goal: u32) -> Self {
         Self { goal, last: Vec::new(), moved: Duration::ZERO }
     }
 
     /// Looks at every node; `now` is monotonic.
-    pub(super) fn look(&mut self, standings: Vec<Standing>, now: Duration) -> Progress {
+    pub(super) fn observe(&mut self, standings: Vec<Standing>, now: Duration) -> Progress {
         if self.last != standings {
             self.last = standings;
             self.moved = now;
@@ -87,32 +88,32 @@ mod tests {
 
     #[test]
     fn one_tip_at_the_goal_is_agreement_and_one_below_is_not() {
-        let mut agreement = Agreement::at(5);
+        let mut convergence = Convergence::at(5);
         let all = |block, height| vec![standing(block, height); 3];
-        assert_eq!(agreement.look(all(4, 4), LATER), Progress::Waiting);
+        assert_eq!(convergence.observe(all(4, 4), LATER), Progress::Waiting);
         let agreed = Progress::Agreed(standing(5, 5).tip);
-        assert_eq!(agreement.look(all(5, 5), LATER), agreed);
+        assert_eq!(convergence.observe(all(5, 5), LATER), agreed);
     }
 
     #[test]
     fn a_node_that_is_still_on_its_way_is_waited_for() {
-        let mut agreement = Agreement::at(1);
+        let mut convergence = Convergence::at(1);
         let mut standings = vec![standing(7, 1); 2];
         standings[1].settled = false;
-        assert_eq!(agreement.look(standings, LATER), Progress::Waiting);
+        assert_eq!(convergence.observe(standings, LATER), Progress::Waiting);
     }
 
     #[test]
     fn a_tie_that_does_not_move_is_broken_by_one_more_block_and_not_before() {
-        let mut agreement = Agreement::at(5);
+        let mut convergence = Convergence::at(5);
         let tie = vec![standing(1, 5), standing(2, 5), standing(2, 5)];
-        assert_eq!(agreement.look(tie.clone(), LATER), Progress::Waiting);
+        assert_eq!(convergence.observe(tie.clone(), LATER), Progress::Waiting);
         let almost = LATER + TIE_PATIENCE - Duration::from_nanos(1);
-        assert_eq!(agreement.look(tie.clone(), almost), Progress::Waiting);
+        assert_eq!(convergence.observe(tie.clone(), almost), Progress::Waiting);
         let patient = LATER + TIE_PATIENCE;
-        assert_eq!(agreement.look(tie, patient), Progress::BreakTie(6));
+        assert_eq!(convergence.observe(tie, patient), Progress::BreakTie(6));
         let moved = vec![standing(1, 5), standing(2, 5), standing(1, 5)];
-        assert_eq!(agreement.look(moved, patient), Progress::Waiting);
+        assert_eq!(convergence.observe(moved, patient), Progress::Waiting);
     }
 
     proptest! {
@@ -123,7 +124,7 @@ mod tests {
         ) {
             let standings: Vec<_> =
                 tips.iter().map(|(block, height)| standing(*block, *height)).collect();
-            let progress = Agreement::at(goal).look(standings.clone(), Duration::ZERO);
+            let progress = Convergence::at(goal).observe(standings.clone(), Duration::ZERO);
             let same = standings.iter().all(|one| *one == standings[0]);
             let agreed = same && standings[0].tip.height >= goal;
             prop_assert_eq!(matches!(progress, Progress::Agreed(_)), agreed);

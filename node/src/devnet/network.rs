@@ -9,7 +9,7 @@ use tokio::sync::mpsc::{Sender, channel};
 use wire::directory::MinerEntry;
 
 use super::DevnetError;
-use super::agreement::Standing;
+use super::convergence::Standing;
 use super::mining_outcome::MiningOutcome;
 use super::plan::{MinerPlan, Plan};
 use crate::output::progress::OpeningBar;
@@ -107,13 +107,14 @@ impl RunningNetwork {
         self.nodes.iter().skip(1).map(|miner| miner.node.address).collect()
     }
 
-    /// The last miner, the *closer*, mines up to height `closer`, all others up to `others`.
-    pub(super) fn mine_up_to(&self, others: u32, closer: u32) {
+    /// The last miner, the *tie-breaker*, mines up to height `tie_breaker`, all others up to
+    /// `others`.
+    pub(super) fn mine_up_to(&self, others: u32, tie_breaker: u32) {
         if let Some((last, first)) = self.nodes.split_last() {
             for node in first {
                 node.node.mine_up_to(others);
             }
-            last.node.mine_up_to(closer);
+            last.node.mine_up_to(tie_breaker);
         }
     }
 
