@@ -64,6 +64,11 @@ fn nothing_is_left_over() {
 }
 
 #[test]
+fn every_property_is_tried_on_256_cases() {
+    hold(few_cases, "what happens once in a hundred is what a property is there to find");
+}
+
+#[test]
 fn no_test_sleeps_or_spins() {
     hold(
         sleeping_tests,

@@ -211,8 +211,6 @@ fn a_secret_key_does_not_show_itself() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
     #[test]
     fn a_signature_holds_for_its_key_and_message_only(
         owner in 1u8..255,

@@ -5,8 +5,8 @@
 //! the miner and the memory pool go on from there. What everybody else is told, the *published*
 //! tip, follows once every block up to the tip is durable. A block that breaks a rule is condemned
 //! on the way, and the cursor turns to the best chain that is left. A block whose signatures are
-//! being verified elsewhere holds the cursor until the answer comes; the blocks behind it are judged
-//! meanwhile, so that their signatures follow without a pause.
+//! being verified elsewhere holds the cursor until the answer comes; the blocks behind it are
+//! judged meanwhile, so that their signatures follow without a pause.
 
 mod ahead;
 mod recent_blocks;

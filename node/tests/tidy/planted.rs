@@ -117,6 +117,20 @@ fn unfinished_code_and_a_test_that_is_not_run() {
 }
 
 #[test]
+fn a_property_of_few_cases() {
+    let few = concat!("ProptestConfig::with_", "cases(255)");
+    let picture = format!(
+        "
+        == node/tests/devnet.rs
+      ! #![proptest_config({few})]
+        #![proptest_config(ProptestConfig::with_cases(256))]
+        #![proptest_config(ProptestConfig::with_cases(MANY))]
+        "
+    );
+    plant(few_cases, &picture);
+}
+
+#[test]
 fn a_test_that_sleeps() {
     let picture = "
         == node/tests/devnet.rs

@@ -6,6 +6,9 @@ use crate::source::{Finding, Kind, code, mentions, path_mentions, without};
 /// From a path relative to the root of the workspace, and the text there, to what breaks the rule.
 pub type Rule = fn(&str, &str) -> Vec<Finding>;
 
+/// Cases that a property is tried on at least: what proptest does when it is told nothing.
+const CASES_MIN: u32 = 256;
+
 // ---- rules about files -------------------------------------------------------------------------
 
 pub fn first_line(_path: &str, text: &str) -> Vec<Finding> {
@@ -73,6 +76,16 @@ pub fn unsafe_code(path: &str, text: &str) -> Vec<Finding> {
 
 pub fn left_overs(_path: &str, text: &str) -> Vec<Finding> {
     mentions(&code(text), &["todo!", "unimplemented!", concat!("#[", "ignore")])
+}
+
+/// A property that is tried on fewer cases than proptest tries by itself.
+pub fn few_cases(_path: &str, text: &str) -> Vec<Finding> {
+    let lines = (1..).zip(text.lines());
+    let few = lines.filter(|(_, line)| {
+        let count = line.split("with_cases(").nth(1).and_then(|rest| rest.split(')').next());
+        count.and_then(|count| count.parse::<u32>().ok()).is_some_and(|count| count < CASES_MIN)
+    });
+    few.map(|(line, text)| (line, text.trim().to_owned())).collect()
 }
 
 /// Neither a sleep, nor what sleeps or burns a core in its stead.

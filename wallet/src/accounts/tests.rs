@@ -100,7 +100,6 @@ fn receiving_and_change_keys_lie_at_the_documented_paths() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(16))]
     #[test]
     fn a_gap_of_fresh_keys_always_follows_the_last_used_one(
         used in prop::collection::vec(0usize..1000, 0..8),

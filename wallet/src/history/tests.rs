@@ -143,7 +143,6 @@ fn take(chain: &mut TestChain, step: &Step) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
     #[test]
     fn the_balance_is_exact_on_every_chain(steps in steps()) {
         let mut chain = TestChain::new(Arc::clone(&NETWORK));

@@ -48,7 +48,6 @@ fn order(account: &Account, amount: u64, fee: Fee) -> PaymentOrder {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
     #[test]
     fn every_payment_that_is_built_passes_the_rules_and_its_signatures_hold(
         worths in prop::collection::vec(1..=MAX_MONEY.0 / 16, 1..12),

@@ -8,7 +8,6 @@ use crate::tests::forge::Forge;
 use crate::tests::rig::{Rig, payment_bytes, said};
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn serving_never_sends_more_than_half_a_queue_and_leaves_nothing_out(
         wanted in prop::collection::vec(0usize..60, 1..200),

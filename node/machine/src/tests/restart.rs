@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::forge::Forge;
 use super::rig::{AGE_S, Rig, config, mine, policy};
 use crate::mining::MiningState;
-use crate::store::Store;
+use crate::store::{Disk, Store};
 use crate::{Event, Machine, Now, Surroundings};
 
 fn start(forge: &Forge, directory: &tempfile::TempDir) -> Rig {
@@ -18,15 +18,17 @@ fn start(forge: &Forge, directory: &tempfile::TempDir) -> Rig {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
     #[test]
     fn a_machine_dropped_without_a_flush_stands_at_the_same_tip_again(
         steps in prop::collection::vec((any::<prop::sample::Index>(), any::<bool>()), 1..12),
     ) {
-        let directory = tempfile::tempdir().unwrap();
+        let mut disk = Disk::default();
         let mut forge = Forge::new();
         let mut known = vec![forge.genesis()];
-        let mut rig = start(&forge, &directory);
+        let start = |forge: &Forge, disk: &Disk| {
+            Rig::on(forge, config(), disk.open(&forge.network, 4_000).unwrap())
+        };
+        let mut rig = start(&forge, &disk);
         for (at, (parent, flush)) in (0u32..).zip(steps) {
             let parent = known[parent.index(known.len())];
             let payment = forge.payment(at);
@@ -38,8 +40,8 @@ proptest! {
                 rig.machine.shutdown().unwrap();
             }
             let before = (rig.machine.tip(), rig.machine.totals());
-            drop(rig);
-            rig = start(&forge, &directory);
+            disk = disk.after_a_crash();
+            rig = start(&forge, &disk);
             prop_assert_eq!((rig.machine.tip(), rig.machine.totals()), before);
         }
     }

@@ -1,4 +1,4 @@
-//! Signatures are verified elsewhere, ahead of the cursor; no order of the answers changes anything.
+//! Signatures are verified elsewhere, ahead of the cursor; the order of answers changes nothing.
 
 use std::sync::Arc;
 use std::time::Duration;

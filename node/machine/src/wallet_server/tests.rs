@@ -169,7 +169,6 @@ fn an_answer_that_nobody_asked_for_ends_the_connection() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
     fn a_history_is_that_of_the_best_chain_after_any_reorganization(
         lengths in (1usize..6, 1usize..6, 1usize..6),

@@ -97,7 +97,6 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn the_lowest_failing_check_is_named_on_any_number_of_threads(
             bad in prop::collection::vec(prop::bool::weighted(0.2), 0..24),

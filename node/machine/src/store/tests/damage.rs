@@ -140,8 +140,6 @@ fn truncate(path: &Path, bytes: u64) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
     #[test]
     fn a_flipped_tail_is_cut_at_the_record_and_grows_again(
         record in FLUSHED..8,
