@@ -4,7 +4,7 @@ use ruint::aliases::U256;
 
 use crate::encoding::{Decode, DecodeError, Encode, Reader};
 use crate::hash::{UtxoHash, sha256};
-use crate::transaction::{OutPoint, Output};
+use crate::transaction::{OUTPOINT_BYTES, OutPoint, Output};
 
 /// An output that nobody has spent yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,8 +67,12 @@ impl UtxoSum {
     }
 }
 
+/// Bytes that are hashed for a coin: its name, amount, key, height and mark.
+const COIN_NUMBER_BYTES: usize = OUTPOINT_BYTES + 8 + 32 + 4 + 1;
+
 fn coin_number(outpoint: &OutPoint, coin: &Coin) -> U256 {
-    let mut bytes = outpoint.encode();
+    let mut bytes = Vec::with_capacity(COIN_NUMBER_BYTES);
+    outpoint.encode_to(&mut bytes);
     coin.encode_to(&mut bytes);
     U256::from_le_bytes(sha256(&bytes))
 }

@@ -18,6 +18,7 @@ mod opening;
 mod progress;
 mod record;
 mod recovery;
+mod sorted;
 mod tables;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,5 @@
 //! What a block does to the coins, the totals and the history: computed once, applied either way.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chain::amount::Amount;
@@ -12,6 +11,7 @@ use chain::transaction::{Input, OUTPOINT_BYTES, OutPoint, Transaction, TxPositio
 use chain::utxo::{Coin, UtxoSum};
 
 use super::history_key::{HistoryKey, history_key};
+use super::sorted::Sorted;
 
 /// Bytes of a coin in consensus form: amount, key, height, coinbase mark.
 pub(super) const COIN_BYTES: usize = 8 + 32 + 4 + 1;
@@ -99,43 +99,64 @@ pub(super) struct Change {
     /// Coins it takes out of the set and what it burns.
     pub undo: Arc<Undo>,
     /// Coins it adds: its outputs, less those that it spends itself.
-    pub created: BTreeMap<OutPoint, Coin>,
+    pub created: Sorted<OutPoint, Coin>,
     /// Places in the histories of the keys that it pays to or spends from.
-    pub touched: BTreeSet<HistoryKey>,
+    pub touched: Sorted<HistoryKey, ()>,
     /// Its transactions.
-    pub transactions: Vec<(ShownTxid, TxPosition)>,
+    pub transactions: Sorted<ShownTxid, TxPosition>,
     /// Outputs that its inputs spend, those that it makes itself among them.
-    pub spenders: Vec<(OutPoint, Spender)>,
+    pub spenders: Sorted<OutPoint, Spender>,
 }
 
 impl Change {
-    /// The change that `block` makes at `height`.
+    /// The change that `block` makes at `height`. Its undo data names coins in the order of its
+    /// inputs; those that it makes itself are not among them.
     pub(super) fn of(block: &CommittedBlock, height: u32, undo: Arc<Undo>) -> Self {
-        let mut created = BTreeMap::new();
-        let mut touched = BTreeSet::new();
-        let (mut transactions, mut spenders) = (Vec::new(), Vec::new());
-        let spent: BTreeMap<OutPoint, Coin> =
-            undo.spent.iter().map(|spent| (spent.outpoint, spent.coin)).collect();
-        for (position, (txid, transaction)) in
-            (0u32..).zip(block.txids.iter().zip(&block.block.transactions))
-        {
+        let made = outputs(block, height);
+        let mut is_spent = vec![false; made.len()];
+        let mut spent = undo.spent.iter().peekable();
+        let (mut touched, mut transactions, mut spenders) = (Vec::new(), Vec::new(), Vec::new());
+        for (position, (txid, transaction)) in transactions_of(block) {
             let place = TxPosition { height, transaction: position };
             transactions.push((shown(txid), place));
-            for (position, input) in (0u32..).zip(inputs(transaction)) {
-                spenders.push((input.outpoint, Spender { place, input: position }));
-                let coin =
-                    created.remove(&input.outpoint).or_else(|| spent.get(&input.outpoint).copied());
-                touched.extend(coin.map(|coin| history_key(&coin.output.key, place)));
+            for (input, Input { outpoint, .. }) in (0u32..).zip(inputs(transaction)) {
+                spenders.push((*outpoint, Spender { place, input }));
+                let coin = match spent.next_if(|next| next.outpoint == *outpoint) {
+                    Some(spent) => Some(spent.coin),
+                    None => {
+                        made.place(outpoint).iter().for_each(|at| is_spent[*at] = true);
+                        made.get(outpoint)
+                    }
+                };
+                touched.extend(coin.map(|coin| (history_key(&coin.output.key, place), ())));
             }
-            let coinbase = matches!(transaction, Transaction::Coinbase(_)) && height > 0;
-            for (index, output) in (0u32..).zip(transaction.outputs()) {
-                let coin = Coin { output: *output, height, coinbase };
-                created.insert(OutPoint { txid: *txid, index }, coin);
-                touched.insert(history_key(&output.key, place));
-            }
+            let outputs = transaction.outputs().iter();
+            touched.extend(outputs.map(|output| (history_key(&output.key, place), ())));
         }
-        Self { undo, created, touched, transactions, spenders }
+        Self {
+            created: made.filtered(|at| !is_spent[at]),
+            touched: Sorted::of(touched),
+            transactions: Sorted::of(transactions),
+            spenders: Sorted::of(spenders),
+            undo,
+        }
     }
+}
+
+/// Every coin that the block makes, those that it spends itself among them.
+fn outputs(block: &CommittedBlock, height: u32) -> Sorted<OutPoint, Coin> {
+    let mut made = Vec::new();
+    for (_, (txid, transaction)) in transactions_of(block) {
+        let coinbase = matches!(transaction, Transaction::Coinbase(_)) && height > 0;
+        made.extend((0u32..).zip(transaction.outputs()).map(|(index, output)| {
+            (OutPoint { txid: *txid, index }, Coin { output: *output, height, coinbase })
+        }));
+    }
+    Sorted::of(made)
+}
+
+fn transactions_of(block: &CommittedBlock) -> impl Iterator<Item = (u32, (&Txid, &Transaction))> {
+    (0u32..).zip(block.txids.iter().zip(&block.block.transactions))
 }
 
 fn inputs(transaction: &Transaction) -> &[Input] {
@@ -156,14 +177,15 @@ impl Totals {
             let coins = change.undo.spent.iter();
             coins.map(|spent| (&spent.outpoint, &spent.coin))
         };
+        let created = || change.created.iter().map(|(outpoint, coin)| (outpoint, coin));
         match direction {
             Direction::Connect => self
-                .with_coins(change.created.iter())?
+                .with_coins(created())?
                 .without_coins(spent())?
                 .with_burned(self.burned.checked_add(change.undo.burned)?),
             Direction::Disconnect => self
                 .with_coins(spent())?
-                .without_coins(change.created.iter())?
+                .without_coins(created())?
                 .with_burned(self.burned.checked_sub(change.undo.burned)?),
         }
     }
@@ -219,6 +241,7 @@ impl Decode for SpentCoin {
 
 impl Encode for Undo {
     fn encode_to(&self, bytes: &mut Vec<u8>) {
+        bytes.reserve((OUTPOINT_BYTES + COIN_BYTES) * self.spent.len());
         bytes.extend_from_slice(&self.burned.0.to_le_bytes());
         write_list(&self.spent, bytes);
     }

@@ -18,7 +18,7 @@ use super::error::StoreError;
 use super::flushed::Flushed;
 use super::layers::Layer;
 use super::tables::{
-    COINS, HISTORY, INDEX, OWNED, SPENDERS, STATE, Snapshot, TRANSACTIONS, UNDO, fixed,
+    COINS, HISTORY, INDEX, OWNED, SPENDERS, STATE, Snapshot, TRANSACTIONS, UNDO, coin_bytes,
     index_bytes, index_entry, outpoint_key, owned_key, position_bytes, spender_bytes,
 };
 
@@ -236,7 +236,7 @@ fn write_coins(transaction: &WriteTransaction, changes: &Layer) -> Result<(), re
         let key = outpoint_key(outpoint);
         match coin {
             Some(coin) => {
-                coins.insert(&key, &fixed(&coin.encode()))?;
+                coins.insert(&key, &coin_bytes(coin))?;
                 owned.insert(&owned_key(&coin.output.key, outpoint), ())?;
             }
             None => {

@@ -1,7 +1,7 @@
 //! What connected and disconnected blocks changed since the last flush: immutable layers.
 //!
-//! Each block adds a layer. A layer that is not much larger than the one above it takes that one
-//! in, so that there are few, and each coin is moved a logarithmic number of times. Whoever keeps a
+//! Each block adds a layer. A layer that is not much larger than the one above it becomes one with
+//! it, so that there are few, and each coin is moved a logarithmic number of times. Whoever keeps a
 //! list of layers keeps one moment: layers are shared and never change.
 
 use std::collections::BTreeMap;
@@ -14,18 +14,19 @@ use chain::utxo::Coin;
 
 use super::change::{Change, Direction, ShownTxid, Spender, Undo};
 use super::history_key::HistoryKey;
+use super::sorted::Sorted;
 
 /// Changes of one or several blocks in a row.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Layer {
-    coins: BTreeMap<OutPoint, CachedCoin>,
+    coins: Sorted<OutPoint, CachedCoin>,
     undo: BTreeMap<BlockHash, Arc<Undo>>,
     /// Whether the place is in the history now.
-    history: BTreeMap<HistoryKey, bool>,
+    history: Sorted<HistoryKey, bool>,
     /// Where the transaction is now, if it is.
-    transactions: BTreeMap<ShownTxid, Option<TxPosition>>,
+    transactions: Sorted<ShownTxid, Option<TxPosition>>,
     /// What spends the output now, if anything.
-    spenders: BTreeMap<OutPoint, Option<Spender>>,
+    spenders: Sorted<OutPoint, Option<Spender>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -37,68 +38,59 @@ struct CachedCoin {
     is_below: bool,
 }
 
+impl CachedCoin {
+    /// A name that is new to the layers is new to the database: no coin is made twice while it is
+    /// unspent, as each txid holds its height or an output that only it spends.
+    fn new(coin: Coin) -> Self {
+        Self { coin: Some(coin), is_below: false }
+    }
+
+    const GONE: Self = Self { coin: None, is_below: true };
+
+    /// What is known after `above` changed it.
+    fn changed(self, above: Self) -> Option<Self> {
+        match above.coin {
+            None => self.is_below.then_some(Self::GONE),
+            Some(_) => Some(Self { coin: above.coin, is_below: self.is_below }),
+        }
+    }
+}
+
 impl Layer {
     /// What `change`, made by `block`, does. Undo data stays when the block is disconnected: it may
     /// be connected again.
     pub(super) fn of(block: BlockHash, change: &Change, direction: Direction) -> Self {
-        let mut layer = Self::default();
-        let spent = change.undo.spent.iter();
-        let created = change.created.iter();
-        match direction {
-            Direction::Connect => {
-                // First out, then in: no name is in both.
-                spent.for_each(|spent| layer.remove(&spent.outpoint));
-                created.for_each(|(outpoint, coin)| layer.add(*outpoint, *coin));
-                layer.undo.insert(block, Arc::clone(&change.undo));
-            }
-            Direction::Disconnect => {
-                created.for_each(|(outpoint, _)| layer.remove(outpoint));
-                spent.for_each(|spent| layer.add(spent.outpoint, spent.coin));
-            }
-        }
         let present = direction == Direction::Connect;
-        layer.history.extend(change.touched.iter().map(|place| (*place, present)));
-        let transactions = change.transactions.iter();
-        layer.transactions.extend(transactions.map(|(txid, at)| (*txid, present.then_some(*at))));
-        let spenders = change.spenders.iter();
-        layer.spenders.extend(spenders.map(|(spent, by)| (*spent, present.then_some(*by))));
-        layer
-    }
-
-    fn add(&mut self, outpoint: OutPoint, coin: Coin) {
-        // A name that is new to the layers is new to the database: no coin is made twice while it
-        // is unspent, as each txid holds its height or an output that only it spends.
-        let is_below = self.coins.get(&outpoint).is_some_and(|old| old.is_below);
-        self.coins.insert(outpoint, CachedCoin { coin: Some(coin), is_below });
-    }
-
-    fn remove(&mut self, outpoint: &OutPoint) {
-        match self.coins.get(outpoint) {
-            Some(old) if !old.is_below => {
-                self.coins.remove(outpoint);
-            }
-            _ => {
-                self.coins.insert(*outpoint, CachedCoin { coin: None, is_below: true });
-            }
+        let spent = change.undo.spent.iter();
+        let (gone, made, undo) = if present {
+            let spent = spent.map(|spent| (spent.outpoint, CachedCoin::GONE)).collect();
+            let undo = BTreeMap::from([(block, Arc::clone(&change.undo))]);
+            (Sorted::of(spent), change.created.map(CachedCoin::new), undo)
+        } else {
+            let spent = spent.map(|spent| (spent.outpoint, CachedCoin::new(spent.coin))).collect();
+            (change.created.map(|_| CachedCoin::GONE), Sorted::of(spent), BTreeMap::new())
+        };
+        Self {
+            // First out, then in: no name is in both.
+            coins: gone.merged(&made, CachedCoin::changed),
+            undo,
+            history: change.touched.map(|()| present),
+            transactions: change.transactions.map(|at| present.then_some(at)),
+            spenders: change.spenders.map(|by| present.then_some(by)),
         }
     }
 
-    /// Takes in what the layer above changed.
-    fn absorb(&mut self, above: &Self) {
-        for (outpoint, changed) in &above.coins {
-            match changed.coin {
-                None => self.remove(outpoint),
-                Some(coin) => {
-                    let known = self.coins.get(outpoint).map(|old| old.is_below);
-                    let is_below = known.unwrap_or(changed.is_below);
-                    self.coins.insert(*outpoint, CachedCoin { coin: Some(coin), is_below });
-                }
-            }
+    /// This layer and the one above it as one.
+    fn merged(&self, above: &Self) -> Self {
+        let mut undo = self.undo.clone();
+        undo.extend(above.undo.iter().map(|(block, undo)| (*block, Arc::clone(undo))));
+        Self {
+            coins: self.coins.merged(&above.coins, CachedCoin::changed),
+            undo,
+            history: self.history.merged(&above.history, |_, now| Some(now)),
+            transactions: self.transactions.merged(&above.transactions, |_, now| Some(now)),
+            spenders: self.spenders.merged(&above.spenders, |_, now| Some(now)),
         }
-        self.undo.extend(above.undo.iter().map(|(block, undo)| (*block, Arc::clone(undo))));
-        self.history.extend(&above.history);
-        self.transactions.extend(&above.transactions);
-        self.spenders.extend(&above.spenders);
     }
 
     /// A measure of the work to move it.
@@ -106,7 +98,7 @@ impl Layer {
         self.coins.len() + self.history.len() + self.transactions.len() + self.spenders.len()
     }
 
-    /// Every coin that changed, with what it is now.
+    /// Every coin that changed, with what it is now, rising.
     pub(super) fn coins(&self) -> impl Iterator<Item = (&OutPoint, Option<&Coin>)> {
         self.coins.iter().map(|(outpoint, cached)| (outpoint, cached.coin.as_ref()))
     }
@@ -116,17 +108,17 @@ impl Layer {
         self.undo.iter().map(|(block, undo)| (block, &**undo))
     }
 
-    /// Every place that changed.
+    /// Every place that changed, rising.
     pub(super) fn places(&self) -> impl Iterator<Item = (&HistoryKey, bool)> {
         self.history.iter().map(|(place, present)| (place, *present))
     }
 
-    /// Every transaction that came or went.
+    /// Every transaction that came or went, rising.
     pub(super) fn transactions(&self) -> impl Iterator<Item = (&ShownTxid, Option<TxPosition>)> {
         self.transactions.iter().map(|(txid, place)| (txid, *place))
     }
 
-    /// Every output that came to be spent or unspent.
+    /// Every output that came to be spent or unspent, rising.
     pub(super) fn spenders(&self) -> impl Iterator<Item = (&OutPoint, Option<Spender>)> {
         self.spenders.iter().map(|(spent, by)| (spent, *by))
     }
@@ -140,18 +132,16 @@ impl Layers {
     /// Puts a layer on top.
     pub(super) fn push(&mut self, mut top: Layer) {
         while let Some(below) = self.0.pop_if(|below| below.len() <= 2 * top.len()) {
-            let mut merged = Arc::unwrap_or_clone(below);
-            merged.absorb(&top);
-            top = merged;
+            top = below.merged(&top);
         }
         self.0.push(Arc::new(top));
     }
 
     /// All of them in one.
-    pub(super) fn merged(&self) -> Layer {
-        let mut all = Layer::default();
-        self.0.iter().for_each(|layer| all.absorb(layer));
-        all
+    pub(super) fn merged(&self) -> Arc<Layer> {
+        // The newest are the smallest: from there on each entry is moved a few times at most.
+        let layers = self.0.iter().rev().cloned();
+        layers.reduce(|above, below| Arc::new(below.merged(&above))).unwrap_or_default()
     }
 
     /// What the layers know, the newest first.
@@ -171,18 +161,18 @@ impl Layers {
 
     /// What is known of a transaction's place.
     pub(super) fn transaction(&self, txid: &ShownTxid) -> Option<Option<TxPosition>> {
-        self.newest(|layer| layer.transactions.get(txid).copied())
+        self.newest(|layer| layer.transactions.get(txid))
     }
 
     /// What is known of an output's spender.
     pub(super) fn spender(&self, outpoint: &OutPoint) -> Option<Option<Spender>> {
-        self.newest(|layer| layer.spenders.get(outpoint).copied())
+        self.newest(|layer| layer.spenders.get(outpoint))
     }
 
     /// Places that came (`true`) or went, rising.
     pub(super) fn history(&self, range: &RangeInclusive<HistoryKey>) -> BTreeMap<HistoryKey, bool> {
-        let ranges = self.0.iter().flat_map(|layer| layer.history.range(range.clone()));
-        ranges.map(|(place, present)| (*place, *present)).collect()
+        let ranges = self.0.iter().flat_map(|layer| layer.history.range(range));
+        ranges.copied().collect()
     }
 
     /// Transactions that came or went, rising.
@@ -190,15 +180,15 @@ impl Layers {
         &self,
         range: &RangeInclusive<ShownTxid>,
     ) -> BTreeMap<ShownTxid, Option<TxPosition>> {
-        let ranges = self.0.iter().flat_map(|layer| layer.transactions.range(range.clone()));
-        ranges.map(|(txid, place)| (*txid, *place)).collect()
+        let ranges = self.0.iter().flat_map(|layer| layer.transactions.range(range));
+        ranges.copied().collect()
     }
 
     /// Coins that came and are for whom `is_for` says.
     pub(super) fn coins_where(&self, is_for: impl Fn(&Coin) -> bool) -> BTreeMap<OutPoint, Coin> {
         let mut found = BTreeMap::new();
         for layer in &self.0 {
-            for (outpoint, cached) in &layer.coins {
+            for (outpoint, cached) in layer.coins.iter() {
                 match cached.coin.filter(&is_for) {
                     Some(coin) => found.insert(*outpoint, coin),
                     None => found.remove(outpoint),

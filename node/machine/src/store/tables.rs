@@ -155,7 +155,17 @@ impl Snapshot {
 
 /// The key of an outpoint: its consensus form.
 pub(super) fn outpoint_key(outpoint: &OutPoint) -> [u8; OUTPOINT_BYTES] {
-    fixed(&outpoint.encode())
+    let mut bytes = [0; OUTPOINT_BYTES];
+    bytes[..32].copy_from_slice(&outpoint.txid.0);
+    bytes[32..].copy_from_slice(&outpoint.index.to_le_bytes());
+    bytes
+}
+
+/// A coin, as [`Snapshot::coin`] reads it: its consensus form.
+pub(super) fn coin_bytes(coin: &Coin) -> [u8; COIN_BYTES] {
+    let mut bytes = Vec::with_capacity(COIN_BYTES);
+    coin.encode_to(&mut bytes);
+    fixed(&bytes)
 }
 
 /// The key of a coin among those of its owner.
