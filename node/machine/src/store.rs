@@ -18,6 +18,7 @@ mod opening;
 mod progress;
 mod record;
 mod recovery;
+mod rising;
 mod sorted;
 mod tables;
 #[cfg(test)]

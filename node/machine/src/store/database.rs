@@ -17,6 +17,7 @@ use super::change::{Change, ShownTxid, Spender};
 use super::error::StoreError;
 use super::flushed::Flushed;
 use super::layers::Layer;
+use super::rising::write_rising;
 use super::tables::{
     COINS, HISTORY, INDEX, OWNED, SPENDERS, STATE, Snapshot, TRANSACTIONS, UNDO, coin_bytes,
     index_bytes, index_entry, outpoint_key, owned_key, position_bytes, spender_bytes,
@@ -232,22 +233,24 @@ fn write_state(
 fn write_coins(transaction: &WriteTransaction, changes: &Layer) -> Result<(), redb::Error> {
     let mut coins = transaction.open_table(COINS)?;
     let mut owned = transaction.open_table(OWNED)?;
+    let (mut made, mut made_owned) = (Vec::new(), Vec::new());
     for (outpoint, coin) in changes.coins() {
         let key = outpoint_key(outpoint);
-        match coin {
-            Some(coin) => {
-                coins.insert(&key, &coin_bytes(coin))?;
-                owned.insert(&owned_key(&coin.output.key, outpoint), ())?;
-            }
-            None => {
-                if let Some(gone) = coins.remove(&key)? {
-                    let coin = Coin::decode(gone.value()).map_err(damaged_coin)?;
-                    owned.remove(&owned_key(&coin.output.key, outpoint))?;
-                }
-            }
+        if let Some(coin) = coin {
+            made.push((key, Some(coin_bytes(coin))));
+            made_owned.push((owned_key(&coin.output.key, outpoint), Some(())));
+        } else if let Some(gone) = coins.remove(&key)? {
+            let coin = Coin::decode(gone.value()).map_err(damaged_coin)?;
+            owned.remove(&owned_key(&coin.output.key, outpoint))?;
         }
     }
-    Ok(())
+    made_owned.sort_unstable();
+    write_rising(&mut coins, made.into_iter(), bytes)?;
+    write_rising(&mut owned, made_owned.into_iter(), |()| ())
+}
+
+fn bytes<const N: usize>(value: &[u8; N]) -> &[u8; N] {
+    value
 }
 
 /// The table of owned coins, from the table of coins.
@@ -270,48 +273,26 @@ fn damaged_coin(error: DecodeError) -> redb::Error {
 }
 
 fn write_history(transaction: &WriteTransaction, changes: &Layer) -> Result<(), redb::Error> {
-    let mut undo = transaction.open_table(UNDO)?;
-    for (block, data) in changes.undos() {
-        undo.insert(&block.0, data.encode().as_slice())?;
-    }
-    let mut history = transaction.open_table(HISTORY)?;
-    for (place, present) in changes.places() {
-        if present {
-            history.insert(place, ())?;
-        } else {
-            history.remove(place)?;
-        }
-    }
-    Ok(())
+    let undos = changes.undos().map(|(block, undo)| (block.0, Some(undo.encode())));
+    write_rising(&mut transaction.open_table(UNDO)?, undos, Vec::as_slice)?;
+    let places = changes.places().map(|(place, present)| (*place, present.then_some(())));
+    write_rising(&mut transaction.open_table(HISTORY)?, places, |()| ())
 }
 
 fn write_places<'a>(
     transaction: &WriteTransaction,
-    changes: impl Iterator<Item = (&'a ShownTxid, Option<TxPosition>)>,
+    changes: impl ExactSizeIterator<Item = (&'a ShownTxid, Option<TxPosition>)>,
 ) -> Result<(), redb::Error> {
-    let mut transactions = transaction.open_table(TRANSACTIONS)?;
-    for (txid, place) in changes {
-        match place {
-            Some(place) => transactions.insert(txid, &position_bytes(place))?,
-            None => transactions.remove(txid)?,
-        };
-    }
-    Ok(())
+    let changes = changes.map(|(txid, place)| (*txid, place.map(position_bytes)));
+    write_rising(&mut transaction.open_table(TRANSACTIONS)?, changes, bytes)
 }
 
 fn write_spenders<'a>(
     transaction: &WriteTransaction,
-    changes: impl Iterator<Item = (&'a OutPoint, Option<Spender>)>,
+    changes: impl ExactSizeIterator<Item = (&'a OutPoint, Option<Spender>)>,
 ) -> Result<(), redb::Error> {
-    let mut spenders = transaction.open_table(SPENDERS)?;
-    for (spent, by) in changes {
-        let key = outpoint_key(spent);
-        match by {
-            Some(by) => spenders.insert(&key, &spender_bytes(&by))?,
-            None => spenders.remove(&key)?,
-        };
-    }
-    Ok(())
+    let changes = changes.map(|(spent, by)| (outpoint_key(spent), by.as_ref().map(spender_bytes)));
+    write_rising(&mut transaction.open_table(SPENDERS)?, changes, bytes)
 }
 
 fn write_index(transaction: &WriteTransaction, batch: &Batch<'_>) -> Result<(), redb::Error> {

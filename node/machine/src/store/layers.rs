@@ -104,22 +104,24 @@ impl Layer {
     }
 
     /// Undo data of every block connected.
-    pub(super) fn undos(&self) -> impl Iterator<Item = (&BlockHash, &Undo)> {
+    pub(super) fn undos(&self) -> impl ExactSizeIterator<Item = (&BlockHash, &Undo)> {
         self.undo.iter().map(|(block, undo)| (block, &**undo))
     }
 
     /// Every place that changed, rising.
-    pub(super) fn places(&self) -> impl Iterator<Item = (&HistoryKey, bool)> {
+    pub(super) fn places(&self) -> impl ExactSizeIterator<Item = (&HistoryKey, bool)> {
         self.history.iter().map(|(place, present)| (place, *present))
     }
 
     /// Every transaction that came or went, rising.
-    pub(super) fn transactions(&self) -> impl Iterator<Item = (&ShownTxid, Option<TxPosition>)> {
+    pub(super) fn transactions(
+        &self,
+    ) -> impl ExactSizeIterator<Item = (&ShownTxid, Option<TxPosition>)> {
         self.transactions.iter().map(|(txid, place)| (txid, *place))
     }
 
     /// Every output that came to be spent or unspent, rising.
-    pub(super) fn spenders(&self) -> impl Iterator<Item = (&OutPoint, Option<Spender>)> {
+    pub(super) fn spenders(&self) -> impl ExactSizeIterator<Item = (&OutPoint, Option<Spender>)> {
         self.spenders.iter().map(|(spent, by)| (spent, *by))
     }
 }
