@@ -5,6 +5,7 @@ mod damage;
 pub(crate) mod disk;
 mod migration;
 mod reference;
+mod reorganizations;
 
 use chain::transaction::TxPosition;
 use chains::{Chain, network};
