@@ -82,6 +82,10 @@ impl StateDatabase {
             return Ok(None);
         };
         let schema = self.decoded(Reader::new(&schema).u32())?;
+        if schema < FIRST_SCHEMA {
+            let what = format!("it has schema {schema}, which no program ever wrote");
+            return Err(StoreError::damaged(&self.path, what));
+        }
         if schema > SCHEMA_VERSION {
             return Err(StoreError::NewerSchema { got: schema, supported: SCHEMA_VERSION });
         }

@@ -69,20 +69,30 @@ fn another_networks_directory_is_refused_and_left_as_it_is() {
     assert!(matches!(refused, Err(StoreError::ForeignNetwork { .. })));
 }
 
-#[test]
-fn a_newer_programs_directory_is_refused() {
-    const STATE: redb::TableDefinition<'_, &str, &[u8]> = redb::TableDefinition::new("state");
+/// Opens a directory whose database says that it has this schema.
+fn open_with_schema(schema: u32) -> Result<Store, StoreError> {
     let dir = tempfile::tempdir().unwrap();
     let network = network(1);
     drop(Store::open(dir.path(), &network).unwrap());
     let database = redb::Database::open(dir.path().join("state.redb")).unwrap();
     let write = database.begin_write().unwrap();
-    let newer = (SCHEMA_VERSION + 1).to_le_bytes();
-    write.open_table(STATE).unwrap().insert("schema", newer.as_slice()).unwrap();
+    let bytes = schema.to_le_bytes();
+    write.open_table(tables::STATE).unwrap().insert("schema", bytes.as_slice()).unwrap();
     write.commit().unwrap();
     drop(database);
-    let refused = Store::open(dir.path(), &network);
+    Store::open(dir.path(), &network)
+}
+
+#[test]
+fn a_newer_programs_directory_is_refused() {
+    open_with_schema(SCHEMA_VERSION).unwrap();
+    let refused = open_with_schema(SCHEMA_VERSION + 1);
     assert!(matches!(refused, Err(StoreError::NewerSchema { got: 3, supported: 2 })));
+}
+
+#[test]
+fn a_schema_that_no_program_ever_wrote_is_damage() {
+    assert!(matches!(open_with_schema(0), Err(StoreError::Damaged { what }) if what.contains("0")));
 }
 
 #[test]
