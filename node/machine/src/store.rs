@@ -50,7 +50,7 @@ pub use medium::{BlockMedium, DirectoryMedium, MemoryMedium};
 pub use moment::Moment;
 pub use progress::{OpeningProgress, OpeningStep, OpeningWatcher, unwatched};
 pub use recovery::{Cut, Rebuilt};
-pub use view::{Reader, View};
+pub use view::{PREFIX_DIGITS_MIN, Reader, TRANSACTIONS_MAX, View};
 
 #[cfg(test)]
 pub(crate) use tests::disk::Disk;

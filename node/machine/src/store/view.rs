@@ -14,6 +14,13 @@ use super::change::{ShownTxid, Spender, Totals, shown};
 use super::error::StoreError;
 use super::moment::Moment;
 
+/// Fewest digits by which transactions are looked for: as many as make the answer short in a chain
+/// of a million.
+pub const PREFIX_DIGITS_MIN: usize = 4;
+
+/// Most transactions of one answer.
+pub const TRANSACTIONS_MAX: usize = 100;
+
 /// Gives the view that was published last. Clones give the same; none of them ever waits for the
 /// machine, and the machine waits for none of them.
 #[derive(Clone)]
@@ -26,7 +33,7 @@ pub struct Reader {
 /// It keeps the pages of its flush in the database file, so nobody should hold one for longer than
 /// a few seconds: take a new one for the next question.
 pub struct View {
-    moment: Moment,
+    pub(super) moment: Moment,
     files: BlockReader,
     /// Blocks that were durable then; later ones are not seen.
     blocks: u32,
@@ -151,7 +158,8 @@ impl View {
     }
 
     /// Transactions of the chain whose txid, as it is shown, begins with these hexadecimal digits,
-    /// at most `max`, rising: all for no digits, none for a text that is no such beginning.
+    /// rising, at most `max` and at most [`TRANSACTIONS_MAX`]: none for fewer than
+    /// [`PREFIX_DIGITS_MIN`] digits, or for a text that is no such beginning.
     ///
     /// # Errors
     /// Trouble with the disk.
@@ -163,7 +171,7 @@ impl View {
         let (Some(first), Some(last)) = (filled(digits, '0'), filled(digits, 'f')) else {
             return Ok(Vec::new());
         };
-        let found = self.moment.transactions(&(first..=last), max)?;
+        let found = self.moment.transactions(&(first..=last), max.min(TRANSACTIONS_MAX))?;
         let txid = |mut shown: ShownTxid| {
             shown.reverse();
             Txid(shown)
@@ -184,8 +192,11 @@ impl View {
     }
 }
 
-/// The digits, and as many of `digit` as are missing; `None` for no digits or too many.
+/// The digits, and as many of `digit` as are missing; `None` for too few digits or too many.
 fn filled(digits: &str, digit: char) -> Option<ShownTxid> {
+    if digits.len() < PREFIX_DIGITS_MIN {
+        return None;
+    }
     let missing = 64usize.checked_sub(digits.len())?;
     let whole = digits.chars().chain(std::iter::repeat_n(digit, missing)).collect::<String>();
     chain::hash::from_hex(&whole)?.try_into().ok()

@@ -246,7 +246,11 @@ impl Model {
             assert_eq!(view.spender(outpoint).unwrap(), spenders.get(outpoint).copied());
         }
         let transactions = chain.blocks().map(|(_, block)| block.txids.len()).sum::<usize>();
-        assert_eq!(view.transactions_with_prefix("", usize::MAX).unwrap().len(), transactions);
+        let every = [0; 32]..=[0xff; 32];
+        assert_eq!(view.moment.transactions(&every, usize::MAX).unwrap().len(), transactions);
+        for digits in ["", "0", "012", "not hexadecimal", &"0".repeat(65)] {
+            assert_eq!(view.transactions_with_prefix(digits, usize::MAX).unwrap(), []);
+        }
     }
 }
 
