@@ -170,6 +170,23 @@ fn an_empty_node_catches_up_with_a_chain_and_every_sync_can_be_made_slow() {
 }
 
 #[test]
+fn nothing_is_gone_that_a_node_told_before_it_was_killed() {
+    let killed = object("bench kill --rounds 10 --sync-delay 10ms --json");
+    assert_explained(&killed);
+    let none: &[Value] = &[];
+    assert_eq!(killed["lost"].as_array().unwrap(), none, "{killed}");
+    let of = |field: &str| killed[field].as_u64().unwrap();
+    assert_eq!((of("rounds"), &killed["sync_delay_ms"]), (10, &Value::from(10.0)), "{killed}");
+    for hearer in ["peer", "wallet", "operator", "log"] {
+        assert!(
+            killed["told"][hearer].as_u64().unwrap() > 0,
+            "{hearer} was told nothing: {killed}"
+        );
+    }
+    assert!(of("caught_up") > 0 && of("killed_starting") < 10, "{killed}");
+}
+
+#[test]
 fn what_the_node_benches_cannot_do_is_said_in_two_lines() {
     for wrong in [
         "bench catch-up",
@@ -181,6 +198,8 @@ fn what_the_node_benches_cannot_do_is_said_in_two_lines() {
         "bench catch-up --blocks 1 --store tape",
         "bench cancel --node --sync-delay soon",
         "bench cancel --store disk",
+        "bench kill --rounds 0",
+        "bench kill --sync-delay 101ms",
     ] {
         let (code, out, err) = lode(wrong);
         assert_eq!((code, out.as_str(), err.lines().count()), (2, "", 2), "{wrong}: {err}");

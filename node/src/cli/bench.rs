@@ -21,6 +21,8 @@ pub enum BenchCommand {
     Cancel(BenchCancelOptions),
     /// How long an empty node takes to get and check a chain, beside its bare signatures
     CatchUp(BenchCatchUpOptions),
+    /// Whether anything is gone that a node told, however suddenly its process and disk end
+    Kill(BenchKillOptions),
     /// Attempts and hash rate by difficulty, judged by the law that they must follow
     Difficulty(BenchDifficultyOptions),
     /// Which of two is faster: two saved results, or this program and another one round by round
@@ -115,6 +117,27 @@ pub struct BenchCatchUpOptions {
     /// Print a JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+/// What `lode bench kill` is told.
+#[derive(Debug, Clone, Args)]
+pub struct BenchKillOptions {
+    /// How often the node is killed
+    #[arg(long, value_name = "COUNT", default_value_t = 200)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub rounds: u32,
+    /// Every sync of its store takes so much longer, up to 100ms
+    #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = sync_delay)]
+    pub sync_delay: Duration,
+    /// Draws the branches that the node gets, and when it is killed
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Print a JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Be the node that is killed, with its chain in this directory: the bench starts it so
+    #[arg(long, value_name = "DIR", hide = true)]
+    pub node_in: Option<PathBuf>,
 }
 
 /// What `lode bench difficulty` is told.

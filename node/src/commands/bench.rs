@@ -9,10 +9,12 @@ mod computer;
 mod difficulty;
 mod fake_peer;
 mod kernels;
+mod kill;
 mod processor_wait;
 mod search;
 mod slow_store;
 mod spread;
+mod volatile_store;
 
 use std::sync::Barrier;
 use std::thread;
@@ -30,6 +32,7 @@ pub(super) fn run(command: &BenchCommand) -> anyhow::Result<Exit> {
         BenchCommand::Search(options) => search::run(options),
         BenchCommand::Cancel(options) => cancel::run(options),
         BenchCommand::CatchUp(options) => catch_up::run(options),
+        BenchCommand::Kill(options) => kill::run(options),
         BenchCommand::Difficulty(options) => difficulty::run(options),
         BenchCommand::Compare(options) => compare::run(options),
         BenchCommand::Calibrate(options) => calibrate::run(options),

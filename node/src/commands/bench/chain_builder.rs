@@ -1,11 +1,14 @@
 //! `ChainBuilder`: chains for measurements, block on block; `Coins` fill them with payments.
 
+use std::collections::VecDeque;
+
 use chain::amount::Amount;
 use chain::block::Block;
 use chain::genesis::Network;
 use chain::hash::{BlockHash, MerkleRoot, sha256};
 use chain::header::{Header, VERSION_BASE};
 use chain::key::{OutputKey, SecretKey, Signature};
+use chain::rules::header::{MEDIAN_TIME_HEADERS, median_time};
 use chain::spec::{Allocation, ChainSpec, Retarget};
 use chain::subsidy::subsidy;
 use chain::transaction::{
@@ -39,16 +42,40 @@ pub(super) fn spec(bits: u32, allocations: Vec<Allocation>) -> ChainSpec {
     }
 }
 
-/// Makes a chain from genesis on.
+/// Makes a chain, block on block.
 pub(super) struct ChainBuilder<'a> {
     network: &'a Network,
     tip: BlockHash,
     height: u32,
+    /// Of the last blocks, or of all of a shorter chain.
+    times: VecDeque<u32>,
+    /// In every coinbase: blocks of two branches are never the same.
+    extra: [u8; 32],
 }
 
 impl<'a> ChainBuilder<'a> {
+    /// From genesis on.
     pub(super) fn new(network: &'a Network) -> Self {
-        Self { network, tip: network.genesis_hash(), height: 0 }
+        let times = VecDeque::from([network.spec.genesis_time]);
+        Self { network, tip: network.genesis_hash(), height: 0, times, extra: [0; 32] }
+    }
+
+    /// A branch behind the last of these blocks, genesis the first; `extra` tells it from others.
+    pub(super) fn behind(network: &'a Network, path: &[(BlockHash, u32)], extra: [u8; 32]) -> Self {
+        let mut builder = Self { extra, ..Self::new(network) };
+        for (hash, time) in path.iter().skip(1) {
+            builder.passes(*hash, *time);
+        }
+        builder
+    }
+
+    fn passes(&mut self, tip: BlockHash, time: u32) {
+        self.tip = tip;
+        self.height += 1;
+        self.times.push_back(time);
+        if self.times.len() > MEDIAN_TIME_HEADERS {
+            self.times.pop_front();
+        }
     }
 
     /// The next block; `solve` finds the header that meets the target.
@@ -60,12 +87,14 @@ impl<'a> ChainBuilder<'a> {
         let spec = &self.network.spec;
         let height = self.height + 1;
         let output = Output { amount: subsidy(spec, height), key: PAYOUT };
-        let coinbase = Coinbase { height, extra: [0; 32], outputs: vec![output] };
+        let coinbase = Coinbase { height, extra: self.extra, outputs: vec![output] };
+        // The earliest that is allowed: no chain is so fast that it runs ahead of the clock.
+        let median = median_time(&mut Vec::from(self.times.clone()));
         let header = Header {
             version: VERSION_BASE,
             previous: self.tip,
             merkle_root: MerkleRoot::ZERO,
-            time: spec.genesis_time + height,
+            time: median + 1,
             bits: spec.starting_target().to_compact(),
             nonce: 0,
         };
@@ -74,8 +103,7 @@ impl<'a> ChainBuilder<'a> {
         block.header.merkle_root =
             block.merkle_root().ok_or_else(|| anyhow::anyhow!("a block without transactions"))?;
         block.header = solve(block.header)?;
-        self.tip = block.header.hash();
-        self.height = height;
+        self.passes(block.header.hash(), block.header.time);
         Ok(block)
     }
 }

@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::io;
 use std::ops::Bound;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -15,6 +15,7 @@ use redb::{BackendError, StorageBackend};
 use server::runtime::StorePlace;
 use tempfile::TempDir;
 
+use super::volatile_store::{VolatileBackend, VolatileMedium};
 use crate::cli::BenchStore;
 
 /// A place for the chain of one node, and the directory that ends with it.
@@ -51,6 +52,21 @@ pub(super) fn make(place: BenchStore, delay: Duration, network: &Network) -> any
         }
     };
     Ok(Home { store, directory })
+}
+
+/// The store in `directory`, or an empty one there, as a power cut would leave it whenever the
+/// process ends: what is not synced is not there. Its syncs take `delay` longer.
+pub(super) fn at_risk(
+    directory: &Path,
+    delay: Duration,
+    network: &Network,
+) -> anyhow::Result<StorePlace> {
+    let medium = VolatileMedium::over(DirectoryMedium::open(directory)?);
+    let medium = DelayedMedium { inner: medium, delay };
+    let mut options = OpenOptions::new();
+    let options = options.create(true).truncate(false).read(true).write(true);
+    let file = options.open(directory.join("state.redb"))?;
+    opened(VolatileBackend::over(FileBackend::new(file)?), medium, delay, network)
 }
 
 fn opened(
