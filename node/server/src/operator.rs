@@ -162,3 +162,6 @@ fn ask<T: Send + 'static>(
 pub fn directories(home: &Path) -> Vec<PathBuf> {
     pass::directories_below(&home.join("lode"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -72,12 +72,24 @@ impl Sockets {
     /// Serves a connection until it ends; the machine hears of its beginning, its messages and its
     /// end.
     pub async fn serve(&self, stream: TcpStream, address: SocketAddr, direction: Direction) {
-        let peer = PeerId(self.next_peer.fetch_add(1, Ordering::Relaxed));
         // Without it a small answer waits for the acknowledgement of the one before; no harm if
         // refused.
         let _ = stream.set_nodelay(true);
+        self.serve_halves(stream.into_split(), address, direction).await;
+    }
+
+    /// The same over the two directions of any stream.
+    async fn serve_halves<R, W>(
+        &self,
+        (mut incoming, outgoing): (R, W),
+        address: SocketAddr,
+        direction: Direction,
+    ) where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin + Send + 'static,
+    {
+        let peer = PeerId(self.next_peer.fetch_add(1, Ordering::Relaxed));
         let outbound = Arc::new(Outbound::new(self.stop.child_token()));
-        let (mut incoming, outgoing) = stream.into_split();
         let writer =
             self.tasks.spawn(write(outgoing, peer, Arc::clone(&outbound), Arc::clone(&self.lanes)));
         let connected = Event::Connected { peer, address, direction };

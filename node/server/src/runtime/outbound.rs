@@ -183,6 +183,13 @@ impl Outbound {
         }
     }
 
+    /// Frames and bytes that wait.
+    #[cfg(test)]
+    pub fn waiting(&self) -> (usize, usize) {
+        let queue = self.lock();
+        (queue.count, queue.bytes)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -150,6 +150,12 @@ impl Outside {
         self.disk.wait()
     }
 
+    /// The connections there are.
+    #[cfg(test)]
+    pub fn connections(&self) -> &BTreeMap<PeerId, Arc<Outbound>> {
+        &self.connections
+    }
+
     fn notify_drained(&self, peer: PeerId) {
         if let Some(outbound) = self.connections.get(&peer)
             && outbound.is_drained_or_will_tell()

@@ -9,6 +9,8 @@ use wire::frame::Frame;
 use super::progress::STALL_MAX;
 use super::*;
 
+mod deaf;
+
 /// A frame that fills the queue of its connection by more than half, on its way to a peer.
 fn sending() -> (DuplexStream, Arc<Outbound>, JoinHandle<()>) {
     let (far, near) = duplex(64 * 1024);
