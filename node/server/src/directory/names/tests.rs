@@ -31,29 +31,28 @@ proptest! {
         puts in prop::collection::vec(("[aAbB]{1,2}", 0u8..3, 0u64..4), 1..40),
     ) {
         let mut names = names();
-        let mut model: BTreeMap<String, (u8, u64, String)> = BTreeMap::new();
+        let mut model: BTreeMap<String, (u8, NameRecord)> = BTreeMap::new();
         for (name, key, sequence) in puts {
-            let verdict = put(&mut names, &record(&name, key, sequence));
-            let new = (key, sequence, name.clone());
+            let new = record(&name, key, sequence);
+            let verdict = put(&mut names, &new);
             match model.get(&name.to_lowercase()) {
-                Some((owner, _, _)) if *owner != key => {
+                Some((owner, _)) if *owner != key => {
                     let Verdict::Answer(NameOutcome::Taken(held)) = verdict else {
                         panic!("{verdict:?}");
                     };
                     prop_assert_eq!(held.key, secret(*owner).output_key());
                 }
-                Some((_, held, _)) if *held >= sequence => {
+                Some((_, held)) if held.sequence >= sequence => {
                     prop_assert_eq!(verdict, Verdict::Answer(NameOutcome::Held));
                 }
                 _ => {
                     prop_assert_eq!(verdict, Verdict::Keep);
-                    model.insert(name.to_lowercase(), new);
+                    model.insert(name.to_lowercase(), (key, new));
                 }
             }
-            for (folded, (owner, sequence, typed)) in &model {
-                let expected = record(typed, *owner, *sequence);
-                prop_assert_eq!(names.get(folded), Some(&expected), "shown as typed");
-                prop_assert_eq!(names.get(&folded.to_uppercase()), Some(&expected));
+            for (folded, (_, expected)) in &model {
+                prop_assert_eq!(names.get(folded), Some(expected), "shown as typed");
+                prop_assert_eq!(names.get(&folded.to_uppercase()), Some(expected));
             }
         }
     }
@@ -127,9 +126,10 @@ fn pages_list_every_name_once_as_typed_in_the_order_of_small_letters() {
         let typed: Vec<String> = (0..count)
             .map(|number| format!("{}{number:05}", if number % 2 == 0 { "N" } else { "n" }))
             .collect();
+        let key = secret(1).output_key();
         let held = typed.iter().map(|name| NameRecord {
             name: name.clone(),
-            key: secret(1).output_key(),
+            key,
             sequence: 1,
             signature: ByteString(Vec::new()),
         });
@@ -150,9 +150,10 @@ fn pages_list_every_name_once_as_typed_in_the_order_of_small_letters() {
 
 #[test]
 fn a_full_book_takes_no_new_name_but_still_new_records() {
+    let key = secret(1).output_key();
     let held = (0..NAMES_MAX).map(|number| NameRecord {
         name: format!("n{number}"),
-        key: secret(1).output_key(),
+        key,
         sequence: 1,
         signature: ByteString(Vec::new()),
     });
