@@ -45,6 +45,9 @@ use crate::verifications::Verifications;
 /// are full, as [`DIRTY_COINS_MAX`] makes a flush due as well.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(300);
 
+/// A flush that is due is put off for so long at most while there are blocks to go on with.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(5);
+
 /// What makes one node different from another.
 #[derive(Debug, Clone)]
 pub struct MachineConfig {
@@ -337,7 +340,7 @@ impl Machine {
     /// Whether a flush holds nothing up: signatures are being verified meanwhile, or there is no
     /// block to go on with. A walk without either is interrupted in the end.
     fn may_flush(&self) -> bool {
-        let is_overdue = |due: Duration| due + FLUSH_INTERVAL <= self.now.monotonic;
+        let is_overdue = |due: Duration| due + FLUSH_PATIENCE <= self.now.monotonic;
         self.ledger.is_waiting(&self.tree)
             || !self.has_better_chain()
             || self.ledger.dirty_coins() >= 2 * DIRTY_COINS_MAX
