@@ -10,7 +10,6 @@ use machine::{Machine, MachineConfig, Now, Surroundings};
 use testkit::samples;
 use tokio::io::{ReadHalf, WriteHalf, split};
 use tokio::sync::broadcast;
-use tokio::task::yield_now;
 use wire::frame::{FrameDecoder, Phase};
 use wire::hello::{Greeting, NetworkIdentity, Role};
 use wire::peer::PeerMessage;
@@ -92,7 +91,8 @@ impl House {
                         self.outside.say_handled(work.peer, handled);
                     }
                 }
-                Work::Wakeup => yield_now().await,
+                // No time passes, and every task has its turn.
+                Work::Wakeup => advance(Duration::ZERO).await,
                 Work::Own(event) => self.handle(event),
                 Work::Question(_) | Work::Stop => panic!("nobody asks, and nobody stops it"),
             }
