@@ -130,7 +130,10 @@ impl Connection {
     /// Reads a frame as a socket's reader would: the limit of the phase first, then the payload.
     pub(super) fn read(&mut self, peer: PeerId, side: Side, frame: &Frame) -> Event {
         let decoder = &mut self.at_mut(side).decoder;
-        let mut bytes = BytesMut::from(&frame.to_bytes()[..]);
+        let head = frame.head();
+        let mut bytes = BytesMut::with_capacity(head.len() + frame.payload.len());
+        bytes.extend_from_slice(&head);
+        bytes.extend_from_slice(&frame.payload);
         let event = match decoder.decode(&mut bytes) {
             Ok(incoming) => match incoming.expect("a frame that is sent is whole") {
                 Incoming::Message(message) => Event::Message { peer, message },
