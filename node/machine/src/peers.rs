@@ -150,8 +150,8 @@ impl Peers {
 
     /// When the next connection is to be pinged or closed.
     pub(crate) fn next_deadline(&self) -> Option<Duration> {
-        let silent = self.iter().filter_map(Peer::silent_deadline);
-        silent.chain(self.iter().filter_map(Peer::ping_deadline)).min()
+        let deadlines = |peer: &Peer| [peer.silent_deadline(), peer.ping_deadline()];
+        self.iter().flat_map(deadlines).flatten().min()
     }
 
     /// Who is to be pinged now; nobody before one of them must be.
