@@ -24,6 +24,8 @@ use machine::store::{DIRTY_COINS_MAX, Store};
 
 const COIN: Amount = Amount(1000);
 
+type Failure = Box<dyn Error>;
+
 /// Seconds of each kind of work, the disk's included.
 #[derive(Default)]
 struct Cost {
@@ -34,7 +36,7 @@ struct Cost {
     flush: Duration,
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let (blocks, transfers) = match &arguments[..] {
         [blocks, transfers, ..] => (blocks.parse()?, transfers.parse()?),
@@ -69,7 +71,7 @@ fn connect_all(
     store: &mut Store,
     network: &Network,
     chain: &[(Header, Vec<u8>)],
-) -> Result<Cost, Box<dyn Error>> {
+) -> Result<Cost, Failure> {
     let mut cost = Cost::default();
     for (height, (header, body)) in (1..).zip(chain) {
         let started = Instant::now();
@@ -96,12 +98,12 @@ fn connect_all(
     Ok(cost)
 }
 
-fn keys(count: u32) -> Result<Vec<OutputKey>, Box<dyn Error>> {
+fn keys(count: u32) -> Result<Vec<OutputKey>, Failure> {
     let secrets = (0..count).map(|number| SecretKey::from_bytes(sha256(&number.to_le_bytes())));
     Ok(secrets.map(|secret| secret.map(|secret| secret.output_key())).collect::<Result<_, _>>()?)
 }
 
-fn network(keys: &[OutputKey]) -> Result<Network, Box<dyn Error>> {
+fn network(keys: &[OutputKey]) -> Result<Network, Failure> {
     let allocations = keys.iter().map(|key| Allocation { key: *key, amount: COIN }).collect();
     Ok(Network::new(ChainSpec {
         coin_name: "Bench".to_owned(),
@@ -126,7 +128,7 @@ fn chain(
     network: &Network,
     keys: &[OutputKey],
     blocks: u32,
-) -> Result<Vec<(Header, Vec<u8>)>, Box<dyn Error>> {
+) -> Result<Vec<(Header, Vec<u8>)>, Failure> {
     let txid = network.genesis.txids[0];
     let mut at: Vec<OutPoint> =
         (0..).zip(keys).map(|(index, _)| OutPoint { txid, index }).collect();
@@ -146,7 +148,7 @@ fn block(
     height: u32,
     keys: &[OutputKey],
     at: &mut [OutPoint],
-) -> Result<Block, Box<dyn Error>> {
+) -> Result<Block, Failure> {
     let reward = Output { amount: subsidy(&network.spec, height), key: OutputKey([1; 32]) };
     let coinbase = Coinbase { height, extra: [0; 32], outputs: vec![reward] };
     let mut transactions = vec![Transaction::Coinbase(coinbase)];

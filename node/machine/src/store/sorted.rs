@@ -18,7 +18,7 @@ impl<K, V> Default for Sorted<K, V> {
 impl<K: Ord + Copy, V: Copy> Sorted<K, V> {
     /// Of pairs in any order; of several with one key any stays.
     pub(super) fn of(mut pairs: Vec<(K, V)>) -> Self {
-        pairs.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        pairs.sort_unstable_by_key(|(key, _)| *key);
         pairs.dedup_by(|(one, _), (other, _)| one == other);
         Self(pairs)
     }
