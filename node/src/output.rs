@@ -3,7 +3,7 @@
 //! Here stands what more than one command, or a screen, may tell: events, the first and the last
 //! line, how it goes, and tables of a node's answers. It takes values and gives text; who asks the
 //! nodes, and when, is above. How amounts, ids, times, colors and columns look is the crate
-//! [`show`](::show)'s.
+//! [`show`]'s.
 
 pub(crate) mod events;
 mod paths;
