@@ -11,6 +11,7 @@ use wire::frame::Frame;
 
 use super::event::{Direction, PeerId, VerificationId};
 use super::template::Template;
+use crate::history::HistoryQuestion;
 use crate::store::BlockWrites;
 
 /// Something the body shall do. Effects are carried out in their order and never waited for.
@@ -64,6 +65,14 @@ pub enum Effect {
         id: VerificationId,
         /// The signatures.
         checks: Arc<[SignatureCheck]>,
+    },
+    /// Answer this question of a wallet, on any thread, with [`super::Event::Read`]. The connection
+    /// is not read on until then, so that answers keep their order.
+    Read {
+        /// The peer that asks.
+        peer: PeerId,
+        /// What it asks, and of which moment.
+        question: HistoryQuestion,
     },
     /// There is nothing worth searching from now on.
     Rest {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use chain::header::Header;
 use chain::transaction::{Coinbase, Transaction};
 use wire::Message;
+use wire::frame::Frame;
 
 use crate::store::StoreError;
 use crate::template::Template;
@@ -119,6 +120,13 @@ pub enum Event {
         /// Position of the first check that does not hold.
         first_invalid: Option<usize>,
     },
+    /// Answers [`super::Effect::Read`]; of no interest when the connection is gone.
+    Read {
+        /// The peer that asked.
+        peer: PeerId,
+        /// The answer, or our own trouble: the node must stop.
+        outcome: Result<Arc<Frame>, Arc<StoreError>>,
+    },
     /// The time of [`super::Machine::next_wakeup`] has come.
     Wakeup,
 }
@@ -127,7 +135,7 @@ impl Event {
     /// Whose question it answers, if it is an answer.
     pub fn answers(&self) -> Option<PeerId> {
         match self {
-            Self::Reply { peer, .. } => Some(*peer),
+            Self::Reply { peer, .. } | Self::Read { peer, .. } => Some(*peer),
             _ => None,
         }
     }

@@ -79,6 +79,9 @@ pub enum MachineError {
     /// The store cannot go on.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What a wallet asked for cannot be read.
+    #[error(transparent)]
+    Read(Arc<StoreError>),
     /// Blocks cannot be written.
     #[error(transparent)]
     Write(Arc<StoreError>),
@@ -187,6 +190,7 @@ impl Machine {
             Event::Addresses(addresses) => self.hear_addresses(&addresses),
             Event::Written { outcome } => self.on_written(outcome)?,
             Event::Verified { id, first_invalid } => self.on_verified(id, first_invalid)?,
+            Event::Read { peer, outcome } => self.on_read(peer, outcome)?,
             Event::Wakeup => {}
         }
         self.do_what_is_due()?;

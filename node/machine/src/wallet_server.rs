@@ -2,27 +2,20 @@
 
 use std::sync::Arc;
 
-use chain::block::CommittedBlock;
 use chain::encoding::{Decode, Encode};
-use chain::merkle;
 use chain::transaction::{Transaction, TxPosition};
+use wire::frame::Frame;
 use wire::wallet::{
-    GetHistory, GetPending, HISTORY_MAX, History, HistoryEntry, Pending, RefusalKind, Submit,
-    SubmitOutcome, Submitted, Tip, WalletMessage,
+    GetPending, HISTORY_MAX, Pending, RefusalKind, Submit, SubmitOutcome, Submitted, Tip,
+    WalletMessage,
 };
 use wire::{ByteString, Message};
 
 use crate::conduct::Misbehavior;
+use crate::history::{ANSWER_BYTES, HistoryQuestion};
 use crate::intake::{Bringer, TransactionOutcome};
-use crate::{Machine, MachineError, PeerId};
-
-/// Bytes of transactions and proofs in one answer: well under half an outbound queue.
-const ANSWER_BYTES: usize = 1_000_000;
-
-/// Bytes of blocks read for one answer, and what reading any block costs besides them: the machine
-/// never works long for one question.
-const ANSWER_BYTES_READ: usize = 2_000_000;
-const BLOCK_BYTES_READ_MIN: usize = 10_000;
+use crate::store::StoreError;
+use crate::{Effect, Machine, MachineError, PeerId};
 
 impl Machine {
     pub(crate) fn on_wallet_message(
@@ -32,7 +25,11 @@ impl Machine {
     ) -> Result<(), MachineError> {
         let answer = match message {
             WalletMessage::Submit(submit) => return self.on_submit(id, &submit),
-            WalletMessage::GetHistory(ask) => self.on_get_history(&ask)?,
+            WalletMessage::GetHistory(ask) => {
+                let question = HistoryQuestion::new(ask, self.ledger.reader().view());
+                self.effects.push(Effect::Read { peer: id, question });
+                return Ok(());
+            }
             WalletMessage::GetPending(ask) => self.on_get_pending(&ask)?,
             WalletMessage::GetTip(request) => WalletMessage::Tip(Tip {
                 request,
@@ -54,6 +51,19 @@ impl Machine {
             }
         };
         self.send(id, &Message::Wallet(answer));
+        Ok(())
+    }
+
+    /// The answer to a question that was read elsewhere, in the form in which it is sent.
+    pub(crate) fn on_read(
+        &mut self,
+        id: PeerId,
+        outcome: Result<Arc<Frame>, Arc<StoreError>>,
+    ) -> Result<(), MachineError> {
+        let frame = outcome.map_err(MachineError::Read)?;
+        if self.peers.get(id).is_some_and(|peer| peer.role().is_some()) {
+            self.effects.push(Effect::Send { peer: id, frame });
+        }
         Ok(())
     }
 
@@ -117,58 +127,6 @@ impl Machine {
             .collect();
         Ok(WalletMessage::Pending(Pending { request: ask.request, transactions }))
     }
-
-    fn on_get_history(&self, ask: &GetHistory) -> Result<WalletMessage, MachineError> {
-        let view = self.ledger.reader().view();
-        let positions = view.history(&ask.key, ask.from, HISTORY_MAX + 1)?;
-        let mut entries: Vec<HistoryEntry> = Vec::new();
-        let mut current: Option<(u32, Arc<CommittedBlock>)> = None;
-        let (mut bytes, mut bytes_read) = (0, 0);
-        for position in positions.iter().take(HISTORY_MAX) {
-            if current.as_ref().is_none_or(|(height, _)| *height != position.height) {
-                if bytes_read >= ANSWER_BYTES_READ {
-                    break;
-                }
-                let Some((hash, _)) = view.header_at(position.height) else {
-                    break;
-                };
-                let block = self.ledger.block(&hash)?;
-                bytes_read += BLOCK_BYTES_READ_MIN + block.encoded_bytes;
-                current = Some((position.height, block));
-            }
-            let Some(entry) = current.as_ref().and_then(|(_, block)| proven(block, *position))
-            else {
-                break;
-            };
-            bytes += entry.transaction.0.len() + entry.siblings.0.len() + 200;
-            if bytes > ANSWER_BYTES && !entries.is_empty() {
-                break;
-            }
-            entries.push(entry);
-        }
-        let more = entries.len() < positions.len();
-        Ok(WalletMessage::History(History {
-            request: ask.request,
-            tip: view.tip(),
-            tip_height: view.height(),
-            entries,
-            more,
-        }))
-    }
-}
-
-/// A transaction of a block with the proof that it is one.
-fn proven(block: &CommittedBlock, position: TxPosition) -> Option<HistoryEntry> {
-    let at = position.transaction as usize;
-    let transaction = block.block.transactions.get(at)?;
-    Some(HistoryEntry {
-        position,
-        block: block.hash,
-        header: ByteString(block.block.header.to_bytes().to_vec()),
-        transaction: ByteString(transaction.encode()),
-        transactions: u32::try_from(block.wtxids.len()).ok()?,
-        siblings: ByteString(merkle::proof(&block.wtxids, at)?.concat()),
-    })
 }
 
 #[cfg(test)]

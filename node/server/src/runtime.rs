@@ -16,6 +16,7 @@ mod failure;
 mod forwarding;
 mod greeting;
 mod handle;
+mod history;
 mod inbound_memory;
 mod lanes;
 mod leases;
@@ -61,6 +62,7 @@ pub use failure::{NodeFailure, StartError};
 pub use forwarding::Forwarded;
 pub use greeting::{GreetError, greet};
 pub use handle::{AskError, Handle};
+use history::HistoryReader;
 pub use leases::{HeldLease, LEASES_MAX, Leases};
 pub use miner::yield_to_others;
 pub use miner::{MinerError, MiningConfig};
@@ -155,7 +157,9 @@ impl Node {
         let verifier = RayonVerifier::shared().map_err(StartError::Threads)?;
         let disk = Disk::start(Arc::clone(&lanes))
             .map_err(|error| StartError::Threads(error.to_string()))?;
-        let own = (disk, verifier);
+        let histories = HistoryReader::start(Arc::clone(&lanes))
+            .map_err(|error| StartError::Threads(error.to_string()))?;
+        let own = (disk, histories, verifier);
         let outgoing = Arc::clone(&templates);
         let outside = Outside::new(
             Arc::clone(&sockets),

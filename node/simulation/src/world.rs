@@ -79,7 +79,7 @@ pub(super) enum ScheduledEvent {
     /// A disk begins to write blocks, which are then durable.
     Write { node: usize, incarnation: u64, writes: BlockWrites },
     /// Somebody has verified signatures.
-    Verified { node: usize, incarnation: u64, event: Event },
+    Answered { node: usize, incarnation: u64, event: Event },
     /// A fault of the scenario is due.
     Fault(Fault),
 }
@@ -254,7 +254,7 @@ impl World {
                     self.handle(node, Event::Written { outcome })?;
                 }
             }
-            ScheduledEvent::Verified { node, incarnation, event } => {
+            ScheduledEvent::Answered { node, incarnation, event } => {
                 if self.slots[node].incarnation == incarnation {
                     self.handle(node, event)?;
                 }
@@ -335,8 +335,14 @@ impl World {
                 let event = Event::Verified { id, first_invalid: first_invalid(&checks) };
                 self.enqueue(
                     self.clock_ns + CALL_NS,
-                    ScheduledEvent::Verified { node, incarnation, event },
+                    ScheduledEvent::Answered { node, incarnation, event },
                 );
+            }
+            Effect::Read { peer, question } => {
+                let incarnation = self.slots[node].incarnation;
+                let event = Event::Read { peer, outcome: question.answer().map_err(Arc::new) };
+                let at_ns = self.clock_ns + CALL_NS;
+                self.enqueue(at_ns, ScheduledEvent::Answered { node, incarnation, event });
             }
             Effect::Report(report) => self.reports.push((self.clock(), node, report)),
         }

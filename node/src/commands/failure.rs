@@ -148,7 +148,7 @@ impl EndsProgram for MachineError {
     fn exit(&self) -> Exit {
         match self {
             Self::Store(error) => error.exit(),
-            Self::Write(error) => error.exit(),
+            Self::Read(error) | Self::Write(error) => error.exit(),
         }
     }
 }

@@ -140,6 +140,10 @@ impl Rig {
                         let first_invalid = first_invalid(&checks);
                         events.push_back(Event::Verified { id, first_invalid });
                     }
+                    Effect::Read { peer, question } => {
+                        let outcome = question.answer().map_err(Arc::new);
+                        events.push_back(Event::Read { peer, outcome });
+                    }
                     effect => effects.push(effect),
                 }
             }

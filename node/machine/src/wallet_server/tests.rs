@@ -2,8 +2,10 @@
 
 use chain::header::{HEADER_BYTES, Header};
 use chain::key::OutputKey;
+use chain::merkle;
 use proptest::prelude::*;
 use wire::hello::Role;
+use wire::wallet::{GetHistory, History, HistoryEntry};
 
 use super::*;
 use crate::Tally;
@@ -157,6 +159,35 @@ fn a_long_history_comes_in_pages_without_gaps_and_with_proofs_that_hold() {
     assert_eq!(whole_history(&mut rig, wallet, OutputKey([9; 32])), []);
     let beyond = TxPosition { height: u32::MAX, transaction: u32::MAX };
     assert!(!page(&mut rig, wallet, key, beyond).more);
+}
+
+#[test]
+fn a_history_is_that_of_the_moment_at_which_it_was_asked_for() {
+    let mut forge = Forge::new();
+    let mut rig = Rig::new(&forge);
+    let (peer, wallet) = (rig.peer(), wallet(&mut rig));
+    let key = forge.world.key(0);
+    let first = forge.mine(forge.genesis(), &[]);
+    rig.sync(peer, &forge, first);
+    let ask = WalletMessage::GetHistory(GetHistory { request: 1, key, from: START });
+    let message = Box::new(Message::Wallet(ask));
+    let event = crate::Event::Message { peer: wallet, message };
+    let effects = rig.machine.handle(rig.now, event).unwrap();
+    let question = effects.into_iter().find_map(|effect| match effect {
+        Effect::Read { peer, question } if peer == wallet => Some(question),
+        _ => None,
+    });
+    let later = forge.chain(first, 2)[1];
+    rig.sync(peer, &forge, later);
+    let outcome = question.unwrap().answer().map_err(Arc::new);
+    let effects = rig.settle(crate::Event::Read { peer: wallet, outcome });
+    let answer = crate::tests::rig::sent(&effects, wallet).pop();
+    let Some(Message::Wallet(WalletMessage::History(history))) = answer else { panic!() };
+    assert_eq!((history.tip, history.tip_height), (first, 1));
+    // Trouble with the disk is ours: the node stops.
+    let outcome = Err(Arc::new(StoreError::Stopped));
+    let trouble = rig.machine.handle(rig.now, crate::Event::Read { peer: wallet, outcome });
+    assert!(matches!(trouble, Err(MachineError::Read(_))));
 }
 
 #[test]

@@ -53,9 +53,14 @@ impl Forwarding {
             _ => false,
         };
         if taken {
-            self.waiting.insert(peer, None);
+            self.wait(peer);
         }
         taken
+    }
+
+    /// A question of this connection is answered elsewhere.
+    pub fn wait(&mut self, peer: PeerId) {
+        self.waiting.insert(peer, None);
     }
 
     /// Keeps `handled` back while a question of this connection is answered; else says it.

@@ -9,6 +9,7 @@ use super::connection::Sockets;
 use super::dialer::dial;
 use super::disk::Disk;
 use super::forwarding::{Forwarded, Forwarding};
+use super::history::HistoryReader;
 use super::lanes::PeerWork;
 use super::outbound::Outbound;
 use super::signatures::RayonVerifier;
@@ -37,6 +38,7 @@ pub(super) struct Outside {
     connections: BTreeMap<PeerId, Arc<Outbound>>,
     forwarding: Forwarding,
     disk: Disk,
+    histories: HistoryReader,
     verifier: RayonVerifier,
 }
 
@@ -48,7 +50,7 @@ impl Outside {
         reports: broadcast::Sender<NumberedReport>,
         tokio: tokio::runtime::Handle,
         forwarding: Forwarding,
-        (disk, verifier): (Disk, RayonVerifier),
+        (disk, histories, verifier): (Disk, HistoryReader, RayonVerifier),
     ) -> Self {
         let connections = BTreeMap::new();
         let next_report = 0;
@@ -61,6 +63,7 @@ impl Outside {
             connections,
             forwarding,
             disk,
+            histories,
             verifier,
         }
     }
@@ -123,6 +126,10 @@ impl Outside {
                     self.verifier.verify_later(checks, move |first_invalid| {
                         lanes.push_own(Event::Verified { id, first_invalid });
                     });
+                }
+                Effect::Read { peer, question } => {
+                    self.forwarding.wait(peer);
+                    self.histories.ask(peer, question);
                 }
                 Effect::Report(report) => self.tell(now, report),
             }

@@ -32,7 +32,11 @@ impl Rig {
             tell,
             tokio.handle().clone(),
             Forwarding::to(None, None),
-            (Disk::start(Arc::clone(&lanes)).unwrap(), RayonVerifier::shared().unwrap()),
+            (
+                Disk::start(Arc::clone(&lanes)).unwrap(),
+                HistoryReader::start(Arc::clone(&lanes)).unwrap(),
+                RayonVerifier::shared().unwrap(),
+            ),
         );
         sockets.tasks.spawn_on(listener::accept(Arc::clone(&sockets), listener), tokio.handle());
         let (seen, events) = mpsc::channel();

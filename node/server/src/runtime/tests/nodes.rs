@@ -2,9 +2,11 @@
 
 use std::num::NonZeroUsize;
 
+use chain::transaction::TxPosition;
 use testkit::HeldPort;
 use wire::directory::{DirectoryMessage, GetName, Named};
-use wire::hello::NetworkIdentity;
+use wire::hello::{NetworkIdentity, Role};
+use wire::wallet::{GetHistory, WalletMessage};
 
 use super::*;
 
@@ -69,6 +71,36 @@ fn questions_are_answered_while_peers_come_and_go() {
     }
     done.cancel();
     visitors.into_iter().for_each(|visitor| visitor.join().unwrap());
+    node.stop().unwrap();
+}
+
+#[test]
+fn answers_to_a_wallet_keep_the_order_of_its_questions_whoever_answers_them() {
+    let node = Node::start(config()).unwrap();
+    let network = samples::network(8);
+    let Message::Hello(mut wallet) = hello() else { panic!() };
+    wallet.role = Role::Wallet;
+    wallet.network = Some(NetworkIdentity::of(&network));
+    let mut client = Client::connect(node.address);
+    client.send(&Message::Hello(wallet));
+    assert!(matches!(client.receive(), Some(Message::Hello(_))));
+    let key = samples::secret(1).output_key();
+    let from = TxPosition { height: 0, transaction: 0 };
+    for request in 0..100 {
+        // A thread reads histories; the machine itself tells the tip.
+        client.send(&Message::Wallet(match request % 2 {
+            0 => WalletMessage::GetHistory(GetHistory { request, key, from }),
+            _ => WalletMessage::GetTip(request),
+        }));
+    }
+    for request in 0..100 {
+        let answered = match client.receive() {
+            Some(Message::Wallet(WalletMessage::History(history))) => (history.request, 0),
+            Some(Message::Wallet(WalletMessage::Tip(tip))) => (tip.request, 1),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(answered, (request, request % 2));
+    }
     node.stop().unwrap();
 }
 

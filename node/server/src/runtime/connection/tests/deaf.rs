@@ -6,7 +6,7 @@ use chain::genesis::Network;
 use chain::spec::{Allocation, ChainSpec};
 use chain::transaction::TxPosition;
 use machine::store::Store;
-use machine::{Machine, MachineConfig, Now, Surroundings};
+use machine::{Effect, Machine, MachineConfig, Now, Surroundings};
 use testkit::samples;
 use tokio::io::{ReadHalf, WriteHalf, split};
 use tokio::sync::broadcast;
@@ -18,6 +18,7 @@ use wire::wallet::{GetHistory, WalletMessage};
 use super::super::super::clock::Clock;
 use super::super::super::disk::Disk;
 use super::super::super::forwarding::Forwarding;
+use super::super::super::history::HistoryReader;
 use super::super::super::lanes::Work;
 use super::super::super::outbound::{QUEUE_BYTES_MAX, QUEUE_FRAMES_MAX};
 use super::super::super::outside::Outside;
@@ -42,6 +43,8 @@ struct House {
     network: Arc<Network>,
     clock: Clock,
     passed: Duration,
+    /// Histories that the thread for them has not read yet.
+    reading: u32,
 }
 
 impl House {
@@ -64,15 +67,22 @@ impl House {
             broadcast::channel(1).0,
             tokio::runtime::Handle::current(),
             Forwarding::to(None, None),
-            (Disk::start(lanes).unwrap(), RayonVerifier::shared().unwrap()),
+            (
+                Disk::start(Arc::clone(&lanes)).unwrap(),
+                HistoryReader::start(lanes).unwrap(),
+                RayonVerifier::shared().unwrap(),
+            ),
         );
         let (clock, passed) = (Clock::start(), Duration::ZERO);
-        Self { machine, outside, sockets, network, clock, passed }
+        Self { machine, outside, sockets, network, clock, passed, reading: 0 }
     }
 
     fn handle(&mut self, event: Event) {
         let now = Now { wall_s: 1_700_000_100 + self.passed.as_secs(), monotonic: self.passed };
+        self.reading -= u32::from(matches!(event, Event::Read { .. }));
         let effects = self.machine.handle(now, event).unwrap();
+        let reads = effects.iter().filter(|effect| matches!(effect, Effect::Read { .. }));
+        self.reading += u32::try_from(reads.count()).unwrap();
         self.outside.carry_out(now, effects);
     }
 
@@ -81,7 +91,8 @@ impl House {
         let mut quiet = 0;
         while quiet < QUIET_ROUNDS {
             quiet += 1;
-            match self.sockets.lanes.next(Some(Duration::ZERO), &self.clock) {
+            let at_once = (self.reading == 0).then_some(Duration::ZERO);
+            match self.sockets.lanes.next(at_once, &self.clock) {
                 Work::Peer(mut work) => {
                     quiet = 0;
                     if self.outside.admit(&mut work) {
@@ -93,7 +104,14 @@ impl House {
                 }
                 // No time passes, and every task has its turn.
                 Work::Wakeup => advance(Duration::ZERO).await,
-                Work::Own(event) => self.handle(event),
+                Work::Own(event) => {
+                    quiet = 0;
+                    let asker = event.answers();
+                    self.handle(event);
+                    if let Some(peer) = asker {
+                        self.outside.answered(peer);
+                    }
+                }
                 Work::Question(_) | Work::Stop => panic!("nobody asks, and nobody stops it"),
             }
         }
