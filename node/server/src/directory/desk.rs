@@ -2,6 +2,7 @@
 
 mod payouts;
 
+use std::future::pending;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -11,7 +12,7 @@ use chain::key::OutputKey;
 use chain::transaction::OutPoint;
 use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 use wire::Message;
 use wire::directory::{
@@ -33,11 +34,8 @@ const DIAL_BACK_MAX: Duration = Duration::from_secs(2);
 /// Questions that are answered together: what they change is one write to disk.
 const BATCH_MAX: usize = 64;
 
-/// How often expired entries and unconfirmed payouts are looked at.
-const TICK: Duration = Duration::from_secs(1);
-
 /// Payouts that are not confirmed are submitted again this often.
-const RESUBMIT_TICKS: u64 = 10;
+const RESUBMIT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// When the disk has failed, whoever asks the faucet is told to come back then.
 const BROKEN_WAIT_S: u32 = 60;
@@ -99,11 +97,13 @@ impl Desk {
     /// Answers until the node ends or `stop` is cancelled.
     pub(super) async fn serve(mut self) {
         self.find_lost_outputs().await;
-        let mut ticks = interval(TICK);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let mut count = 0u64;
+        let mut resubmit_at = Instant::now();
         let stop = self.stop.clone();
         loop {
+            if self.unconfirmed.is_empty() {
+                resubmit_at = Instant::now() + RESUBMIT_INTERVAL;
+            }
+            let due = self.due(resubmit_at);
             tokio::select! {
                 () = stop.cancelled() => return,
                 question = self.questions.recv() => match question {
@@ -116,15 +116,22 @@ impl Desk {
                         self.dialed(address, result);
                     }
                 }
-                _ = ticks.tick() => {
+                () = until(due) => {
                     self.forget_expired();
-                    if count.is_multiple_of(RESUBMIT_TICKS) {
+                    if Instant::now() >= resubmit_at {
                         self.resubmit().await;
+                        resubmit_at = Instant::now() + RESUBMIT_INTERVAL;
                     }
-                    count += 1;
                 }
             }
         }
+    }
+
+    /// When there is something to do though nobody asks; `None` when there is nothing.
+    fn due(&self, resubmit_at: Instant) -> Option<Instant> {
+        let expiry = self.registry.next_expiry().map(|at| self.started + at);
+        let resubmission = (!self.unconfirmed.is_empty()).then_some(resubmit_at);
+        expiry.into_iter().chain(resubmission).min()
     }
 
     /// Answers a question and all that have come since. What they change is on disk first.
@@ -299,5 +306,13 @@ impl Desk {
         let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let wall_s = since_1970.map_or(0, |time| time.as_secs());
         Now { wall_s, monotonic: self.started.elapsed() }
+    }
+}
+
+/// Returns at `due`, or never.
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due.into()).await,
+        None => pending().await,
     }
 }

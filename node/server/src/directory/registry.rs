@@ -152,6 +152,11 @@ impl Registry {
         expired.map(|(address, entry)| MinerEntry { name: entry.name, address }).collect()
     }
 
+    /// When the next entry expires; `None` while none does.
+    pub fn next_expiry(&self) -> Option<Duration> {
+        self.entries.values().filter_map(|entry| entry.expires).min()
+    }
+
     /// Whether another entry for `address` fits; what has expired may still take its place.
     fn has_room(&self, address: SocketAddr) -> bool {
         let same_owner = |other: &&SocketAddr| owner(other.ip()) == owner(address.ip());

@@ -146,7 +146,9 @@ fn a_refresh_within_ten_seconds_needs_no_call_and_a_later_one_does() {
     assert_eq!(registry.miners(seconds(43), ip("8.8.8.8")).len(), 1);
     assert_eq!(registry.miners(seconds(44), ip("8.8.8.8")).len(), 0);
     let address = "9.9.9.9:1".parse().unwrap();
+    assert_eq!(registry.next_expiry(), Some(seconds(44)));
     assert_eq!(registry.expire(seconds(44)), [MinerEntry { name: "M1".to_owned(), address }]);
+    assert_eq!(registry.next_expiry(), None);
 }
 
 #[test]
