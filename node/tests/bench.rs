@@ -155,6 +155,22 @@ fn a_node_is_timed_from_a_block_to_the_next_hash_in_memory_and_on_a_slow_disk() 
 }
 
 #[test]
+fn a_node_is_timed_beside_clients_and_beside_as_much_work_without_them() {
+    let bench =
+        "bench cancel --node --count 8 --kernel portable --threads 1 --clients 4 --rounds 2";
+    let timed = object(&format!("{bench} --json"));
+    assert_documented(&timed, &["## `lode bench cancel --node --json`"]);
+    let beside = &timed["beside"];
+    assert_eq!((&timed["clients"], &beside["rounds"]), (&Value::from(4), &Value::from(2)));
+    assert!(beside["answers_per_s"].as_f64().unwrap() > 0.0, "{timed}");
+    for kind in ["asking_us", "burning_us"] {
+        let of = |field: &str| beside[kind][field].as_f64().unwrap();
+        assert!(of("block_to_idle_p50") > 0.0, "{timed}");
+        assert!(of("block_to_idle_p50") <= of("block_to_hash_p99"), "{timed}");
+    }
+}
+
+#[test]
 fn an_empty_node_catches_up_with_a_chain_and_every_sync_can_be_made_slow() {
     let empty = object("bench catch-up --blocks 12 --json");
     assert_explained(&empty);
@@ -198,6 +214,9 @@ fn what_the_node_benches_cannot_do_is_said_in_two_lines() {
         "bench catch-up --blocks 1 --store tape",
         "bench cancel --node --sync-delay soon",
         "bench cancel --store disk",
+        "bench cancel --clients 4",
+        "bench cancel --node --clients 17",
+        "bench cancel --node --rounds 5",
         "bench kill --rounds 0",
         "bench kill --sync-delay 101ms",
     ] {

@@ -78,6 +78,15 @@ pub struct BenchCancelOptions {
     #[arg(long, value_name = "TIME", default_value = "0ms", value_parser = sync_delay)]
     #[arg(requires = "node")]
     pub sync_delay: Duration,
+    /// So many ask the node as fast as they can, half of them as wallets and half as whoever runs
+    /// it; rounds with them take turns with rounds that burn as much processor time
+    #[arg(long, value_name = "COUNT", requires = "node")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=16))]
+    pub clients: Option<u32>,
+    /// Rounds of either kind
+    #[arg(long, value_name = "COUNT", default_value_t = 5, requires = "clients")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub rounds: u32,
     /// Mining threads [default: the physical cores less one]
     #[arg(long, value_name = "COUNT")]
     pub threads: Option<NonZeroUsize>,

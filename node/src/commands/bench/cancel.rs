@@ -3,7 +3,9 @@
 //! Cancels come at any moment of a batch, with every worker busy. Times are taken by the workers
 //! themselves; the hashes wasted are those that were counted after `cancel()` was called.
 
+mod beside;
 mod node;
+mod rounds;
 mod watch;
 
 use std::hint::black_box;

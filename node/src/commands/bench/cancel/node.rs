@@ -6,6 +6,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,9 @@ use indicatif::ProgressBar;
 use machine::MachineConfig;
 use machine::mining::MiningPolicy;
 use serde_json::{Value, json};
-use server::runtime::{MiningConfig, Node, NodeConfig, PanicPolicy, StorePlace};
+use server::runtime::{
+    FORWARDED_MAX, Forwarded, MiningConfig, Node, NodeConfig, PanicPolicy, StorePlace,
+};
 use wire::peer::{CompactBlock, PeerMessage};
 use wire::{ByteString, Message};
 
@@ -28,6 +31,8 @@ use super::super::fake_peer::FakePeer;
 use super::super::processor_wait::ProcessorWait;
 use super::super::spread::Spread;
 use super::super::{exit_of, progress, slow_store, unless_interrupted};
+use super::beside::{Beside, GoingOn};
+use super::rounds;
 use super::watch::Watch;
 use crate::cli::BenchCancelOptions;
 use crate::commands::{Exit, print};
@@ -64,11 +69,11 @@ const LEFT_OUT_MIN: usize = 3;
 
 /// What the blocks have shown.
 #[derive(Default)]
-struct Found {
+pub(super) struct Found {
     /// From the first byte of a block to the first hash on top of it.
-    to_hash: Vec<Duration>,
+    pub to_hash: Vec<Duration>,
     /// The first part of it: to the last worker idle.
-    to_idle: Vec<Duration>,
+    pub to_idle: Vec<Duration>,
     /// The second part.
     idle_to_hash: Vec<Duration>,
     /// How long the node's threads were kept from a processor meanwhile; empty where the system
@@ -84,13 +89,13 @@ struct Found {
 }
 
 /// Everything that is the same for all nodes.
-struct Plan<'a> {
-    options: &'a BenchCancelOptions,
+pub(super) struct Plan<'a> {
+    pub options: &'a BenchCancelOptions,
     mining: MiningConfig,
     network: Arc<Network>,
     /// Hashes and frames of the blocks, the first on genesis.
     frames: Vec<(BlockHash, Vec<u8>)>,
-    blocks: u32,
+    pub blocks: u32,
     patience: Duration,
     interrupt: Interrupt,
 }
@@ -132,18 +137,14 @@ fn network(
 impl Plan<'_> {
     fn run(&mut self) -> anyhow::Result<()> {
         self.mine_beforehand()?;
-        let mut found = Found::default();
         let bar = progress(self.blocks, "block");
-        while found.sent < self.blocks {
-            let home =
-                slow_store::make(self.options.store, self.options.sync_delay, &self.network)?;
-            let node = self.start(home.store)?;
-            found.nodes += 1;
-            let measured = self.measure(&node, &mut found, &bar);
-            node.stop()?;
-            drop(home.directory);
-            measured?;
-        }
+        let (found, rounds) = match self.options.clients {
+            None => (self.measure_all(self.blocks, None, &bar)?, None),
+            Some(clients) => {
+                let (found, rounds) = rounds::run(self, clients, &bar)?;
+                (found, Some(rounds))
+            }
+        };
         bar.finish_and_clear();
         let max = (found.sent as usize / LEFT_OUT_PART_MAX).max(LEFT_OUT_MIN);
         anyhow::ensure!(
@@ -154,11 +155,39 @@ impl Plan<'_> {
             found.sent,
         );
         print(&if self.options.json {
-            format!("{}\n", self.to_json(&found))
+            let mut value = self.to_json(&found);
+            value["clients"] = self.options.clients.into();
+            value["beside"] = rounds.map(|rounds| rounds.to_json()).into();
+            format!("{value}\n")
         } else {
-            self.to_text(&found)
+            self.to_text(&found) + &rounds.map_or(String::new(), |rounds| rounds.to_text())
         })?;
         Ok(())
+    }
+
+    /// Sends `blocks` to one node after the other, with `beside` going on at each.
+    pub(super) fn measure_all(
+        &self,
+        blocks: u32,
+        beside: Option<&Beside>,
+        bar: &ProgressBar,
+    ) -> anyhow::Result<Found> {
+        let mut found = Found::default();
+        while found.sent < blocks {
+            let home =
+                slow_store::make(self.options.store, self.options.sync_delay, &self.network)?;
+            let (desk, asked) = sync_channel(FORWARDED_MAX);
+            let node = self.start(home.store, beside.map(|_| desk))?;
+            found.nodes += 1;
+            let going_on = beside.map(|beside| beside.begin(&node, &self.network, asked));
+            let measured = self.measure(&node, blocks, &mut found, bar);
+            let going_on = going_on.map(|going_on| going_on.map(GoingOn::end));
+            node.stop()?;
+            drop(home.directory);
+            measured?;
+            going_on.transpose()?;
+        }
+        Ok(found)
     }
 
     /// On all cores, and with no regard for others.
@@ -185,7 +214,11 @@ impl Plan<'_> {
         Ok(())
     }
 
-    fn start(&self, store: StorePlace) -> anyhow::Result<Node> {
+    fn start(
+        &self,
+        store: StorePlace,
+        operator: Option<SyncSender<Forwarded>>,
+    ) -> anyhow::Result<Node> {
         let policy = MiningPolicy { min_txs: 0, max_wait: None, payout: PAYOUT };
         let machine =
             MachineConfig { mining: Some(policy), ..MachineConfig::new("bench", [1; 32]) };
@@ -193,17 +226,24 @@ impl Plan<'_> {
         Ok(Node::start(NodeConfig {
             mining: Some(self.mining),
             on_panic: PanicPolicy::Surface,
+            operator,
             ..NodeConfig::new(machine, Arc::clone(&self.network), store, listen)
         })?)
     }
 
     /// Sends one node the chain, or as much of it as is left to send, until it goes its own way.
-    fn measure(&self, node: &Node, found: &mut Found, bar: &ProgressBar) -> anyhow::Result<()> {
+    fn measure(
+        &self,
+        node: &Node,
+        blocks: u32,
+        found: &mut Found,
+        bar: &ProgressBar,
+    ) -> anyhow::Result<()> {
         let genesis = self.network.genesis_hash();
         let mut watch = Watch::new(node, genesis, self.patience, SEARCH_TIME)?;
         let mut peer = FakePeer::connect(node.address, &self.network, self.patience)?;
         let processors = ProcessorWait::of_nodes();
-        let left = (self.blocks - found.sent) as usize;
+        let left = (blocks - found.sent) as usize;
         // The block that the node searches on.
         let mut last: Option<Sent> = None;
         for block in self.frames.iter().take(left).map(Some).chain([None]) {
@@ -305,6 +345,18 @@ struct Sent {
 }
 
 impl Found {
+    /// Takes in what another round has shown.
+    pub(super) fn add(&mut self, other: Self) {
+        self.to_hash.extend(other.to_hash);
+        self.to_idle.extend(other.to_idle);
+        self.idle_to_hash.extend(other.idle_to_hash);
+        self.waited.extend(other.waited);
+        self.undisturbed.extend(other.undisturbed);
+        self.wasted_hashes_max = self.wasted_hashes_max.max(other.wasted_hashes_max);
+        self.sent += other.sent;
+        self.nodes += other.nodes;
+    }
+
     /// Takes in a block on which the node began to search at `first_hash`.
     fn sample(&mut self, block: Option<Sent>, first_hash: Option<Instant>) {
         if let (Some(Sent { at, idle, waited }), Some(first_hash)) = (block, first_hash) {
