@@ -20,7 +20,10 @@ const FILE: &str = "addresses.json";
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 
 /// The file is written at most this often.
-const WRITE_INTERVAL: Duration = Duration::from_secs(2);
+const LOOK_MIN: Duration = Duration::from_secs(2);
+
+/// How often one looks at least; where nothing is new, each look comes after twice the time.
+const LOOK_MAX: Duration = Duration::from_secs(32);
 
 /// The file of one node.
 pub(super) struct AddressFile {
@@ -28,6 +31,7 @@ pub(super) struct AddressFile {
     /// What stands in it.
     written: BTreeSet<SocketAddr>,
     next_look: Instant,
+    look_interval: Duration,
     /// A failure to write was told; once is enough.
     complained: bool,
 }
@@ -51,7 +55,7 @@ impl AddressFile {
         });
         let written = known.iter().copied().collect();
         let next_look = Instant::now();
-        (Self { path, written, next_look, complained: false }, known)
+        (Self { path, written, next_look, look_interval: LOOK_MIN, complained: false }, known)
     }
 
     /// When [`AddressFile::look`] does something again.
@@ -62,23 +66,22 @@ impl AddressFile {
     /// Writes the file when there is something new, not too often.
     pub fn look(&mut self, handle: &Handle) {
         if Instant::now() >= self.next_look {
-            self.next_look = Instant::now() + WRITE_INTERVAL;
-            self.write_last(handle);
+            let is_new = self.write_last(handle);
+            self.look_interval = interval_after(self.look_interval, is_new);
+            self.next_look = Instant::now() + self.look_interval;
         }
     }
 
-    /// Writes the file when there is something new.
-    pub fn write_last(&mut self, handle: &Handle) {
+    /// Writes the file when there is something new, and says whether there is.
+    pub fn write_last(&mut self, handle: &Handle) -> bool {
         // A node that has no time or has ended keeps the file as it was.
-        if let Ok(met) = handle.ask_blocking(Machine::met_addresses) {
-            self.keep(&met);
-        }
+        handle.ask_blocking(Machine::met_addresses).is_ok_and(|met| self.keep(&met))
     }
 
-    fn keep(&mut self, met: &[SocketAddr]) {
+    fn keep(&mut self, met: &[SocketAddr]) -> bool {
         let wanted: BTreeSet<SocketAddr> = met.iter().copied().collect();
         if wanted == self.written {
-            return;
+            return false;
         }
         match write(&self.path, met) {
             Ok(()) => self.written = wanted,
@@ -89,7 +92,13 @@ impl AddressFile {
             }
             Err(_) => {}
         }
+        true
     }
+}
+
+/// The time to the next look.
+fn interval_after(interval: Duration, is_new: bool) -> Duration {
+    if is_new { LOOK_MIN } else { (2 * interval).min(LOOK_MAX) }
 }
 
 /// No file is no address; anything else that is no list of addresses is damage.
@@ -137,6 +146,16 @@ mod tests {
             fs::write(&path, text).unwrap();
             prop_assert!(read(&path).is_err());
         }
+    }
+
+    #[test]
+    fn looks_become_rare_while_nothing_is_new_and_frequent_again_when_something_is() {
+        let mut interval = LOOK_MIN;
+        for seconds in [4, 8, 16, 32, 32] {
+            interval = interval_after(interval, false);
+            assert_eq!(interval, Duration::from_secs(seconds));
+        }
+        assert_eq!(interval_after(interval, true), LOOK_MIN);
     }
 
     #[test]
