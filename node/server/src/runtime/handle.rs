@@ -84,7 +84,7 @@ impl Handle {
 
     /// Answers a [`super::Forwarded`] question: exactly once each, as its connection waits for it.
     pub fn reply(&self, peer: PeerId, message: Message) {
-        self.lanes.push_own(Event::Reply { peer, message: Box::new(message) });
+        self.lanes.push_answer(Event::Reply { peer, message: Box::new(message) });
     }
 
     /// Offers a transaction of this process; what becomes of it is reported.

@@ -49,6 +49,6 @@ fn answer_all(asked: &Receiver<(PeerId, HistoryQuestion)>, lanes: &Lanes) {
         // Whoever waits must hear of the end, whatever it is.
         let answered = catch_unwind(AssertUnwindSafe(|| question.answer()));
         let outcome = answered.unwrap_or(Err(StoreError::Stopped)).map_err(Arc::new);
-        lanes.push_own(Event::Read { peer, outcome });
+        lanes.push_answer(Event::Read { peer, outcome });
     }
 }

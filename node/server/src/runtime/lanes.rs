@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use wire::Message;
 
 use super::clock::Clock;
 use super::outbound::Outbound;
@@ -19,6 +20,10 @@ const OWN_MAX: usize = 256;
 /// Own blocks, timers and questions go first, but after this many in a row one event of a peer is
 /// served: no flood of questions shuts the network out.
 const FAVORED_MAX: u32 = 8;
+
+/// What nodes say goes before what wallets and operators ask, as a block is worth more than an
+/// answer; but after this many in a row one of those is served.
+const NODES_FAVORED_MAX: u32 = 8;
 
 /// Longest sleep without looking at the clock again.
 const SLEEP_MAX: Duration = Duration::from_secs(3600);
@@ -61,8 +66,9 @@ pub(super) enum Refused {
     Stopped,
 }
 
-/// The queues in front of the machine's thread. The peers' lane is bounded by the number of
-/// connections: each has one event in it and waits until that is handled.
+/// The queues in front of the machine's thread. The lanes of connections are bounded by the number
+/// of those: each has one event, or the answer to its question, in them and waits until that is
+/// handled.
 #[derive(Default)]
 pub(super) struct Lanes {
     waiting: Mutex<Waiting>,
@@ -73,9 +79,13 @@ pub(super) struct Lanes {
 struct Waiting {
     own: VecDeque<Event>,
     questions: VecDeque<Question>,
-    peers: VecDeque<PeerWork>,
-    /// How many in a row were served before the peers.
+    nodes: VecDeque<PeerWork>,
+    /// What wallets, operators and the like ask, and the answers of those who answer it elsewhere.
+    clients: VecDeque<Work>,
+    /// How many in a row were served before any connection.
     favored: u32,
+    /// How many of nodes in a row were served before the clients.
+    nodes_favored: u32,
     closed: bool,
 }
 
@@ -112,10 +122,15 @@ impl Lanes {
         Ok(())
     }
 
+    /// Queues the answer to a connection's question that was given elsewhere.
+    pub fn push_answer(&self, event: Event) {
+        self.push(|waiting| waiting.clients.push_back(Work::Own(event)));
+    }
+
     /// Queues an event that nobody waits for.
     pub fn push_peer(&self, peer: Option<PeerId>, event: Event) {
         let work = PeerWork { peer, event, outbound: None, handled: None };
-        self.push(|waiting| waiting.peers.push_back(work));
+        self.push(|waiting| waiting.push_peer(work));
     }
 
     /// Queues an event of a connection and waits until it is handled; false when the node stops
@@ -128,7 +143,7 @@ impl Lanes {
     ) -> bool {
         let (handled, wait) = oneshot::channel();
         let work = PeerWork { peer: Some(peer), event, outbound, handled: Some(handled) };
-        self.push(|waiting| waiting.peers.push_back(work));
+        self.push(|waiting| waiting.push_peer(work));
         wait.await.is_ok()
     }
 
@@ -178,13 +193,36 @@ impl Waiting {
         if self.closed {
             return Some(Work::Stop);
         }
-        let peers_turn = self.favored >= FAVORED_MAX && !self.peers.is_empty();
-        if !peers_turn && let Some(work) = self.take_favored(wakeup_due) {
+        let waits = !self.nodes.is_empty() || !self.clients.is_empty();
+        let connections_turn = self.favored >= FAVORED_MAX && waits;
+        if !connections_turn && let Some(work) = self.take_favored(wakeup_due) {
             self.favored = self.favored.saturating_add(1);
             return Some(work);
         }
         self.favored = 0;
-        self.peers.pop_front().map(Work::Peer)
+        let clients_turn = self.nodes_favored >= NODES_FAVORED_MAX && !self.clients.is_empty();
+        if !clients_turn && let Some(work) = self.nodes.pop_front() {
+            self.nodes_favored = self.nodes_favored.saturating_add(1);
+            return Some(Work::Peer(work));
+        }
+        self.nodes_favored = 0;
+        self.clients.pop_front()
+    }
+
+    /// The end of a connection goes where it overtakes nothing that the connection said before.
+    fn push_peer(&mut self, work: PeerWork) {
+        let is_clients = match &work.event {
+            Event::Message { message, .. } => {
+                !matches!(**message, Message::Peer(_) | Message::Hello(_))
+            }
+            Event::Disconnected { .. } => true,
+            _ => false,
+        };
+        if is_clients {
+            self.clients.push_back(Work::Peer(work));
+        } else {
+            self.nodes.push_back(work);
+        }
     }
 
     fn take_favored(&mut self, wakeup_due: bool) -> Option<Work> {
@@ -203,6 +241,9 @@ impl Waiting {
 
 #[cfg(test)]
 mod tests {
+    use wire::peer::PeerMessage;
+    use wire::wallet::WalletMessage;
+
     use super::*;
 
     fn own() -> Event {
@@ -246,6 +287,57 @@ mod tests {
         assert!(served.contains(&"peer"), "{served:?}");
         assert!(served.contains(&"question"), "{served:?}");
         assert!(served.contains(&"wakeup"), "{served:?}");
+    }
+
+    fn said(peer: u64, message: Message) -> (Option<PeerId>, Event) {
+        let peer = PeerId(peer);
+        (Some(peer), Event::Message { peer, message: Box::new(message) })
+    }
+
+    fn of_node() -> (Option<PeerId>, Event) {
+        said(1, Message::Peer(PeerMessage::GetBlocks(Vec::new())))
+    }
+
+    fn of_wallet() -> (Option<PeerId>, Event) {
+        said(2, Message::Wallet(WalletMessage::GetTip(1)))
+    }
+
+    fn whose(work: &Work) -> Option<PeerId> {
+        match work {
+            Work::Peer(work) => work.peer,
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn nodes_go_before_clients_and_do_not_shut_them_out() {
+        let (lanes, clock) = (Lanes::default(), Clock::start());
+        for (peer, event) in [of_wallet(), of_wallet(), of_node()] {
+            lanes.push_peer(peer, event);
+        }
+        let next = || whose(&lanes.next(None, &clock));
+        assert_eq!((next(), next()), (Some(PeerId(1)), Some(PeerId(2))));
+        let mut turns = 0;
+        loop {
+            let (peer, event) = of_node();
+            lanes.push_peer(peer, event);
+            turns += 1;
+            if whose(&lanes.next(None, &clock)) == Some(PeerId(2)) {
+                break;
+            }
+        }
+        assert_eq!(turns, NODES_FAVORED_MAX + 1);
+    }
+
+    #[test]
+    fn the_end_of_a_connection_overtakes_nothing_that_it_said() {
+        for (peer, event) in [of_wallet(), of_node()] {
+            let (lanes, clock) = (Lanes::default(), Clock::start());
+            lanes.push_peer(peer, event);
+            lanes.push_peer(peer, Event::Disconnected { peer: peer.unwrap() });
+            let Work::Peer(first) = lanes.next(None, &clock) else { panic!("nothing of a peer") };
+            assert!(matches!(first.event, Event::Message { .. }));
+        }
     }
 
     #[test]
