@@ -9,6 +9,7 @@ mod deadline;
 mod dispatch;
 mod effect;
 mod event;
+mod flushing;
 mod forwarding;
 mod handshake;
 mod header_tree;

@@ -25,6 +25,7 @@ use crate::address_book::AddressBook;
 use crate::conduct::Conduct;
 use crate::effect::{Effect, Report};
 use crate::event::{Event, Now, PeerId};
+use crate::flushing::Flushing;
 use crate::handshake::own_greeting;
 use crate::header_tree::HeaderTree;
 use crate::intake::{Bringer, Intake};
@@ -35,18 +36,10 @@ use crate::peers::{Peer, Peers};
 use crate::publication::Publication;
 use crate::relay::Relay;
 use crate::serving::Serving;
-use crate::store::{DIRTY_COINS_MAX, Reader, Store, StoreError, Totals};
+use crate::store::{Reader, Store, StoreError, Totals};
 use crate::sync::Sync;
 use crate::tally::Tally;
 use crate::verifications::Verifications;
-
-/// Coins in memory are written after this long, also while the node is idle. A crash costs the time
-/// to connect again what was not flushed: at most the blocks of five minutes, and fewer when they
-/// are full, as [`DIRTY_COINS_MAX`] makes a flush due as well.
-const FLUSH_INTERVAL: Duration = Duration::from_secs(300);
-
-/// A flush that is due is put off for so long at most while there are blocks to go on with.
-const FLUSH_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What makes one node different from another.
 #[derive(Debug, Clone)]
@@ -118,8 +111,7 @@ pub struct Machine {
     pub(crate) serving: Serving,
     pub(crate) tally: Tally,
     pub(crate) effects: Vec<Effect>,
-    /// When coins that are only in memory are written; `None` when there are none.
-    pub(crate) flush_due: Option<Duration>,
+    pub(crate) flushing: Flushing,
 }
 
 impl Machine {
@@ -152,7 +144,7 @@ impl Machine {
             serving: Serving::default(),
             tally: Tally::default(),
             effects: Vec::new(),
-            flush_due: None,
+            flushing: Flushing::default(),
             listening: surroundings.listening,
             config,
             network,
@@ -204,9 +196,7 @@ impl Machine {
         self.request_transactions();
         self.announce_fresh();
         self.refresh_mining();
-        let is_dirty = self.ledger.dirty_coins() > 0;
-        let flush_due = self.flush_due.unwrap_or(now.monotonic + FLUSH_INTERVAL);
-        self.flush_due = is_dirty.then_some(flush_due);
+        self.plan_flush();
         Ok(std::mem::take(&mut self.effects))
     }
 
@@ -226,7 +216,7 @@ impl Machine {
             self.mempool.next_deadline(),
             self.mining.next_deadline(),
             self.address_book.next_deadline(),
-            self.flush_due,
+            self.flushing.next_deadline(),
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -331,24 +321,7 @@ impl Machine {
         self.time_out_transactions();
         self.release_held_blocks()?;
         self.mempool.expire(now);
-        if is_due(self.flush_due) && self.may_flush() {
-            if let Some(arrival) = self.ledger.arrive_early(&self.tree) {
-                self.on_arrival(arrival)?;
-            }
-            self.ledger.flush()?;
-            self.flush_due = None;
-        }
-        Ok(())
-    }
-
-    /// Whether a flush holds nothing up: signatures are being verified meanwhile, or there is no
-    /// block to go on with. A walk without either is interrupted in the end.
-    fn may_flush(&self) -> bool {
-        let is_overdue = |due: Duration| due + FLUSH_PATIENCE <= self.now.monotonic;
-        self.ledger.is_waiting(&self.tree)
-            || !self.has_better_chain()
-            || self.ledger.dirty_coins() >= 2 * DIRTY_COINS_MAX
-            || self.flush_due.is_some_and(is_overdue)
+        self.flush_if_due()
     }
 
     pub(crate) fn send(&mut self, peer: PeerId, message: &Message) {

@@ -8,7 +8,7 @@ mod block_files;
 mod change;
 mod database;
 mod error;
-mod flushed;
+mod flush_record;
 mod history_key;
 mod home;
 mod layers;
@@ -39,7 +39,7 @@ use chain::utxo::Coin;
 use block_files::BlockFiles;
 use change::{Change, Direction, Undo};
 use database::{Batch, StateDatabase};
-use flushed::{Flushed, Standing};
+use flush_record::{FlushRecord, Standing};
 use home::DirectoryLock;
 use layers::Layers;
 
@@ -81,7 +81,7 @@ pub struct Store {
     /// Before those: what a flush may write. The same as `live` when nothing is staged.
     durable: Moment,
     /// What the database knows.
-    flushed: Flushed,
+    flushed: FlushRecord,
     reader: Reader,
     cut: Option<Cut>,
     /// A write failed: what the disk holds is unknown, so nothing is written any more.
@@ -321,7 +321,7 @@ impl Store {
     pub fn flush(&mut self) -> Result<(), StoreError> {
         self.refuse_if_stopped()?;
         let (synced_file, synced_bytes) = self.files.synced();
-        let flushed = Flushed {
+        let flushed = FlushRecord {
             standing: self.durable.standing,
             synced_file,
             synced_bytes,

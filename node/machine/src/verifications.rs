@@ -141,10 +141,7 @@ impl Machine {
                 return Ok(Some(effort));
             }
             Step::Moved(effort) => {
-                if self.ledger.dirty_coins() >= crate::store::DIRTY_COINS_MAX {
-                    let now = self.now.monotonic;
-                    self.flush_due = Some(self.flush_due.map_or(now, |due| due.min(now)));
-                }
+                self.limit_dirty_coins();
                 return Ok(Some(effort));
             }
             Step::Arrived(arrival) => self.on_arrival(arrival)?,

@@ -15,7 +15,7 @@ use super::SCHEMA_VERSION;
 use super::block_files::Place;
 use super::change::{Change, ShownTxid, Spender};
 use super::error::StoreError;
-use super::flushed::Flushed;
+use super::flush_record::FlushRecord;
 use super::layers::Layer;
 use super::rising::write_rising;
 use super::tables::{
@@ -37,7 +37,7 @@ pub(super) struct Batch<'a> {
     /// Hashes and places of the blocks that have become durable since then.
     pub blocks: &'a [(BlockHash, Place)],
     /// The state afterwards; its `blocks` counts the ones above.
-    pub flushed: &'a Flushed,
+    pub flushed: &'a FlushRecord,
 }
 
 /// The database.
@@ -98,8 +98,8 @@ impl StateDatabase {
     }
 
     /// What the last flush said about itself; `None` when there was none.
-    pub(super) fn flushed(&self) -> Result<Option<Flushed>, StoreError> {
-        self.state(FLUSHED_KEY)?.map(|bytes| self.decoded(Flushed::decode(&bytes))).transpose()
+    pub(super) fn flushed(&self) -> Result<Option<FlushRecord>, StoreError> {
+        self.state(FLUSHED_KEY)?.map(|bytes| self.decoded(FlushRecord::decode(&bytes))).transpose()
     }
 
     /// Hash and place of each block in the index, in file order.
@@ -225,7 +225,7 @@ fn write_schema(transaction: &WriteTransaction) -> Result<(), redb::Error> {
 fn write_state(
     transaction: &WriteTransaction,
     genesis: &BlockHash,
-    flushed: &Flushed,
+    flushed: &FlushRecord,
 ) -> Result<(), redb::Error> {
     write_schema(transaction)?;
     let mut state = transaction.open_table(STATE)?;

@@ -10,7 +10,7 @@ use chain::utxo::Coin;
 
 use super::change::{Change, Direction, ShownTxid, Spender, Undo};
 use super::error::StoreError;
-use super::flushed::Standing;
+use super::flush_record::Standing;
 use super::history_key::{history_position, places_from};
 use super::layers::{Layer, Layers};
 use super::tables::Snapshot;

@@ -15,7 +15,7 @@ use super::block_files::BlockFiles;
 use super::change::{Change, Direction, Undo};
 use super::database::StateDatabase;
 use super::error::StoreError;
-use super::flushed::Flushed;
+use super::flush_record::FlushRecord;
 use super::home::{DATABASE_FILE, Home, open_database};
 use super::layers::Layers;
 use super::medium::{BlockMedium, MemoryMedium};
@@ -153,7 +153,7 @@ impl Store {
         let (hash, bytes_max) = (network.genesis_hash(), home.file_bytes_max);
         let found = (found.blocks, found.end);
         let files = BlockFiles::new(home.medium, &home.dir, hash, bytes_max, found);
-        let flushed = earlier.unwrap_or(Flushed::nothing());
+        let flushed = earlier.unwrap_or(FlushRecord::nothing());
         let heights = heights(&files, &flushed, earlier.is_some())?;
         if database.is_of_an_earlier_schema() {
             bring_up_to_date(&mut database, &files, &heights, watcher)?;
@@ -192,7 +192,7 @@ impl Store {
 /// Numbers of the blocks of the chain that the last flush stands at.
 fn heights(
     files: &BlockFiles,
-    flushed: &Flushed,
+    flushed: &FlushRecord,
     was_flushed: bool,
 ) -> Result<Heights, StoreError> {
     let mut numbers = Vec::new();

@@ -7,7 +7,7 @@ use chain::block::CommittedBlock;
 use super::block_files::{End, Place, StoredBlock, block_header};
 use super::database::StateDatabase;
 use super::error::StoreError;
-use super::flushed::Flushed;
+use super::flush_record::FlushRecord;
 use super::medium::{BlockMedium, file_name};
 use super::progress::{OpeningStep, OpeningWatcher, StepProgress};
 use super::record::BLOCK_FILES_SCHEMA;
@@ -202,7 +202,7 @@ impl Reading<'_> {
     fn check_flushed(
         &mut self,
         found: &Found,
-        flushed: &Flushed,
+        flushed: &FlushRecord,
         tables: &StateDatabase,
     ) -> Result<(), StoreError> {
         let synced = End { file: flushed.synced_file, bytes: flushed.synced_bytes };

@@ -19,7 +19,7 @@ pub(super) struct Standing {
 
 /// What a flush says about itself. It names nothing that was not synced before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Flushed {
+pub(super) struct FlushRecord {
     /// Which block the coins in the database belong to.
     pub standing: Standing,
     /// The last block file that the flush knows.
@@ -30,7 +30,7 @@ pub(super) struct Flushed {
     pub blocks: u64,
 }
 
-impl Flushed {
+impl FlushRecord {
     /// Before the first flush.
     pub(super) fn nothing() -> Self {
         Self {
@@ -42,7 +42,7 @@ impl Flushed {
     }
 }
 
-impl Encode for Flushed {
+impl Encode for FlushRecord {
     fn encode_to(&self, bytes: &mut Vec<u8>) {
         let totals = &self.standing.totals;
         bytes.extend_from_slice(&self.standing.position.0);
@@ -57,7 +57,7 @@ impl Encode for Flushed {
     }
 }
 
-impl Decode for Flushed {
+impl Decode for FlushRecord {
     fn decode_from(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             standing: Standing {
