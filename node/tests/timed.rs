@@ -7,6 +7,8 @@
 mod all_killed;
 #[path = "timed/devnet.rs"]
 mod devnet;
+#[path = "timed/idle.rs"]
+mod idle;
 #[path = "timed/limit.rs"]
 mod limit;
 #[path = "timed/miners.rs"]

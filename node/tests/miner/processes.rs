@@ -135,6 +135,11 @@ impl Running {
         Self { child, out: Some(out), ready: None, errors, listener: Some(listener) }
     }
 
+    /// Its number in the operating system.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The first line, when it is there. What comes after it is read and left alone.
     pub fn ready(&mut self) -> Value {
         if let Some(ready) = &self.ready {
@@ -181,7 +186,7 @@ impl Running {
 
     #[cfg(unix)]
     pub fn signal(&self, name: &str) {
-        let process = self.child.id().to_string();
+        let process = self.id().to_string();
         let sent = Command::new("kill").args([&format!("-{name}"), &process]).status().unwrap();
         assert!(sent.success());
     }
