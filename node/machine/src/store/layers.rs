@@ -20,7 +20,7 @@ use super::sorted::Sorted;
 #[derive(Debug, Default)]
 pub(super) struct Layer {
     coins: Sorted<OutPoint, CachedCoin>,
-    undo: BTreeMap<BlockHash, Arc<Undo>>,
+    undo: Sorted<BlockHash, Arc<Undo>>,
     /// Whether the place is in the history now.
     history: Sorted<HistoryKey, bool>,
     /// Where the transaction is now, if it is.
@@ -64,11 +64,11 @@ impl Layer {
         let spent = change.undo.spent.iter();
         let (gone, made, undo) = if present {
             let spent = spent.map(|spent| (spent.outpoint, CachedCoin::GONE)).collect();
-            let undo = BTreeMap::from([(block, Arc::clone(&change.undo))]);
+            let undo = Sorted::of(vec![(block, Arc::clone(&change.undo))]);
             (Sorted::of(spent), change.created.map(CachedCoin::new), undo)
         } else {
             let spent = spent.map(|spent| (spent.outpoint, CachedCoin::new(spent.coin))).collect();
-            (change.created.map(|_| CachedCoin::GONE), Sorted::of(spent), BTreeMap::new())
+            (change.created.map(|_| CachedCoin::GONE), Sorted::of(spent), Sorted::default())
         };
         Self {
             // First out, then in: no name is in both.
@@ -82,11 +82,9 @@ impl Layer {
 
     /// This layer and the one above it as one.
     fn merged(&self, above: &Self) -> Self {
-        let mut undo = self.undo.clone();
-        undo.extend(above.undo.iter().map(|(block, undo)| (*block, Arc::clone(undo))));
         Self {
             coins: self.coins.merged(&above.coins, CachedCoin::changed),
-            undo,
+            undo: self.undo.merged(&above.undo, |_, now| Some(now)),
             history: self.history.merged(&above.history, |_, now| Some(now)),
             transactions: self.transactions.merged(&above.transactions, |_, now| Some(now)),
             spenders: self.spenders.merged(&above.spenders, |_, now| Some(now)),
@@ -158,7 +156,7 @@ impl Layers {
 
     /// Undo data that is not flushed yet.
     pub(super) fn undo(&self, block: &BlockHash) -> Option<Arc<Undo>> {
-        self.newest(|layer| layer.undo.get(block).cloned())
+        self.newest(|layer| layer.undo.get(block))
     }
 
     /// What is known of a transaction's place.

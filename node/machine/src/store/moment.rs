@@ -172,7 +172,7 @@ pub(super) struct Heights {
 }
 
 /// Heights of one part.
-const PART: usize = 4096;
+const PART: usize = 1024;
 
 impl Heights {
     /// The number of the block at `height`.

@@ -15,7 +15,7 @@ impl<K, V> Default for Sorted<K, V> {
     }
 }
 
-impl<K: Ord + Copy, V: Copy> Sorted<K, V> {
+impl<K: Ord + Copy, V: Clone> Sorted<K, V> {
     /// Of pairs in any order; of several with one key any stays.
     pub(super) fn of(mut pairs: Vec<(K, V)>) -> Self {
         pairs.sort_unstable_by_key(|(key, _)| *key);
@@ -36,7 +36,7 @@ impl<K: Ord + Copy, V: Copy> Sorted<K, V> {
     /// What stands at a key.
     pub(super) fn get(&self, key: &K) -> Option<V> {
         let at = self.place(key)?;
-        Some(self.0[at].1)
+        Some(self.0[at].1.clone())
     }
 
     /// Where a key stands.
@@ -54,7 +54,7 @@ impl<K: Ord + Copy, V: Copy> Sorted<K, V> {
 
     /// The same keys with other values.
     pub(super) fn map<W>(&self, value: impl Fn(V) -> W) -> Sorted<K, W> {
-        Sorted(self.0.iter().map(|(key, old)| (*key, value(*old))).collect())
+        Sorted(self.0.iter().map(|(key, old)| (*key, value(old.clone()))).collect())
     }
 
     /// The entries at the places for which `keeps` says so.
@@ -74,15 +74,16 @@ impl<K: Ord + Copy, V: Copy> Sorted<K, V> {
         {
             match low.0.cmp(&high.0) {
                 Ordering::Less => {
-                    merged.push(*low);
+                    merged.push(low.clone());
                     below = low_rest;
                 }
                 Ordering::Greater => {
-                    merged.push(*high);
+                    merged.push(high.clone());
                     above = high_rest;
                 }
                 Ordering::Equal => {
-                    merged.extend(decide(low.1, high.1).map(|value| (high.0, value)));
+                    merged
+                        .extend(decide(low.1.clone(), high.1.clone()).map(|value| (high.0, value)));
                     (below, above) = (low_rest, high_rest);
                 }
             }
