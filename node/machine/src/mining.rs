@@ -80,9 +80,15 @@ impl Machine {
     pub(super) fn refresh_mining(&mut self) {
         // On a disk that hangs the miner does not run ahead without end.
         let may_go_on = !self.is_walking() && self.has_room_for_blocks();
-        let Some(policy) = self.mining.policy.filter(|_| may_go_on) else {
+        let Some(policy) = self.mining.policy else {
             return;
         };
+        if !may_go_on {
+            // The end of the walk, or of the writes, is an event; there is nothing to wait for.
+            self.mining.rest_until = None;
+            self.rest_if_stale();
+            return;
+        }
         let now = self.now.monotonic;
         let pending = self.mempool.len();
         let oldest = self.mempool.oldest_arrived();
@@ -135,6 +141,15 @@ impl Machine {
             TemplateOutcome::WaitUntil { wall_s } => {
                 self.rest(Some(look_again(self.now, wall_s)));
             }
+        }
+    }
+
+    /// A template that the tip has left behind on a walk is not worth searching any more.
+    fn rest_if_stale(&mut self) {
+        let tip = self.ledger.tip().hash;
+        let current = self.mining.current.as_ref();
+        if current.is_some_and(|current| current.template.header.previous != tip) {
+            self.rest(None);
         }
     }
 

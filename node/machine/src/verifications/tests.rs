@@ -76,6 +76,29 @@ fn so_many_blocks_are_judged_ahead_and_no_more() {
 }
 
 #[test]
+fn a_miner_that_waits_for_signatures_waits_for_nothing_else() {
+    let mut forge = Forge::new();
+    let chain = payments_in_a_row(&mut forge, 2);
+    let mut config = config();
+    config.mining = Some(policy(&forge));
+    let mut rig = Rig::with(&forge, config);
+    rig.verifier_is_slow = true;
+    let peer = rig.peer();
+    rig.sync(peer, &forge, chain[1]);
+    let calls = rig.calls;
+    rig.pass(Duration::from_secs(30));
+    assert!(rig.calls - calls < 40, "{} calls in half a minute", rig.calls - calls);
+    let effects = rig.finish_verifying(0);
+    assert!(mine(&effects).is_none(), "on the way: {effects:?}");
+    // When the coins are written the tip follows, and what was searched below it is dropped.
+    let effects = rig.pass(Duration::from_secs(301));
+    assert_eq!(rig.tip(), chain[0]);
+    assert!(matches!(mine(&effects), Some(None)), "{effects:?}");
+    let effects = rig.finish_verifying(0);
+    assert_eq!(mine(&effects).flatten().unwrap().header.previous, chain[1]);
+}
+
+#[test]
 fn what_stands_on_a_block_whose_signature_fails_is_forgotten() {
     let mut forge = Forge::new();
     let stay = forge.chain(forge.genesis(), 1)[0];
