@@ -1,5 +1,5 @@
-//! Flushing: when coins that are only in memory are written to the database, so that no block has
-//! to wait for it.
+//! Flushing: when coins that are only in memory are written to the database, so that blocks wait
+//! for it as little as can be.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// When the next flush is due.
 #[derive(Debug, Default)]
 pub(crate) struct Flushing {
-    /// `None` when there is nothing to write.
+    /// `None` when there is nothing to write, or all of it rests on blocks that are not durable.
     due: Option<Duration>,
 }
 
@@ -29,22 +29,16 @@ impl Flushing {
 }
 
 impl Machine {
-    /// The ledger has moved: many coins in memory are written soon.
-    pub(crate) fn limit_dirty_coins(&mut self) {
-        if self.ledger.dirty_coins() >= DIRTY_COINS_MAX {
-            let now = self.now.monotonic;
-            self.flushing.due = Some(self.flushing.due.map_or(now, |due| due.min(now)));
-        }
-    }
-
-    /// Sees to it that what is in memory now is written some time.
+    /// Sees to it that what can be written now is written some time, and soon when it is much.
     pub(crate) fn plan_flush(&mut self) {
-        let due = self.flushing.due.unwrap_or(self.now.monotonic + INTERVAL);
-        self.flushing.due = (self.ledger.dirty_coins() > 0).then_some(due);
+        let (now, dirty) = (self.now.monotonic, self.ledger.dirty_coins());
+        let latest = if dirty >= DIRTY_COINS_MAX { now } else { now + INTERVAL };
+        let due = self.flushing.due.map_or(latest, |due| due.min(latest));
+        self.flushing.due = (dirty > 0).then_some(due);
     }
 
     /// Writes the coins if it is time. A cursor that is still on its way becomes the tip before, so
-    /// that what is published moves along.
+    /// that what is published moves along, at most a flush behind.
     pub(crate) fn flush_if_due(&mut self) -> Result<(), MachineError> {
         let is_due = self.flushing.due.is_some_and(|due| due <= self.now.monotonic);
         if !is_due || !self.may_flush() {

@@ -5,7 +5,7 @@
 //! the miner and the memory pool go on from there. What everybody else is told, the *published*
 //! tip, follows once every block up to the tip is durable. A block that breaks a rule is condemned
 //! on the way, and the cursor turns to the best chain that is left. A block whose signatures are
-//! being verified elsewhere holds the cursor until the answer comes; the blocks behind it are
+//! being verified elsewhere holds the cursor until the answer comes; the blocks above it are
 //! judged meanwhile, so that their signatures follow without a pause.
 
 mod ahead;
@@ -112,7 +112,7 @@ pub struct Ledger {
     /// On the way: what the next arrival will report.
     disconnected: Vec<HeaderId>,
     connected: Vec<ConnectedBlock>,
-    /// Blocks behind the cursor that wait for their signatures.
+    /// Blocks above the cursor, judged but for signatures that are still verified.
     ahead: Ahead,
     recent: RecentBlocks,
 }

@@ -38,6 +38,7 @@ struct WaitingTransaction {
     id: VerificationId,
     by: Bringer,
     transaction: Transaction,
+    txid: Txid,
     wtxid: Wtxid,
     checks: Arc<[SignatureCheck]>,
     /// The answer: position of the first check that does not hold.
@@ -52,7 +53,7 @@ impl Verifications {
         };
         let parents: HashSet<Txid> =
             transfer.inputs.iter().map(|input| input.outpoint.txid).collect();
-        self.transactions.iter().any(|waiting| parents.contains(&waiting.transaction.txid()))
+        self.transactions.iter().any(|waiting| parents.contains(&waiting.txid))
     }
 
     /// Whether the signatures of this transaction are being verified.
@@ -79,8 +80,8 @@ impl Machine {
     ) {
         let checks: Arc<[SignatureCheck]> = checks.into();
         let id = self.request_signatures(Arc::clone(&checks));
-        let wtxid = transaction.wtxid();
-        let waiting = WaitingTransaction { id, by, transaction, wtxid, checks, answer: None };
+        let (txid, wtxid) = (transaction.txid(), transaction.wtxid());
+        let waiting = WaitingTransaction { id, by, transaction, txid, wtxid, checks, answer: None };
         self.verifications.transactions.push_back(waiting);
     }
 
@@ -135,13 +136,9 @@ impl Machine {
     pub(super) fn after_step(&mut self, step: Step) -> Result<Option<usize>, MachineError> {
         match step {
             Step::Idle | Step::Waiting => return Ok(None),
-            Step::Judged(effort) => return Ok(Some(effort)),
+            Step::Judged(effort) | Step::Moved(effort) => return Ok(Some(effort)),
             Step::Verify { block, checks, effort } => {
                 self.request_block_signatures(block, checks);
-                return Ok(Some(effort));
-            }
-            Step::Moved(effort) => {
-                self.limit_dirty_coins();
                 return Ok(Some(effort));
             }
             Step::Arrived(arrival) => self.on_arrival(arrival)?,

@@ -57,17 +57,15 @@ impl Machine {
         by: Bringer,
         transaction: Transaction,
     ) -> Result<(), MachineError> {
+        // A node's would be kept as an orphan; a wallet does better to come again.
+        if matches!(by, Bringer::Wallet { .. })
+            && self.verifications.contain_parent_of(&transaction)
+        {
+            let reason = "a payment that it spends is being verified; try again".to_owned();
+            let busy = TransactionOutcome::Refused { kind: RefusalKind::Busy, reason };
+            return self.on_transaction_judged(by, transaction, busy);
+        }
         let outcome = match self.judge_transaction(&transaction)? {
-            // A node's is kept as an orphan; a wallet does better to come again.
-            Judgement::Done(TransactionOutcome::Refused {
-                kind: RefusalKind::MissingCoins,
-                ..
-            }) if matches!(by, Bringer::Wallet { .. } | Bringer::Ourselves)
-                && self.verifications.contain_parent_of(&transaction) =>
-            {
-                let reason = "a payment that it spends is being verified; try again".to_owned();
-                TransactionOutcome::Refused { kind: RefusalKind::Busy, reason }
-            }
             Judgement::Done(outcome) => outcome,
             Judgement::Signatures(candidate) if candidate.checks.is_empty() => {
                 self.admit(candidate)
