@@ -71,7 +71,7 @@ pub enum Effect {
     Read {
         /// The peer that asks.
         peer: PeerId,
-        /// What it asks, and of which moment.
+        /// What it asks.
         question: HistoryQuestion,
     },
     /// There is nothing worth searching from now on.

@@ -1,5 +1,5 @@
 //! Histories: what the published chain paid to a key and spent from it, with proofs. Read on any
-//! thread, so that no question of a wallet holds up the machine.
+//! thread, so that this question of a wallet, the longest, does not hold up the machine.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use wire::frame::Frame;
 use wire::wallet::{GetHistory, HISTORY_MAX, History, HistoryEntry, WalletMessage};
 use wire::{ByteString, Message};
 
-use crate::store::{StoreError, View};
+use crate::store::{Reader, StoreError};
 
 /// Bytes of transactions and proofs in one answer to a wallet: well under half an outbound queue.
 pub(crate) const ANSWER_BYTES: usize = 1_000_000;
@@ -22,11 +22,12 @@ pub(crate) const ANSWER_BYTES: usize = 1_000_000;
 const ANSWER_BYTES_READ: usize = 2_000_000;
 const BLOCK_BYTES_READ_MIN: usize = 10_000;
 
-/// A wallet's question about a key, and the moment of the chain that answers it.
+/// A wallet's question about a key, and where the chain is read that answers it: as it is then, so
+/// that a question that waits keeps nothing of the database.
 #[derive(Clone)]
 pub struct HistoryQuestion {
     ask: GetHistory,
-    view: Arc<View>,
+    reader: Reader,
 }
 
 impl fmt::Debug for HistoryQuestion {
@@ -36,8 +37,8 @@ impl fmt::Debug for HistoryQuestion {
 }
 
 impl HistoryQuestion {
-    pub(crate) fn new(ask: GetHistory, view: Arc<View>) -> Self {
-        Self { ask, view }
+    pub(crate) fn new(ask: GetHistory, reader: Reader) -> Self {
+        Self { ask, reader }
     }
 
     /// The page of the history that was asked for, as it is sent.
@@ -50,7 +51,7 @@ impl HistoryQuestion {
     }
 
     fn page(&self) -> Result<History, StoreError> {
-        let (ask, view) = (&self.ask, &self.view);
+        let (ask, view) = (&self.ask, self.reader.view());
         let positions = view.history(&ask.key, ask.from, HISTORY_MAX + 1)?;
         let mut entries: Vec<HistoryEntry> = Vec::new();
         let mut current: Option<(u32, CommittedBlock)> = None;

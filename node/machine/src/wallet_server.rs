@@ -26,7 +26,7 @@ impl Machine {
         let answer = match message {
             WalletMessage::Submit(submit) => return self.on_submit(id, &submit),
             WalletMessage::GetHistory(ask) => {
-                let question = HistoryQuestion::new(ask, self.ledger.reader().view());
+                let question = HistoryQuestion::new(ask, self.ledger.reader().clone());
                 self.effects.push(Effect::Read { peer: id, question });
                 return Ok(());
             }

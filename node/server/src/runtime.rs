@@ -1,10 +1,10 @@
 //! The real body of a node: sockets, timers, threads and the disk around one machine.
 //!
 //! One thread owns the machine (`lanes` are its inbox, `outside` its hands), another one makes
-//! blocks durable (`disk`). On a small tokio runtime run the `listener`, the `dialer` and two tasks
-//! for each `connection`. What is to be mined goes out through `templates`: to the own `miner` with
-//! its thread and rayon pool, and to whoever else searches with one of the `leases`. `signatures`
-//! are verified on another pool.
+//! blocks durable (`disk`), a third reads what wallets ask (`history`). On a small tokio runtime
+//! run the `listener`, the `dialer` and two tasks for each `connection`. What is to be mined goes
+//! out through `templates`: to the own `miner` with its thread and rayon pool, and to whoever else
+//! searches with one of the `leases`. `signatures` are verified on another pool.
 
 mod clock;
 mod codec;
@@ -47,6 +47,7 @@ use clock::Clock;
 use connection::Sockets;
 use disk::Disk;
 use forwarding::Forwarding;
+use history::HistoryReader;
 use lanes::{Lanes, Work};
 use listener::{into_tokio, listen};
 use machine::store::Store;
@@ -62,7 +63,6 @@ pub use failure::{NodeFailure, StartError};
 pub use forwarding::Forwarded;
 pub use greeting::{GreetError, greet};
 pub use handle::{AskError, Handle};
-use history::HistoryReader;
 pub use leases::{HeldLease, LEASES_MAX, Leases};
 pub use miner::yield_to_others;
 pub use miner::{MinerError, MiningConfig};

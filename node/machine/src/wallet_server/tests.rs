@@ -162,7 +162,7 @@ fn a_long_history_comes_in_pages_without_gaps_and_with_proofs_that_hold() {
 }
 
 #[test]
-fn a_history_is_that_of_the_moment_at_which_it_was_asked_for() {
+fn a_history_is_that_of_the_moment_at_which_it_is_read() {
     let mut forge = Forge::new();
     let mut rig = Rig::new(&forge);
     let (peer, wallet) = (rig.peer(), wallet(&mut rig));
@@ -183,7 +183,7 @@ fn a_history_is_that_of_the_moment_at_which_it_was_asked_for() {
     let effects = rig.settle(crate::Event::Read { peer: wallet, outcome });
     let answer = crate::tests::rig::sent(&effects, wallet).pop();
     let Some(Message::Wallet(WalletMessage::History(history))) = answer else { panic!() };
-    assert_eq!((history.tip, history.tip_height), (first, 1));
+    assert_eq!((history.tip, history.tip_height), (later, 3));
     // Trouble with the disk is ours: the node stops.
     let outcome = Err(Arc::new(StoreError::Stopped));
     let trouble = rig.machine.handle(rig.now, crate::Event::Read { peer: wallet, outcome });

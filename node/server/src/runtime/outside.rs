@@ -15,7 +15,7 @@ use super::outbound::Outbound;
 use super::signatures::RayonVerifier;
 use super::templates::Templates;
 use machine::store::StoreError;
-use machine::{Effect, Event, Now, PeerId, Report};
+use machine::{Effect, Event, HistoryQuestion, Now, PeerId, Report};
 
 /// A report of the machine with its place among all reports of the node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,10 +127,7 @@ impl Outside {
                         lanes.push_own(Event::Verified { id, first_invalid });
                     });
                 }
-                Effect::Read { peer, question } => {
-                    self.forwarding.wait(peer);
-                    self.histories.ask(peer, question);
-                }
+                Effect::Read { peer, question } => self.read_history(peer, question),
                 Effect::Report(report) => self.tell(now, report),
             }
         }
@@ -161,6 +158,17 @@ impl Outside {
     #[cfg(test)]
     pub fn connections(&self) -> &BTreeMap<PeerId, Arc<Outbound>> {
         &self.connections
+    }
+
+    fn read_history(&mut self, peer: PeerId, question: HistoryQuestion) {
+        let Some(outbound) = self.connections.get(&peer) else {
+            return;
+        };
+        if self.histories.ask(peer, Arc::clone(outbound), question) {
+            self.forwarding.wait(peer);
+        } else {
+            outbound.close();
+        }
     }
 
     fn notify_drained(&self, peer: PeerId) {
