@@ -21,8 +21,8 @@ const OWN_MAX: usize = 256;
 /// served: no flood of questions shuts the network out.
 const FAVORED_MAX: u32 = 8;
 
-/// What nodes say goes before what wallets and operators ask, as a block is worth more than an
-/// answer; but after this many in a row one of those is served.
+/// Blocks and transactions, and all that belongs to a connection itself, go before the questions of
+/// wallets, operators and newcomers; but after this many in a row one of those is served.
 const NODES_FAVORED_MAX: u32 = 8;
 
 /// Longest sleep without looking at the clock again.
@@ -47,7 +47,7 @@ pub(super) struct PeerWork {
 pub(super) enum Work {
     /// Flush and end.
     Stop,
-    /// An event of the node itself: a solution, an answer, the outcome of writes.
+    /// An event that no connection waits with: a solution, an answer, the outcome of writes.
     Own(Event),
     /// The machine's own time has come.
     Wakeup,
@@ -67,8 +67,8 @@ pub(super) enum Refused {
 }
 
 /// The queues in front of the machine's thread. The lanes of connections are bounded by the number
-/// of those: each has one event, or the answer to its question, in them and waits until that is
-/// handled.
+/// of those: each has one event in them and waits until that is handled. Beside it there may be the
+/// answer to its last question, its end, and word of its empty queue.
 #[derive(Default)]
 pub(super) struct Lanes {
     waiting: Mutex<Waiting>,
@@ -209,16 +209,12 @@ impl Waiting {
         self.clients.pop_front()
     }
 
-    /// The end of a connection goes where it overtakes nothing that the connection said before.
+    /// The end of a connection comes when all that it said is handled, or nobody shall hear it.
     fn push_peer(&mut self, work: PeerWork) {
-        let is_clients = match &work.event {
-            Event::Message { message, .. } => {
-                !matches!(**message, Message::Peer(_) | Message::Hello(_))
-            }
-            Event::Disconnected { .. } => true,
-            _ => false,
+        let is_question = |message: &Message| {
+            matches!(message, Message::Wallet(_) | Message::Operator(_) | Message::Directory(_))
         };
-        if is_clients {
+        if matches!(&work.event, Event::Message { message, .. } if is_question(message)) {
             self.clients.push_back(Work::Peer(work));
         } else {
             self.nodes.push_back(work);
@@ -330,14 +326,34 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_connection_overtakes_nothing_that_it_said() {
-        for (peer, event) in [of_wallet(), of_node()] {
-            let (lanes, clock) = (Lanes::default(), Clock::start());
-            lanes.push_peer(peer, event);
-            lanes.push_peer(peer, Event::Disconnected { peer: peer.unwrap() });
-            let Work::Peer(first) = lanes.next(None, &clock) else { panic!("nothing of a peer") };
-            assert!(matches!(first.event, Event::Message { .. }));
-        }
+    fn signs_of_life_and_ends_of_connections_wait_for_no_question() {
+        let (lanes, clock) = (Lanes::default(), Clock::start());
+        let (peer, event) = of_wallet();
+        lanes.push_peer(peer, event);
+        let (peer, event) = said(1, Message::Pong(1));
+        lanes.push_peer(peer, event);
+        lanes.push_peer(Some(PeerId(3)), Event::Disconnected { peer: PeerId(3) });
+        let order = [(); 3].map(|()| whose(&lanes.next(None, &clock)));
+        assert_eq!(order, [1, 3, 2].map(|peer| Some(PeerId(peer))));
+    }
+
+    #[test]
+    fn wakeups_nodes_and_clients_all_have_their_turn() {
+        let (lanes, clock) = (Lanes::default(), Clock::start());
+        let (peer, event) = of_wallet();
+        lanes.push_peer(peer, event);
+        let turns = (FAVORED_MAX + 1) * (NODES_FAVORED_MAX + 1);
+        let served: Vec<_> = (0..turns)
+            .map(|_| {
+                let (peer, event) = of_node();
+                lanes.push_peer(peer, event);
+                whose(&lanes.next(Some(Duration::ZERO), &clock))
+            })
+            .collect();
+        let count = |who| served.iter().filter(|whose| **whose == who).count() as u32;
+        assert_eq!(count(Some(PeerId(2))), 1);
+        assert_eq!(count(Some(PeerId(1))), NODES_FAVORED_MAX);
+        assert_eq!(count(None), turns - NODES_FAVORED_MAX - 1);
     }
 
     #[test]
