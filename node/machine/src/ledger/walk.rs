@@ -47,7 +47,7 @@ impl Ledger {
     }
 
     /// Whether there is nothing to do before the answer to a [`Step::Verify`] comes.
-    pub fn is_waiting(&self, tree: &HeaderTree) -> bool {
+    pub(crate) fn is_waiting(&self, tree: &HeaderTree) -> bool {
         let goal = tree.best_complete();
         let leads_there = |last| tree.is_ancestor(last, goal);
         self.ahead.is_waiting()
@@ -65,7 +65,7 @@ impl Ledger {
     /// Makes a cursor that is still on its way the tip, if its chain is better than the tip's
     /// already. What is published can then follow a long walk, and a flush does not have to keep
     /// what an old moment still shows.
-    pub fn arrive_early(&mut self, tree: &HeaderTree) -> Option<Arrival> {
+    pub(crate) fn arrive_early(&mut self, tree: &HeaderTree) -> Option<Arrival> {
         let is_better = tree.entry(self.cursor()).work > tree.entry(self.tip).work;
         is_better.then(|| self.arrive(tree))
     }
