@@ -1,9 +1,12 @@
 //! `ChainBuilder`: chains for measurements, block on block; `Coins` fill them with payments.
 
 use std::collections::VecDeque;
+use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use chain::amount::Amount;
 use chain::block::Block;
+use chain::encoding::Encode;
 use chain::genesis::Network;
 use chain::hash::{BlockHash, MerkleRoot, sha256};
 use chain::header::{Header, VERSION_BASE};
@@ -14,7 +17,9 @@ use chain::subsidy::subsidy;
 use chain::transaction::{
     Coinbase, Input, OutPoint, Output, SighashContext, Transaction, Transfer,
 };
-use engine::{Cancel, Job, Miner, Outcome, Target};
+use engine::{Cancel, Job, Kernel, Miner, Outcome, Target};
+use wire::peer::{CompactBlock, PeerMessage};
+use wire::{ByteString, Message};
 
 /// Who is paid by all blocks; nobody spends it.
 pub(super) const PAYOUT: OutputKey = OutputKey([1; 32]);
@@ -40,6 +45,32 @@ pub(super) fn spec(bits: u32, allocations: Vec<Allocation>) -> ChainSpec {
         genesis_time: 1_700_000_000,
         allocations,
     }
+}
+
+/// The same for a network whose blocks take so many threads of `kernel` the time `block_time` to
+/// find, or up to twice that.
+pub(super) fn spec_by_time(
+    kernel: Kernel,
+    threads: NonZeroUsize,
+    block_time: Duration,
+) -> anyhow::Result<ChainSpec> {
+    let trial = Kernel::trials().iter().find(|trial| trial.kernel == kernel);
+    let rate = trial.and_then(|trial| trial.rate.as_ref().ok()).copied().unwrap_or(1_000_000);
+    let hashes = rate as f64 * threads.get() as f64 * block_time.as_secs_f64();
+    let bits = (8..64).find(|bits| 2_f64.powi(*bits) >= hashes).unwrap_or(64);
+    let allocation = Allocation { key: PAYOUT, amount: Amount(1) };
+    Ok(spec(u32::try_from(bits)?, vec![allocation]))
+}
+
+/// The frame that announces a block without transfers: all of it is in there.
+pub(super) fn announcement(block: &Block) -> Vec<u8> {
+    let compact = CompactBlock {
+        header: ByteString(block.header.to_bytes().to_vec()),
+        salt: 0,
+        coinbase: ByteString(block.transactions[0].encode()),
+        short_ids: ByteString(Vec::new()),
+    };
+    Message::Peer(PeerMessage::CompactBlock(compact)).to_frame().to_bytes()
 }
 
 /// Makes a chain, block on block.

@@ -22,18 +22,17 @@ use std::sync::mpsc::sync_channel;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use chain::amount::Amount;
 use chain::genesis::Network;
-use chain::spec::{Allocation, ChainSpec};
+use chain::spec::ChainSpec;
 use client::data_directory;
-use engine::{Kernel, Miner};
+use engine::Miner;
 use machine::store::Store;
 use rand::rngs::ChaCha12Rng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::chain_builder::{PAYOUT, spec};
+use super::chain_builder::spec_by_time;
 use super::fake_peer::FakePeer;
 use super::{Interrupted, exit_of, progress, unless_interrupted};
 use crate::cli::BenchKillOptions;
@@ -329,12 +328,7 @@ impl Drop for Process {
 
 /// A network on which the node that is killed finds a block every now and then.
 fn network() -> anyhow::Result<Network> {
-    let trial = Kernel::trials().iter().find(|trial| trial.kernel == child::kernel());
-    let rate = trial.and_then(|trial| trial.rate.as_ref().ok()).copied().unwrap_or(1_000_000);
-    let hashes = rate as f64 * OWN_BLOCK_TIME.as_secs_f64();
-    let bits = (8..64).find(|bits| 2_f64.powi(*bits) >= hashes).unwrap_or(64);
-    let allocation = Allocation { key: PAYOUT, amount: Amount(1) };
-    let spec = spec(u32::try_from(bits)?, vec![allocation]);
+    let spec = spec_by_time(child::kernel(), NonZeroUsize::MIN, OWN_BLOCK_TIME)?;
     // Blocks come many a second: they may run ahead of the clock.
     Ok(Network::new(ChainSpec { half_life_s: 86_400, ..spec })?)
 }

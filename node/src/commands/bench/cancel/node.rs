@@ -10,11 +10,8 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use chain::amount::Amount;
-use chain::encoding::Encode;
 use chain::genesis::Network;
 use chain::hash::BlockHash;
-use chain::spec::Allocation;
 use engine::{Kernel, Miner};
 use indicatif::ProgressBar;
 use machine::MachineConfig;
@@ -23,10 +20,8 @@ use serde_json::{Value, json};
 use server::runtime::{
     FORWARDED_MAX, Forwarded, MiningConfig, Node, NodeConfig, PanicPolicy, StorePlace,
 };
-use wire::peer::{CompactBlock, PeerMessage};
-use wire::{ByteString, Message};
 
-use super::super::chain_builder::{ChainBuilder, PAYOUT, solve_with, spec};
+use super::super::chain_builder::{ChainBuilder, PAYOUT, announcement, solve_with, spec_by_time};
 use super::super::fake_peer::FakePeer;
 use super::super::processor_wait::ProcessorWait;
 use super::super::spread::Spread;
@@ -107,7 +102,7 @@ pub(super) fn run(
 ) -> anyhow::Result<Exit> {
     let blocks = options.count.unwrap_or(BLOCKS);
     let own_block_time = OWN_BLOCK_TIME + OWN_BLOCK_SYNCS * options.sync_delay;
-    let network = Arc::new(network(kernel, threads, own_block_time)?);
+    let network = Arc::new(Network::new(spec_by_time(kernel, threads, own_block_time)?)?);
     let mut plan = Plan {
         options,
         mining: MiningConfig { threads, kernel },
@@ -118,20 +113,6 @@ pub(super) fn run(
         interrupt: Interrupt::listen()?,
     };
     exit_of(plan.run())
-}
-
-/// A network whose blocks take these threads `own_block_time` to find, or up to twice that.
-fn network(
-    kernel: Kernel,
-    threads: NonZeroUsize,
-    own_block_time: Duration,
-) -> anyhow::Result<Network> {
-    let trial = Kernel::trials().iter().find(|trial| trial.kernel == kernel);
-    let rate = trial.and_then(|trial| trial.rate.as_ref().ok()).copied().unwrap_or(1_000_000);
-    let hashes = rate as f64 * threads.get() as f64 * own_block_time.as_secs_f64();
-    let bits = (8..64).find(|bits| 2_f64.powi(*bits) >= hashes).unwrap_or(64);
-    let allocation = Allocation { key: PAYOUT, amount: Amount(1) };
-    Ok(Network::new(spec(u32::try_from(bits)?, vec![allocation]))?)
 }
 
 impl Plan<'_> {
@@ -200,14 +181,7 @@ impl Plan<'_> {
         for _ in 0..length {
             unless_interrupted(&self.interrupt)?;
             let block = builder.extend(Vec::new(), |header| solve_with(&miner, header))?;
-            let compact = CompactBlock {
-                header: ByteString(block.header.to_bytes().to_vec()),
-                salt: 0,
-                coinbase: ByteString(block.transactions[0].encode()),
-                short_ids: ByteString(Vec::new()),
-            };
-            let message = Message::Peer(PeerMessage::CompactBlock(compact));
-            self.frames.push((block.header.hash(), message.to_frame().to_bytes()));
+            self.frames.push((block.header.hash(), announcement(&block)));
             bar.inc(1);
         }
         bar.finish_and_clear();

@@ -8,10 +8,8 @@ use chain::hash::BlockHash;
 use engine::Miner;
 use rand::RngExt;
 use rand::rngs::ChaCha12Rng;
-use wire::peer::{CompactBlock, PeerMessage};
-use wire::{ByteString, Message};
 
-use super::super::chain_builder::{ChainBuilder, solve_with};
+use super::super::chain_builder::{ChainBuilder, announcement, solve_with};
 
 /// Branches that one node gets.
 const BRANCHES: usize = 4;
@@ -48,14 +46,7 @@ pub(super) fn draw(
         for _ in 0..left + rng.random_range(AHEAD) {
             let block = builder.extend(Vec::new(), |header| solve_with(miner, header))?;
             let hash = block.header.hash();
-            let compact = CompactBlock {
-                header: ByteString(block.header.to_bytes().to_vec()),
-                salt: 0,
-                coinbase: ByteString(block.transactions[0].encode()),
-                short_ids: ByteString(Vec::new()),
-            };
-            let message = Message::Peer(PeerMessage::CompactBlock(compact));
-            let frame = message.to_frame().to_bytes();
+            let frame = announcement(&block);
             fed.push(Fed { hash, frame, block: block.encode() });
             path.push((hash, block.header.time));
         }
