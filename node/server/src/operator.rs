@@ -22,7 +22,7 @@ use machine::views::{NodeView, ProcessView, Status};
 use wire::operator::{Answer, AnswerOutcome, Ask, OperatorMessage, Question, Token};
 use wire::{ByteString, Message};
 
-use crate::runtime::{AskError, Forwarded, Handle, Mining, Node};
+use crate::runtime::{AskError, Forwarded, Handle, Mining, Node, rest, yield_to_the_chain};
 use pass::Pass;
 
 pub use machine::views::Role;
@@ -73,8 +73,10 @@ impl OperatorDesk {
             stop: Arc::clone(&stop),
             opener: thread::current(),
         };
-        let thread =
-            Builder::new().name("operator".to_owned()).spawn(move || desk.serve(&asked))?;
+        let thread = Builder::new().name("operator".to_owned()).spawn(move || {
+            yield_to_the_chain();
+            desk.serve(&asked);
+        })?;
         Ok(Self { directory, stop, thread })
     }
 
@@ -120,6 +122,7 @@ impl Desk {
                 self.stop.store(true, Ordering::Relaxed);
                 self.opener.unpark();
             }
+            rest();
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! One thread owns the machine (`lanes` are its inbox, `outside` its hands), another one makes
 //! blocks durable (`disk`), a third reads what wallets ask (`history`). On a small tokio runtime
-//! run the `listener`, the `dialer` and two tasks for each `connection`. What is to be mined goes
+//! run the `listener`, the `dialer` and two tasks for each `connection`; those of clients on
+//! another one, which has less `priority`. What is to be mined goes
 //! out through `templates`: to the own `miner` with its thread and rayon pool, and to whoever else
 //! searches with one of the `leases`. `signatures` are verified on another pool.
 
@@ -25,6 +26,7 @@ mod miner;
 mod mining_statistics;
 mod outbound;
 mod outside;
+mod priority;
 mod search_statistics;
 mod signatures;
 mod templates;
@@ -48,7 +50,7 @@ use connection::Sockets;
 use disk::Disk;
 use forwarding::Forwarding;
 use history::HistoryReader;
-use lanes::{Lanes, Work};
+use lanes::{Lane, Lanes, Work};
 use listener::{into_tokio, listen};
 use machine::store::Store;
 use machine::{Event, Machine, MachineError, Surroundings};
@@ -64,10 +66,11 @@ pub use forwarding::Forwarded;
 pub use greeting::{GreetError, greet};
 pub use handle::{AskError, Handle};
 pub use leases::{HeldLease, LEASES_MAX, Leases};
-pub use miner::yield_to_others;
 pub use miner::{MinerError, MiningConfig};
 pub use mining_statistics::{HashRate, Luck, Mining};
 pub use outside::NumberedReport;
+pub use priority::yield_to_others;
+pub(crate) use priority::{rest, yield_to_the_chain};
 pub use search_statistics::SearchStatistics;
 pub use signatures::RayonVerifier;
 pub use templates::Offer;
@@ -82,8 +85,10 @@ const REPORTS_MAX: usize = 4096;
 /// connection there can be.
 pub const FORWARDED_MAX: usize = listener::INBOUND_MAX;
 
-/// Threads that move bytes between sockets and queues.
+/// Threads that move bytes between sockets and queues: for nodes and those who have not said what
+/// they are, and for clients.
 const SOCKET_THREADS: usize = 2;
+const CLIENT_THREADS: usize = 1;
 
 /// How long connections may take to end when the node stops: what they write last, and a margin.
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
@@ -113,6 +118,7 @@ struct Parts {
     templates: Arc<Templates>,
     miner: Option<MiningThread>,
     tokio: Runtime,
+    clients: Runtime,
 }
 
 impl Node {
@@ -129,16 +135,12 @@ impl Node {
         let (mining, mine_up_to, on_panic) = (config.mining, config.mine_up_to, config.on_panic);
         let forwarding = Forwarding::to(config.directory.take(), config.operator.take());
         let machine = new_machine(config, address, clock)?;
-        let tokio = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(SOCKET_THREADS)
-            .thread_name("sockets")
-            .enable_all()
-            .build()
-            .map_err(|error| StartError::Threads(error.to_string()))?;
+        let tokio = runtime("sockets", SOCKET_THREADS, || ())?;
+        let clients = runtime("clients", CLIENT_THREADS, yield_to_the_chain)?;
         let listener = into_tokio(&tokio, listener)
             .map_err(|source| StartError::Listen { address, source })?;
         let lanes = Arc::new(Lanes::default());
-        let sockets = Arc::new(Sockets::new(Arc::clone(&lanes)));
+        let sockets = Arc::new(Sockets::new(Arc::clone(&lanes), clients.handle().clone()));
         let pool = mining.map(miner::pool).transpose().map_err(MinerError::from)?;
         let meter = pool.as_ref().map(engine::Miner::meter);
         let statistics = meter.clone().map(|meter| Arc::new(MiningStatistics::new(meter)));
@@ -183,7 +185,7 @@ impl Node {
             leases: Leases::default(),
             statistics,
             clock,
-            parts: Some(Parts { lanes, sockets, machine, templates, miner, tokio }),
+            parts: Some(Parts { lanes, sockets, machine, templates, miner, tokio, clients }),
         })
     }
 
@@ -220,6 +222,7 @@ impl Parts {
         // The machine's thread had the other half: no offer can come any more.
         drop(self.templates);
         let miner_is_well = self.miner.is_none_or(MiningThread::join);
+        self.clients.shutdown_timeout(STOP_TIMEOUT);
         self.tokio.shutdown_timeout(STOP_TIMEOUT);
         match outcome {
             Ok(Ok(())) if !miner_is_well => {
@@ -274,7 +277,9 @@ impl MachineThread {
     fn run(mut self) -> Result<(), NodeFailure> {
         self.handle(Event::Wakeup)?;
         loop {
-            match self.lanes.next(self.machine.next_wakeup(), &self.clock) {
+            let work = self.lanes.next(self.machine.next_wakeup(), &self.clock);
+            let began = self.clock.monotonic();
+            match work {
                 Work::Stop => return self.shut_down(),
                 Work::Wakeup => self.handle(Event::Wakeup)?,
                 Work::Own(event) => {
@@ -285,6 +290,7 @@ impl MachineThread {
                     self.handle(event)?;
                     if let Some(peer) = asker {
                         self.outside.answered(peer);
+                        self.client_had_since(began);
                     }
                 }
                 Work::Question(question) => question(&self.machine),
@@ -295,9 +301,18 @@ impl MachineThread {
                     if let Some(handled) = work.handled {
                         self.outside.say_handled(work.peer, handled);
                     }
+                    if work.lane == Lane::Clients {
+                        self.client_had_since(began);
+                    }
                 }
             }
         }
+    }
+
+    /// A client has had the machine since `began` (monotonic).
+    fn client_had_since(&self, began: Duration) {
+        let now = self.clock.monotonic();
+        self.lanes.client_had(now.saturating_sub(began), now);
     }
 
     /// Waits for the disk and tells others what is durable then, for the last time; then writes all
@@ -315,6 +330,21 @@ impl MachineThread {
         self.outside.carry_out(now, effects);
         Ok(())
     }
+}
+
+/// Starts threads of their own for sockets; each begins with `first`.
+fn runtime(
+    name: &'static str,
+    threads: usize,
+    first: impl Fn() + Send + Sync + 'static,
+) -> Result<Runtime, StartError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .thread_name(name)
+        .on_thread_start(first)
+        .enable_all()
+        .build()
+        .map_err(|error| StartError::Threads(error.to_string()))
 }
 
 fn new_machine(

@@ -12,6 +12,7 @@ use machine::{Event, HistoryQuestion, PeerId};
 use super::FORWARDED_MAX;
 use super::lanes::Lanes;
 use super::outbound::Outbound;
+use super::priority::{rest, yield_to_the_chain};
 
 /// A question, and where its answer goes.
 struct Asked {
@@ -35,9 +36,10 @@ impl HistoryReader {
         let (questions, asked) = sync_channel(FORWARDED_MAX);
         let ends = Arc::new(AtomicBool::new(false));
         let shall_end = Arc::clone(&ends);
-        let thread = Builder::new()
-            .name("histories".to_owned())
-            .spawn(move || answer_all(&asked, &shall_end, &lanes))?;
+        let thread = Builder::new().name("histories".to_owned()).spawn(move || {
+            yield_to_the_chain();
+            answer_all(&asked, &shall_end, &lanes);
+        })?;
         Ok(Self { questions: Some(questions), ends, thread: Some(thread) })
     }
 
@@ -70,5 +72,6 @@ fn answer_all(asked: &Receiver<Asked>, shall_end: &AtomicBool, lanes: &Lanes) {
         let answered = catch_unwind(AssertUnwindSafe(|| question.answer()));
         let outcome = answered.unwrap_or(Err(StoreError::Stopped)).map_err(Arc::new);
         lanes.push_answer(Event::Read { peer, outcome });
+        rest();
     }
 }

@@ -25,6 +25,11 @@ const FAVORED_MAX: u32 = 8;
 /// wallets, operators and newcomers; but after this many in a row one of those is served.
 const NODES_FAVORED_MAX: u32 = 8;
 
+/// One part in so many of the machine's time is for clients at most, whatever they ask: the rest is
+/// there for the chain. It goes in pieces, so that one who asks now and then never waits.
+const CLIENTS_PART: u32 = 8;
+const CLIENTS_PIECE: Duration = Duration::from_micros(50);
+
 /// Longest sleep without looking at the clock again.
 const SLEEP_MAX: Duration = Duration::from_secs(3600);
 
@@ -37,6 +42,8 @@ pub(super) struct PeerWork {
     pub peer: Option<PeerId>,
     /// The event of this connection.
     pub event: Event,
+    /// Where it waits.
+    pub lane: Lane,
     /// Comes with [`Event::Connected`]: where frames for this connection go from now on.
     pub outbound: Option<Arc<Outbound>>,
     /// Hears when the event is handled and its effects are carried out.
@@ -55,6 +62,15 @@ pub(super) enum Work {
     Question(Question),
     /// Something happened on a connection.
     Peer(PeerWork),
+}
+
+/// Where the messages of a connection wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// Those of nodes, and of whoever has not said what it is.
+    Nodes,
+    /// Those of wallets, operators and callers of the directory.
+    Clients,
 }
 
 /// Why something was not queued.
@@ -82,6 +98,10 @@ struct Waiting {
     nodes: VecDeque<PeerWork>,
     /// What wallets, operators and the like ask, and the answers of those who answer it elsewhere.
     clients: VecDeque<Work>,
+    /// What the clients have had of the machine's time since they last rested.
+    clients_had: Duration,
+    /// When they are served again (monotonic).
+    clients_rest_until: Duration,
     /// How many in a row were served before any connection.
     favored: u32,
     /// How many of nodes in a row were served before the clients.
@@ -94,12 +114,27 @@ impl Lanes {
     pub fn next(&self, wakeup: Option<Duration>, clock: &Clock) -> Work {
         let mut waiting = self.lock();
         loop {
-            let sleep = wakeup.map_or(SLEEP_MAX, |at| at.saturating_sub(clock.monotonic()));
-            if let Some(work) = waiting.take(sleep.is_zero()) {
+            let now = clock.monotonic();
+            let mut sleep = wakeup.map_or(SLEEP_MAX, |at| at.saturating_sub(now));
+            if let Some(work) = waiting.take(sleep.is_zero(), now) {
                 return work;
+            }
+            if !waiting.clients.is_empty() {
+                sleep = sleep.min(waiting.clients_rest_until.saturating_sub(now));
             }
             let slept = self.arrived.wait_timeout(waiting, sleep.min(SLEEP_MAX));
             waiting = slept.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// A client's work took the machine so long, until `now` (monotonic): the others wait a while
+    /// once that was enough.
+    pub fn client_had(&self, time: Duration, now: Duration) {
+        let mut waiting = self.lock();
+        waiting.clients_had += time;
+        if waiting.clients_had >= CLIENTS_PIECE {
+            let had = std::mem::take(&mut waiting.clients_had);
+            waiting.clients_rest_until = now + had * (CLIENTS_PART - 1);
         }
     }
 
@@ -118,7 +153,7 @@ impl Lanes {
             return Err(Refused::Full);
         }
         waiting.own.push_back(event);
-        self.arrived.notify_one();
+        self.wake(waiting);
         Ok(())
     }
 
@@ -129,7 +164,7 @@ impl Lanes {
 
     /// Queues an event that nobody waits for.
     pub fn push_peer(&self, peer: Option<PeerId>, event: Event) {
-        let work = PeerWork { peer, event, outbound: None, handled: None };
+        let work = PeerWork { peer, event, lane: Lane::Nodes, outbound: None, handled: None };
         self.push(|waiting| waiting.push_peer(work));
     }
 
@@ -140,9 +175,11 @@ impl Lanes {
         peer: PeerId,
         event: Event,
         outbound: Option<Arc<Outbound>>,
+        lane: Lane,
     ) -> bool {
         let (handled, wait) = oneshot::channel();
-        let work = PeerWork { peer: Some(peer), event, outbound, handled: Some(handled) };
+        let (peer, handled) = (Some(peer), Some(handled));
+        let work = PeerWork { peer, event, lane, outbound, handled };
         self.push(|waiting| waiting.push_peer(work));
         wait.await.is_ok()
     }
@@ -157,7 +194,7 @@ impl Lanes {
             return Err(Refused::Full);
         }
         waiting.questions.push_back(question);
-        self.arrived.notify_one();
+        self.wake(waiting);
         Ok(())
     }
 
@@ -178,8 +215,15 @@ impl Lanes {
         let mut waiting = self.lock();
         if !waiting.closed {
             add(&mut waiting);
-            self.arrived.notify_one();
+            self.wake(waiting);
         }
+    }
+
+    /// Wakes the machine's thread once it can have the lock: it goes before whoever wakes it, and
+    /// would only wait for that one to go on.
+    fn wake(&self, waiting: MutexGuard<'_, Waiting>) {
+        drop(waiting);
+        self.arrived.notify_one();
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -189,35 +233,37 @@ impl Lanes {
 }
 
 impl Waiting {
-    fn take(&mut self, wakeup_due: bool) -> Option<Work> {
+    fn take(&mut self, wakeup_due: bool, now: Duration) -> Option<Work> {
         if self.closed {
             return Some(Work::Stop);
         }
-        let waits = !self.nodes.is_empty() || !self.clients.is_empty();
+        let clients_wait = !self.clients.is_empty() && self.clients_rest_until <= now;
+        let waits = !self.nodes.is_empty() || clients_wait;
         let connections_turn = self.favored >= FAVORED_MAX && waits;
         if !connections_turn && let Some(work) = self.take_favored(wakeup_due) {
             self.favored = self.favored.saturating_add(1);
             return Some(work);
         }
         self.favored = 0;
-        let clients_turn = self.nodes_favored >= NODES_FAVORED_MAX && !self.clients.is_empty();
+        let clients_turn = self.nodes_favored >= NODES_FAVORED_MAX && clients_wait;
         if !clients_turn && let Some(work) = self.nodes.pop_front() {
             self.nodes_favored = self.nodes_favored.saturating_add(1);
             return Some(Work::Peer(work));
         }
         self.nodes_favored = 0;
-        self.clients.pop_front()
+        if clients_wait { self.clients.pop_front() } else { None }
     }
 
     /// The end of a connection comes when all that it said is handled, or nobody shall hear it.
-    fn push_peer(&mut self, work: PeerWork) {
-        let is_question = |message: &Message| {
-            matches!(message, Message::Wallet(_) | Message::Operator(_) | Message::Directory(_))
-        };
-        if matches!(&work.event, Event::Message { message, .. } if is_question(message)) {
-            self.clients.push_back(Work::Peer(work));
-        } else {
-            self.nodes.push_back(work);
+    fn push_peer(&mut self, mut work: PeerWork) {
+        let is_question =
+            |message: &Message| !matches!(message, Message::Hello(_) | Message::Pong(_));
+        if !matches!(&work.event, Event::Message { message, .. } if is_question(message)) {
+            work.lane = Lane::Nodes;
+        }
+        match work.lane {
+            Lane::Nodes => self.nodes.push_back(work),
+            Lane::Clients => self.clients.push_back(Work::Peer(work)),
         }
     }
 
@@ -237,6 +283,7 @@ impl Waiting {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use wire::peer::PeerMessage;
     use wire::wallet::WalletMessage;
 
@@ -298,6 +345,11 @@ mod tests {
         said(2, Message::Wallet(WalletMessage::GetTip(1)))
     }
 
+    fn push(lanes: &Lanes, (peer, event): (Option<PeerId>, Event), lane: Lane) {
+        let work = PeerWork { peer, event, lane, outbound: None, handled: None };
+        lanes.push(|waiting| waiting.push_peer(work));
+    }
+
     fn whose(work: &Work) -> Option<PeerId> {
         match work {
             Work::Peer(work) => work.peer,
@@ -308,15 +360,14 @@ mod tests {
     #[test]
     fn nodes_go_before_clients_and_do_not_shut_them_out() {
         let (lanes, clock) = (Lanes::default(), Clock::start());
-        for (peer, event) in [of_wallet(), of_wallet(), of_node()] {
-            lanes.push_peer(peer, event);
-        }
+        push(&lanes, of_wallet(), Lane::Clients);
+        push(&lanes, of_wallet(), Lane::Clients);
+        push(&lanes, of_node(), Lane::Nodes);
         let next = || whose(&lanes.next(None, &clock));
         assert_eq!((next(), next()), (Some(PeerId(1)), Some(PeerId(2))));
         let mut turns = 0;
         loop {
-            let (peer, event) = of_node();
-            lanes.push_peer(peer, event);
+            push(&lanes, of_node(), Lane::Nodes);
             turns += 1;
             if whose(&lanes.next(None, &clock)) == Some(PeerId(2)) {
                 break;
@@ -326,27 +377,75 @@ mod tests {
     }
 
     #[test]
+    fn what_a_client_asks_as_nodes_do_waits_with_the_clients() {
+        let (lanes, clock) = (Lanes::default(), Clock::start());
+        let (_, blocks) = of_node();
+        push(&lanes, (Some(PeerId(2)), blocks), Lane::Clients);
+        push(&lanes, of_node(), Lane::Nodes);
+        let order = [(); 2].map(|()| whose(&lanes.next(None, &clock)));
+        assert_eq!(order, [1, 2].map(|peer| Some(PeerId(peer))));
+    }
+
+    #[test]
     fn signs_of_life_and_ends_of_connections_wait_for_no_question() {
         let (lanes, clock) = (Lanes::default(), Clock::start());
-        let (peer, event) = of_wallet();
-        lanes.push_peer(peer, event);
-        let (peer, event) = said(1, Message::Pong(1));
-        lanes.push_peer(peer, event);
+        push(&lanes, of_wallet(), Lane::Clients);
+        push(&lanes, said(1, Message::Pong(1)), Lane::Clients);
         lanes.push_peer(Some(PeerId(3)), Event::Disconnected { peer: PeerId(3) });
         let order = [(); 3].map(|()| whose(&lanes.next(None, &clock)));
         assert_eq!(order, [1, 3, 2].map(|peer| Some(PeerId(peer))));
     }
 
+    proptest! {
+        #[test]
+        fn clients_have_an_eighth_of_the_time_whatever_they_ask(
+            micros in prop::collection::vec(1u64..5_000, 1..200),
+        ) {
+            let lanes = Lanes::default();
+            let (mut now, mut had) = (Duration::ZERO, Duration::ZERO);
+            for time in micros.into_iter().map(Duration::from_micros) {
+                push(&lanes, of_wallet(), Lane::Clients);
+                now = now.max(lanes.lock().clients_rest_until);
+                prop_assert!(lanes.lock().take(false, now).is_some());
+                (now, had) = (now + time, had + time);
+                lanes.client_had(time, now);
+            }
+            now = now.max(lanes.lock().clients_rest_until);
+            prop_assert!(had <= now / CLIENTS_PART + CLIENTS_PIECE, "{had:?} of {now:?}");
+        }
+    }
+
+    #[test]
+    fn while_clients_rest_only_nodes_are_served() {
+        let lanes = Lanes::default();
+        lanes.client_had(CLIENTS_PIECE, Duration::ZERO);
+        push(&lanes, of_wallet(), Lane::Clients);
+        push(&lanes, of_node(), Lane::Nodes);
+        let rests = CLIENTS_PIECE * (CLIENTS_PART - 1);
+        let just_before = rests - Duration::from_nanos(1);
+        let next = |now| lanes.lock().take(false, now).and_then(|work| whose(&work));
+        assert_eq!(next(just_before), Some(PeerId(1)));
+        assert_eq!(next(just_before), None);
+        assert_eq!(next(rests), Some(PeerId(2)));
+    }
+
+    #[test]
+    fn a_client_that_waits_is_served_when_the_rest_is_over_and_not_with_the_next_event() {
+        let (lanes, clock) = (Lanes::default(), Clock::start());
+        lanes.client_had(Duration::from_millis(1), clock.monotonic());
+        push(&lanes, of_wallet(), Lane::Clients);
+        let wakeup = clock.monotonic() + Duration::from_secs(60);
+        assert_eq!(whose(&lanes.next(Some(wakeup), &clock)), Some(PeerId(2)));
+    }
+
     #[test]
     fn wakeups_nodes_and_clients_all_have_their_turn() {
         let (lanes, clock) = (Lanes::default(), Clock::start());
-        let (peer, event) = of_wallet();
-        lanes.push_peer(peer, event);
+        push(&lanes, of_wallet(), Lane::Clients);
         let turns = (FAVORED_MAX + 1) * (NODES_FAVORED_MAX + 1);
         let served: Vec<_> = (0..turns)
             .map(|_| {
-                let (peer, event) = of_node();
-                lanes.push_peer(peer, event);
+                push(&lanes, of_node(), Lane::Nodes);
                 whose(&lanes.next(Some(Duration::ZERO), &clock))
             })
             .collect();

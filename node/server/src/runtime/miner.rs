@@ -9,12 +9,12 @@ use std::thread::{Builder, JoinHandle};
 
 use chain::header::Header;
 use engine::{Cancel, EngineError, Job, Kernel, Miner, Outcome};
-use thread_priority::{ThreadPriority, set_current_thread_priority};
 use tokio::sync::watch;
 
 use super::clock::Clock;
 use super::lanes::Lanes;
 use super::mining_statistics::MiningStatistics;
+use super::priority::yield_to_others;
 use super::search_statistics::{SearchStatistics, SearchWatcher};
 use super::templates::Offer;
 use machine::Event;
@@ -69,12 +69,6 @@ impl MiningThread {
     pub fn join(self) -> bool {
         self.thread.join().is_ok()
     }
-}
-
-/// What a mining thread does before anything else: it lets everybody else go first.
-pub fn yield_to_others(_worker: usize) {
-    // Mining at the usual priority is no reason to refuse to mine.
-    let _ = set_current_thread_priority(ThreadPriority::Min);
 }
 
 /// The node's own pool, one taker of templates among others.

@@ -11,20 +11,18 @@ struct Rig {
     lanes: Arc<Lanes>,
     sockets: Arc<Sockets>,
     machine: Option<JoinHandle<()>>,
-    tokio: Option<Runtime>,
+    /// For clients, and for everybody else.
+    runtimes: Vec<Runtime>,
 }
 
 impl Rig {
     fn start(mut brain: impl FnMut(&Event) -> Vec<Effect> + Send + 'static) -> Self {
-        let tokio = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .unwrap();
+        let tokio = runtime("sockets", 2, || ()).unwrap();
         let (listener, address) = listen("127.0.0.1:0".parse().unwrap()).unwrap();
         let listener = into_tokio(&tokio, listener).unwrap();
         let (lanes, clock) = (Arc::new(Lanes::default()), Clock::start());
-        let sockets = Arc::new(Sockets::new(Arc::clone(&lanes)));
+        let clients = runtime("clients", 1, || ()).unwrap();
+        let sockets = Arc::new(Sockets::new(Arc::clone(&lanes), clients.handle().clone()));
         let (tell, _) = broadcast::channel(1);
         let mut outside = Outside::new(
             Arc::clone(&sockets),
@@ -51,7 +49,14 @@ impl Rig {
                 work.handled.map(|handled| handled.send(()));
             }
         });
-        Self { address, events, lanes, sockets, machine: Some(machine), tokio: Some(tokio) }
+        Self {
+            address,
+            events,
+            lanes,
+            sockets,
+            machine: Some(machine),
+            runtimes: vec![clients, tokio],
+        }
     }
 
     /// Waits for the first event for which `found` has something to say.
@@ -70,8 +75,7 @@ impl Drop for Rig {
         self.lanes.close();
         self.sockets.stop.cancel();
         let _ = self.machine.take().map(JoinHandle::join);
-        let tokio = self.tokio.take();
-        tokio.into_iter().for_each(|tokio| tokio.shutdown_timeout(STOP_TIMEOUT));
+        self.runtimes.drain(..).for_each(|tokio| tokio.shutdown_timeout(STOP_TIMEOUT));
     }
 }
 
@@ -127,6 +131,34 @@ fn sends_blocks(count: usize, bytes: usize) -> impl FnMut(&Event) -> Vec<Effect>
         },
         _ => vec![],
     }
+}
+
+#[test]
+fn threads_that_are_busy_with_clients_hold_up_no_node() {
+    let rig = Rig::start(polite);
+    let (release, released) = mpsc::channel::<()>();
+    // The only thread for clients waits.
+    rig.runtimes[0].spawn(async move { released.recv() });
+    let Message::Hello(mut wallet) = hello() else { panic!() };
+    wallet.role = Role::Wallet;
+    let mut client = Client::connect(rig.address);
+    client.send(&Message::Hello(wallet));
+    rig.wait(|event| matches!(event, Event::Connected { .. }).then_some(()));
+    let mut node = Client::ready(rig.address);
+    node.send(&Message::Ping(1));
+    assert!(matches!(node.receive(), Some(Message::Pong(1))));
+    release.send(()).unwrap();
+    assert!(matches!(client.receive(), Some(Message::Hello(_))));
+    let mut said = Vec::new();
+    rig.wait(|event| match event {
+        Event::Message { message, .. } => {
+            let is_last = matches!(&*message, Message::Hello(hello) if hello.role == Role::Wallet);
+            said.push(*message);
+            is_last.then_some(())
+        }
+        _ => None,
+    });
+    assert_eq!(said.len(), 3, "the wallet was heard last: {said:?}");
 }
 
 #[test]

@@ -74,15 +74,32 @@ fn questions_are_answered_while_peers_come_and_go() {
     node.stop().unwrap();
 }
 
+/// The hello of a wallet that knows the network.
+fn hello_of_wallet() -> Message {
+    let Message::Hello(mut wallet) = hello() else { panic!() };
+    wallet.role = Role::Wallet;
+    wallet.network = Some(NetworkIdentity::of(&samples::network(8)));
+    Message::Hello(wallet)
+}
+
+#[test]
+fn a_wallet_may_say_hello_and_ask_in_one_breath() {
+    let node = Node::start(config()).unwrap();
+    let question = Message::Wallet(WalletMessage::GetTip(7));
+    let bytes = [hello_of_wallet(), question].map(|message| message.to_frame().to_bytes());
+    let mut client = Client::connect(node.address);
+    client.stream.write_all(&bytes.concat()).unwrap();
+    assert!(matches!(client.receive(), Some(Message::Hello(_))));
+    let answer = client.receive();
+    assert!(matches!(answer, Some(Message::Wallet(WalletMessage::Tip(_)))), "{answer:?}");
+    node.stop().unwrap();
+}
+
 #[test]
 fn answers_to_a_wallet_keep_the_order_of_its_questions_whoever_answers_them() {
     let node = Node::start(config()).unwrap();
-    let network = samples::network(8);
-    let Message::Hello(mut wallet) = hello() else { panic!() };
-    wallet.role = Role::Wallet;
-    wallet.network = Some(NetworkIdentity::of(&network));
     let mut client = Client::connect(node.address);
-    client.send(&Message::Hello(wallet));
+    client.send(&hello_of_wallet());
     assert!(matches!(client.receive(), Some(Message::Hello(_))));
     let key = samples::secret(1).output_key();
     let from = TxPosition { height: 0, transaction: 0 };

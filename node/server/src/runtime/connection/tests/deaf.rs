@@ -59,7 +59,7 @@ impl House {
         let nowhere = Surroundings::default();
         let now = Now { wall_s: 1_700_000_100, monotonic: Duration::ZERO };
         let machine = Machine::new(config, nowhere, Arc::clone(&network), store, now).unwrap();
-        let sockets = Arc::new(Sockets::new(Arc::default()));
+        let sockets = Arc::new(Sockets::new(Arc::default(), Handle::current()));
         let lanes = Arc::clone(&sockets.lanes);
         let outside = Outside::new(
             Arc::clone(&sockets),
@@ -132,7 +132,9 @@ impl House {
         let sockets = Arc::clone(&self.sockets);
         let address = SocketAddr::from(([127, 0, 0, 1], 1000 + number));
         self.sockets.tasks.spawn(async move {
-            sockets.serve_halves(split(near), address, Direction::Inbound).await;
+            let (incoming, outgoing) = split(near);
+            let conversation = sockets.begin(incoming, address, Direction::Inbound).await;
+            sockets.go_on(conversation, outgoing).await;
         });
         let (incoming, outgoing) = split(far);
         let decoder = FrameDecoder::new(Phase::Established);
