@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -99,19 +99,29 @@ impl Beside {
         let (started, used) = (Instant::now(), used_so_far());
         let share = Arc::new(AtomicU64::new(share(self.burn.unwrap_or_default(), self.threads)));
         let mut threads = Vec::new();
+        let (first_answer, first_answers) = sync_channel(self.threads as usize);
         for number in 0..self.threads {
             let (stop, counts, share) =
                 (Arc::clone(&stop), Arc::clone(&self.counts), Arc::clone(&share));
             let (address, network) = (node.address, Arc::clone(network));
             let burns = self.burn.is_some();
+            let first_answer = first_answer.clone();
             threads.push(Builder::new().name(format!("client-{number}")).spawn(move || {
                 if burns {
                     burn(&share, &stop);
                 } else {
                     // It ends with the node, if not before.
-                    let _ = ask(number, address, &network, token, &counts, &stop);
+                    let asking =
+                        Asking { address, network: &network, counts: &counts, stop: &stop };
+                    let _ = asking.ask(number, token, first_answer);
                 }
             })?);
+        }
+        if self.burn.is_none() {
+            // How they connect is not what is timed.
+            for _ in 0..self.threads {
+                first_answers.recv_timeout(PATIENCE)?;
+            }
         }
         if let Some(rate) = self.burn {
             let stop = Arc::clone(&stop);
@@ -138,40 +148,53 @@ impl GoingOn {
     }
 }
 
-/// Asks until it shall stop: every other one for the history of a wallet, the others for blocks and
-/// transactions.
-fn ask(
-    number: u32,
+/// What a client needs to ask.
+struct Asking<'a> {
     address: SocketAddr,
-    network: &Network,
-    token: Token,
-    counts: &Counts,
-    stop: &AtomicBool,
-) -> Result<(), ClientError> {
-    let timeouts = Timeouts { connect: PATIENCE, answer: PATIENCE };
-    if number.is_multiple_of(2) {
-        let mut wallet = NodeClient::connect(address, network, timeouts)?;
-        while !stop.load(Ordering::Relaxed) {
-            wallet.history(PAYOUT)?;
-            counts.answers.fetch_add(1, Ordering::Relaxed);
+    network: &'a Network,
+    counts: &'a Counts,
+    stop: &'a AtomicBool,
+}
+
+impl Asking<'_> {
+    /// Asks until it shall stop: every other one for the history of a wallet, the others for blocks
+    /// and transactions.
+    fn ask(&self, number: u32, token: Token, first: SyncSender<()>) -> Result<(), ClientError> {
+        let timeouts = Timeouts { connect: PATIENCE, answer: PATIENCE };
+        if number.is_multiple_of(2) {
+            let mut wallet = NodeClient::connect(self.address, self.network, timeouts)?;
+            return self.repeat(first, |_| wallet.history(PAYOUT).map(drop));
         }
-        return Ok(());
+        let mut operator = OperatorClient::connect(self.address, self.network, token, timeouts)?;
+        let txid = self.network.genesis.txids[0];
+        self.repeat(first, |round| {
+            let question = match round % 2 {
+                0 => Question::Block(BlockName::Height(round / 2 % 8)),
+                _ => Question::Tx(txid),
+            };
+            // Whether there is such a block yet is all the same.
+            operator.ask(question).map(drop)
+        })
     }
-    let mut operator = OperatorClient::connect(address, network, token, timeouts)?;
-    let txid = network.genesis.txids[0];
-    for round in 0u32.. {
-        if stop.load(Ordering::Relaxed) {
-            break;
+
+    /// Counts answers, and tells of the first one.
+    fn repeat(
+        &self,
+        first: SyncSender<()>,
+        mut question: impl FnMut(u32) -> Result<(), ClientError>,
+    ) -> Result<(), ClientError> {
+        let mut first = Some(first);
+        for round in 0u32.. {
+            if self.stop.load(Ordering::Relaxed) {
+                break;
+            }
+            question(round)?;
+            self.counts.answers.fetch_add(1, Ordering::Relaxed);
+            // There is room for one of each client.
+            let _ = first.take().map(|first| first.try_send(()));
         }
-        let question = match round % 2 {
-            0 => Question::Block(BlockName::Height(round / 2 % 8)),
-            _ => Question::Tx(txid),
-        };
-        // Whether there is such a block yet is all the same.
-        let _ = operator.ask(question)?;
-        counts.answers.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
-    Ok(())
 }
 
 /// Burns the part of the time that `share` says.
