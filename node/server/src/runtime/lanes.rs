@@ -198,12 +198,16 @@ impl Lanes {
         Ok(())
     }
 
-    /// Lets [`Lanes::next`] say [`Work::Stop`] for ever. What waits is dropped, so that whoever
-    /// waits for an answer hears of it.
+    /// Lets [`Lanes::next`] say [`Work::Stop`] for ever, once the answers that were given are on
+    /// their way: whoever asked the node to stop has one of them. All else that waits is dropped,
+    /// so that whoever waits for an answer hears of it.
     pub fn close(&self) {
         let dropped = {
             let mut waiting = self.lock();
-            let dropped = std::mem::take(&mut *waiting);
+            let mut dropped = std::mem::take(&mut *waiting);
+            let clients = std::mem::take(&mut dropped.clients);
+            let is_answer = |work: &Work| matches!(work, Work::Own(_));
+            (waiting.clients, dropped.clients) = clients.into_iter().partition(is_answer);
             waiting.closed = true;
             dropped
         };
@@ -235,7 +239,7 @@ impl Lanes {
 impl Waiting {
     fn take(&mut self, wakeup_due: bool, now: Duration) -> Option<Work> {
         if self.closed {
-            return Some(Work::Stop);
+            return Some(self.clients.pop_front().unwrap_or(Work::Stop));
         }
         let clients_wait = !self.clients.is_empty() && self.clients_rest_until <= now;
         let waits = !self.nodes.is_empty() || clients_wait;
@@ -436,6 +440,18 @@ mod tests {
         push(&lanes, of_wallet(), Lane::Clients);
         let wakeup = clock.monotonic() + Duration::from_secs(60);
         assert_eq!(whose(&lanes.next(Some(wakeup), &clock)), Some(PeerId(2)));
+    }
+
+    #[test]
+    fn what_was_answered_is_said_before_the_stop_even_while_clients_rest() {
+        let (lanes, clock) = (Lanes::default(), Clock::start());
+        lanes.client_had(Duration::from_secs(60), clock.monotonic());
+        push(&lanes, of_wallet(), Lane::Clients);
+        lanes.push_answer(own());
+        push(&lanes, of_wallet(), Lane::Clients);
+        lanes.close();
+        let order = [(); 3].map(|()| name(&lanes.next(None, &clock)));
+        assert_eq!(order, ["own", "stop", "stop"]);
     }
 
     #[test]
