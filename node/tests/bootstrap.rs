@@ -128,6 +128,8 @@ fn a_terminated_bootstrap_node_flushes_takes_its_pass_away_and_leaves_a_sound_di
     let (_, verified, _) =
         home.lode(&format!("verify {} --json", home.data_of("Miner1").display()));
     let tip = serde_json::from_str::<Value>(&verified).unwrap()["tip"].clone();
+    // It may have stopped before the other node had asked for its last block.
+    let _again = home.miner_of(&address, "Miner1", ANYWHERE, "--threads 1");
     until("it has all blocks", || home.ask(&address, "status")["tip"] == tip);
     let directory = home.data_of("bootstrap");
     let pass = directory.join("operator.json");
