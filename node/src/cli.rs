@@ -6,22 +6,21 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bench::BenchCommand;
 use chain::hash::{BlockHash, Txid};
 use chain::spec::Retarget;
 use clap::{Args, Parser, Subcommand};
 use client::joining::DEFAULT_BOOTSTRAP;
+use command::words::kernel;
 use engine::Kernel;
 use wire::operator::BlockName;
 
 use crate::commands::WalletOptions;
 
-mod bench;
 mod parse;
 
-pub use bench::*;
-
 use parse::{
-    block_name, bootstrap, coin, difficulty, difficulty_or_auto, kernel, max_wait, mining_threads,
+    block_name, bootstrap, coin, difficulty, difficulty_or_auto, max_wait, mining_threads,
     node_name, pause, retarget, spacing_s,
 };
 

@@ -1,6 +1,5 @@
 //! The commands of `lode`: what each does, and how the program ends.
 
-mod bench;
 mod bootstrap;
 mod explain;
 mod export;
@@ -26,7 +25,8 @@ use clap::{CommandFactory, Parser};
 
 use crate::cli::{Cli, Command, DevnetOptions};
 use crate::devnet::{self, Ending};
-use failure::{Failure, PrintError, UsageError};
+use command::failure::{Failure, UsageError};
+use command::print;
 use show::exit::Exit;
 use show::misread::reason_of;
 use show::streams::note;
@@ -109,20 +109,9 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Verify(options)) => verify::run(&options),
         Some(Command::Export(options)) => export::run(&options),
         Some(Command::Explain(options)) => explain::run(&options),
-        Some(Command::Bench(command)) => {
-            bench::run(&command).map_err(|error| Failure::of_measurement(&error))
-        }
+        Some(Command::Bench(command)) => bench::run(&command),
         Some(Command::Version(options)) => version::run(&options),
     }
-}
-
-/// Writes a result to standard output.
-fn print(text: &str) -> Result<(), PrintError> {
-    until_nobody_reads(show::streams::print(text))
-}
-
-fn until_nobody_reads(written: io::Result<()>) -> Result<(), PrintError> {
-    show::streams::unless_nobody_reads(written).map_err(PrintError)
 }
 
 /// The network of a spec file.

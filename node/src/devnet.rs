@@ -20,11 +20,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::cli::DevnetOptions;
-use crate::interrupt::{Ask, Interrupt};
 use crate::output::events::Line;
 use crate::output::summary::Reason;
 use audit::Audit;
 use chain::genesis::Network;
+use command::interrupt::{Ask, Interrupt};
 use convergence::{Convergence, Progress};
 use machine::store::StoreError;
 use network::{BOOTSTRAP, RunningNetwork};

@@ -4,8 +4,6 @@ mod cli;
 mod commands;
 mod devnet;
 mod founding;
-mod interrupt;
-mod kernel_choice;
 mod output;
 
 use std::process::ExitCode;

@@ -9,13 +9,10 @@ use chain::spec::{
 };
 use client::data_directory::check_name;
 use client::joining::check_address;
-use engine::Kernel;
+use command::words::duration;
 use wire::operator::BlockName;
 
 use super::{Coin, Difficulty, MaxWait};
-
-/// Longest time that any flag takes.
-const TIME_MAX: Duration = Duration::from_secs(86_400);
 
 /// Most threads of a kind: more than any computer has cores.
 const THREADS_MAX: usize = 1024;
@@ -39,59 +36,12 @@ pub(super) fn difficulty_or_auto(text: &str) -> Result<Difficulty, String> {
     }
 }
 
-/// Most leading zero bits of a benchmark: a day on a fast computer.
-const BENCH_BITS_MAX: u32 = 40;
-
-/// `8..24`, both ends included, or `16`.
-pub(super) fn bits_range(text: &str) -> Result<RangeInclusive<u32>, String> {
-    let (from, to) = text.split_once("..").unwrap_or((text, text));
-    let bits = |part: &str| part.parse().ok().filter(|bits| (1..=BENCH_BITS_MAX).contains(bits));
-    match (bits(from), bits(to)) {
-        (Some(from), Some(to)) if from <= to => Ok(from..=to),
-        _ => Err(format!("write leading zero bits like 8..24 or 16, from 1 to {BENCH_BITS_MAX}")),
-    }
-}
-
 pub(super) fn retarget(text: &str) -> Result<Retarget, String> {
     match text {
         "asert" => Ok(Retarget::Asert),
         "fixed" => Ok(Retarget::Fixed),
         _ => Err("write asert or fixed".to_owned()),
     }
-}
-
-/// `5s`, `0.3s`, `300ms`, `2m`, `1h`.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let malformed = || "write a time like 5s, 0.3s, 300ms, 2m or 1h".to_owned();
-    let unit_at = text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(malformed)?;
-    let (number, unit) = text.split_at(unit_at);
-    let unit_ms = match unit {
-        "ms" => 1,
-        "s" => 1000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => return Err(malformed()),
-    };
-    let ms = thousandths(number)
-        .and_then(|thousandths| thousandths.checked_mul(unit_ms))
-        .filter(|product| product % 1000 == 0)
-        .ok_or_else(malformed)?;
-    let time = Duration::from_millis(ms / 1000);
-    if time > TIME_MAX {
-        return Err("a day at most".to_owned());
-    }
-    Ok(time)
-}
-
-/// A decimal number with at most three digits behind the point, times a thousand.
-fn thousandths(number: &str) -> Option<u64> {
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
-    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(whole) || !digits(fraction) || fraction.len() > 3 {
-        return None;
-    }
-    let fraction: u64 = format!("{fraction:0<3}").parse().ok()?;
-    whole.parse::<u64>().ok()?.checked_mul(1000)?.checked_add(fraction)
 }
 
 pub(super) fn spacing_s(text: &str) -> Result<u32, String> {
@@ -102,21 +52,6 @@ pub(super) fn spacing_s(text: &str) -> Result<u32, String> {
         }
         _ => Err("whole seconds from 1s to a day".to_owned()),
     }
-}
-
-/// A time that is not zero.
-pub(super) fn interval(text: &str) -> Result<Duration, String> {
-    let time = duration(text)?;
-    if time.is_zero() { Err("more than nothing".to_owned()) } else { Ok(time) }
-}
-
-/// Longest time that a benchmark adds to a sync: a slow disk takes some tens of milliseconds.
-const SYNC_DELAY_MAX: Duration = Duration::from_millis(100);
-
-/// A time by which syncs take longer.
-pub(super) fn sync_delay(text: &str) -> Result<Duration, String> {
-    let time = duration(text)?;
-    if time > SYNC_DELAY_MAX { Err("100ms at most".to_owned()) } else { Ok(time) }
 }
 
 pub(super) fn max_wait(text: &str) -> Result<MaxWait, String> {
@@ -148,10 +83,6 @@ pub(super) fn coin(text: &str) -> Result<Coin, String> {
         return Err(format!("a symbol has 1 to {COIN_SYMBOL_BYTES_MAX} capitals or digits"));
     }
     Ok(Coin { name: name.to_owned(), symbol: symbol.to_owned() })
-}
-
-pub(super) fn kernel(text: &str) -> Result<Kernel, String> {
-    Kernel::by_name(text).map_err(|error| error.to_string())
 }
 
 pub(super) fn node_name(text: &str) -> Result<String, String> {
@@ -187,28 +118,16 @@ mod tests {
         #[test]
         fn no_word_panics(text in ".{0,12}", number in "[0-9.]{0,24}(ms|s|m|h|x|)") {
             for text in [text, number] {
-                let _ = (difficulty(&text), duration(&text), spacing_s(&text), max_wait(&text));
-                let _ = (pause(&text), coin(&text), retarget(&text), bits_range(&text));
-                let _ = (node_name(&text), bootstrap(&text), mining_threads(&text));
-                let _ = (block_name(&text), sync_delay(&text));
+                let _ = (difficulty(&text), spacing_s(&text), max_wait(&text), pause(&text));
+                let _ = (coin(&text), retarget(&text), node_name(&text), bootstrap(&text));
+                let _ = (mining_threads(&text), block_name(&text));
             }
         }
 
-        #[test]
-        fn every_number_of_milliseconds_up_to_a_day_can_be_written(ms in 0u64..=86_400_000) {
-            let time = Duration::from_millis(ms);
-            prop_assert_eq!(duration(&format!("{ms}ms")), Ok(time));
-            prop_assert_eq!(duration(&format!("{}.{:03}s", ms / 1000, ms % 1000)), Ok(time));
-        }
     }
 
     #[test]
-    fn times_have_a_unit_and_a_bound() {
-        assert_eq!(duration("1.5m"), Ok(Duration::from_secs(90)));
-        assert_eq!(duration("24h"), Ok(TIME_MAX));
-        for wrong in ["5", "s", "", "1d", "-1s", "1.s", ".5s", "0.0001s", "0.5ms", "25h", "5 s"] {
-            assert!(duration(wrong).is_err(), "{wrong}");
-        }
+    fn a_spacing_is_whole_seconds() {
         assert_eq!(spacing_s("2m"), Ok(120));
         assert!(spacing_s("0s").is_err());
         assert!(spacing_s("1.5s").is_err());
@@ -223,15 +142,6 @@ mod tests {
         assert_eq!(difficulty_or_auto("auto"), Ok(Difficulty::Auto));
         for wrong in ["0", "201", "51x", "x", "auto", "-1", "1073741824x"] {
             assert!(difficulty(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_range_of_difficulties_has_both_ends_and_may_be_one() {
-        assert_eq!(bits_range("8..24"), Ok(8..=24));
-        assert_eq!(bits_range("16"), Ok(16..=16));
-        for wrong in ["24..8", "0..8", "8..41", "8..", "..8", "8...9", "x", ""] {
-            assert!(bits_range(wrong).is_err(), "{wrong}");
         }
     }
 

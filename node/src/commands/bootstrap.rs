@@ -19,10 +19,14 @@ use tokio::sync::mpsc::channel;
 use zeroize::Zeroizing;
 
 use super::node_process::{NodeProcess, ProcessOrder};
-use super::{Exit, Failure, network_of, note};
+use command::failure::Failure;
+use show::exit::Exit;
+use show::streams::note;
+
+use super::network_of;
 use crate::cli::BootstrapOptions;
 use crate::founding::{Contradiction, Wishes, apply, contradiction, default_spec};
-use crate::interrupt::Interrupt;
+use command::interrupt::Interrupt;
 use machine::MachineConfig;
 use server::directory::{Directory, DirectoryOrder, faucet};
 use server::operator::Role;

@@ -13,7 +13,11 @@ use chain::hash::from_hex;
 use chain::header::{HEADER_BYTES, Header};
 use chain::transaction::Transaction;
 
-use super::{Exit, Failure, UsageError, network_of, print};
+use ::show::exit::Exit;
+use command::failure::{Failure, UsageError};
+use command::print;
+
+use super::network_of;
 use crate::cli::ExplainOptions;
 
 /// Most bytes that are read: twice the hex of the largest block.

@@ -5,11 +5,13 @@ use std::io::{self, BufWriter, Write};
 use chain::hash::to_hex;
 use client::data_directory::pinned_network;
 
-use super::{Exit, Failure, until_nobody_reads};
 use crate::cli::ExportOptions;
 use crate::output::progress::OpeningBar;
+use command::failure::Failure;
+use command::until_nobody_reads;
 use machine::replay::BlockIndex;
 use machine::store::{Store, StoreError};
+use show::exit::Exit;
 
 /// Writes the chain that the node had connected last, which is its best valid one.
 pub(super) fn run(options: &ExportOptions) -> Result<Exit, Failure> {

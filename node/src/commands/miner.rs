@@ -19,15 +19,17 @@ use client::membership::{Joined, join};
 use wallet::keystore::payout_key;
 
 use super::node_process::{NodeProcess, ProcessOrder};
-use super::{Exit, Failure, UsageError, note};
 use crate::cli::MinerOptions;
-use crate::interrupt::Interrupt;
-use crate::kernel_choice;
+use command::failure::{Failure, UsageError};
+use command::interrupt::Interrupt;
+use command::kernel_choice;
 use machine::MachineConfig;
 use machine::mining::MiningPolicy;
 use registration::Registration;
 use server::operator::Role;
 use server::runtime::{MiningConfig, NodeConfig, StorePlace};
+use show::exit::Exit;
+use show::streams::note;
 
 /// How often a wait looks whether somebody wants the program to end.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);

@@ -19,19 +19,20 @@ use show::streams::note;
 use show::style::Style;
 use tokio::sync::broadcast;
 
-use super::{Exit, Failure};
-use crate::interrupt::Interrupt;
 use crate::output::events::Line;
 use crate::output::progress::OpeningBar;
 use crate::output::ready::NodeReady;
 use crate::output::status::{mining_line, node_line};
 use crate::output::terminal::{Scope, Terminal};
 use address_file::AddressFile;
+use command::failure::Failure;
+use command::interrupt::Interrupt;
 use machine::Machine;
 use server::operator::{self, OperatorDesk, Role};
 use server::runtime::{
     FORWARDED_MAX, Handle, Node, NodeConfig, NumberedReport, StartError, StorePlace,
 };
+use show::exit::Exit;
 
 /// How often people are told how it goes.
 const STATUS_INTERVAL: Duration = Duration::from_secs(60);

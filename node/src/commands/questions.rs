@@ -12,11 +12,13 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use wire::operator::Question;
 
-use super::{Exit, Failure, print};
 use crate::cli::{AskOptions, BlockOptions, ChainOptions, TxOptions};
 use crate::output::tables;
+use command::failure::Failure;
+use command::print;
 pub(super) use running::FindError;
 use running::Running;
+use show::exit::Exit;
 
 /// How long a node on this very computer gets. A transaction may be searched for a while.
 const TIMEOUTS: Timeouts =

@@ -12,14 +12,17 @@ use chain::hash::{BlockHash, UtxoHash};
 use client::data_directory::pinned_network;
 use serde_json::json;
 
-use super::failure::ThreadsError;
-use super::{Exit, Failure, note, print};
 use crate::cli::VerifyOptions;
 use crate::output::progress::{OpeningBar, of_blocks};
+use command::failure::Failure;
+use command::failure::ThreadsError;
+use command::print;
 use machine::replay::{BlockIndex, ReplayError, Sums, replay};
 use machine::store::{Cut, Store, StoreError};
 use machine::{Effect, Event, Machine, MachineConfig, Now, Surroundings, Verifier};
 use server::runtime::RayonVerifier;
+use show::exit::Exit;
+use show::streams::note;
 
 /// What a directory holds, and whether it is what it should be.
 struct Verdict {

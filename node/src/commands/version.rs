@@ -5,8 +5,10 @@ use std::fmt::Write;
 use engine::{Kernel, Trial};
 use serde_json::{Value, json};
 
-use super::{Exit, Failure, print};
 use crate::cli::VersionOptions;
+use command::failure::Failure;
+use command::print;
+use show::exit::Exit;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 

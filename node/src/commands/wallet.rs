@@ -3,7 +3,8 @@
 use shell::cli::WalletOptions;
 use shell::commands::CommandError;
 
-use super::{Exit, Failure};
+use command::failure::Failure;
+use show::exit::Exit;
 
 /// Does what the wallet is told.
 ///

@@ -20,7 +20,7 @@ use wallet::seed::{DEVNET_PREFIX, Seed};
 use super::difficulty::calibrate;
 use crate::cli::{DevnetOptions, Difficulty, MIN_TXS_DEFAULT};
 use crate::founding::{Contradiction, Wishes, apply, contradiction, default_spec};
-use crate::kernel_choice;
+use command::kernel_choice;
 use server::directory::faucet;
 
 /// Genesis is always of this second (2026-01-01), so that a seed names one genesis. The chain is

@@ -6,11 +6,14 @@ mod saved;
 use serde_json::{Value, json};
 
 use super::progress;
-use crate::cli::{BenchClock, BenchCompareOptions};
-use crate::commands::{Exit, UsageError, note, print};
-use crate::interrupt::Interrupt;
+use crate::options::{BenchClock, BenchCompareOptions};
+use command::failure::UsageError;
+use command::interrupt::Interrupt;
+use command::print;
 use contestant::{Contestant, Task};
 use saved::Saved;
+use show::exit::Exit;
+use show::streams::note;
 use statistics::comparison::{ROUNDS_MIN, Ratio, Verdict, paired, unpaired};
 
 /// More rounds than the least number, as a factor, that are made for the sake of precision.

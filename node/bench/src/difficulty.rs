@@ -12,14 +12,16 @@ use std::path::Path;
 use engine::{Cancel, Miner};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::cli::BenchDifficultyOptions;
-use crate::commands::{Exit, note, print};
-use crate::interrupt::Interrupt;
-use crate::kernel_choice;
+use crate::options::BenchDifficultyOptions;
+use command::interrupt::Interrupt;
+use command::kernel_choice;
+use command::print;
 use measurement::levels::Findings;
 use measurement::rounds::{Measured, Plan};
 use measurement::scaling;
 use result::{Run, people, programs};
+use show::exit::Exit;
+use show::streams::note;
 
 pub(super) fn run(options: &BenchDifficultyOptions) -> anyhow::Result<Exit> {
     let kernel = kernel_choice::choose(options.kernel);

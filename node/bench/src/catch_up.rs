@@ -23,9 +23,11 @@ use tokio::sync::broadcast::error::TryRecvError;
 
 use super::chain_builder::{ChainBuilder, Coins, solve_at_once, spec};
 use super::{exit_of, progress, slow_store, unless_interrupted};
-use crate::cli::BenchCatchUpOptions;
-use crate::commands::{Exit, UsageError, print};
-use crate::interrupt::Interrupt;
+use crate::options::BenchCatchUpOptions;
+use command::failure::UsageError;
+use command::interrupt::Interrupt;
+use command::print;
+use show::exit::Exit;
 
 /// Most transfers of a chain: it is made and served in memory, some 300 bytes each.
 const TRANSFERS_MAX: u64 = 1_000_000;

@@ -19,9 +19,10 @@ use thread_priority::{ThreadPriority, set_current_thread_priority};
 
 use super::progress;
 use super::spread::Spread;
-use crate::cli::BenchCancelOptions;
-use crate::commands::{Exit, print};
-use crate::kernel_choice;
+use crate::options::BenchCancelOptions;
+use command::kernel_choice;
+use command::print;
+use show::exit::Exit;
 
 /// Cancels unless told otherwise.
 const CANCELS: u32 = 10_000;

@@ -29,9 +29,10 @@ use super::super::{exit_of, progress, slow_store, unless_interrupted};
 use super::beside::{Beside, GoingOn};
 use super::rounds;
 use super::watch::Watch;
-use crate::cli::BenchCancelOptions;
-use crate::commands::{Exit, print};
-use crate::interrupt::Interrupt;
+use crate::options::BenchCancelOptions;
+use command::interrupt::Interrupt;
+use command::print;
+use show::exit::Exit;
 
 /// Blocks unless told otherwise: twenty lie beyond the p99.
 const BLOCKS: u32 = 2000;

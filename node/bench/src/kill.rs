@@ -35,13 +35,14 @@ use tempfile::TempDir;
 use super::chain_builder::spec_by_time;
 use super::fake_peer::FakePeer;
 use super::{Interrupted, exit_of, progress, unless_interrupted};
-use crate::cli::BenchKillOptions;
-use crate::commands::{Exit, print};
-use crate::interrupt::Interrupt;
-use crate::kernel_choice;
+use crate::options::BenchKillOptions;
 use branches::Fed;
+use command::interrupt::Interrupt;
+use command::kernel_choice;
+use command::print;
 use hearing::PATIENCE;
 use judge::Left;
+use show::exit::Exit;
 use told::{Hearer, Told};
 
 /// Processes on one directory, one after the other; then another directory begins.

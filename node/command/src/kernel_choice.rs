@@ -5,7 +5,7 @@ use show::streams::note;
 
 /// The kernel to hash with. Nobody asked for one: those that are refused here are named on
 /// standard error, as the CPU, or what is wrong with it, makes the rest slower than it could be.
-pub(crate) fn choose(asked: Option<Kernel>) -> Kernel {
+pub fn choose(asked: Option<Kernel>) -> Kernel {
     asked.unwrap_or_else(|| {
         refusals(Kernel::trials()).for_each(|refusal| note(&refusal));
         Kernel::best()

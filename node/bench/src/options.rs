@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use engine::Kernel;
 
-use super::parse::{bits_range, interval, kernel, sync_delay};
+use command::words::{duration, interval, kernel};
 
 /// The measurements of `lode bench`.
 #[derive(Debug, Clone, Subcommand)]
@@ -245,4 +245,51 @@ pub struct BenchCalibrateOptions {
     /// Print a JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+/// Most leading zero bits of a benchmark: a day on a fast computer.
+const BENCH_BITS_MAX: u32 = 40;
+
+/// `8..24`, both ends included, or `16`.
+fn bits_range(text: &str) -> Result<RangeInclusive<u32>, String> {
+    let (from, to) = text.split_once("..").unwrap_or((text, text));
+    let bits = |part: &str| part.parse().ok().filter(|bits| (1..=BENCH_BITS_MAX).contains(bits));
+    match (bits(from), bits(to)) {
+        (Some(from), Some(to)) if from <= to => Ok(from..=to),
+        _ => Err(format!("write leading zero bits like 8..24 or 16, from 1 to {BENCH_BITS_MAX}")),
+    }
+}
+
+/// Longest time that a benchmark adds to a sync: a slow disk takes some tens of milliseconds.
+const SYNC_DELAY_MAX: Duration = Duration::from_millis(100);
+
+/// A time by which syncs take longer.
+fn sync_delay(text: &str) -> Result<Duration, String> {
+    let time = duration(text)?;
+    if time > SYNC_DELAY_MAX { Err("100ms at most".to_owned()) } else { Ok(time) }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_word_panics(text in ".{0,12}", number in "[0-9.]{0,24}(ms|s|m|h|x|)") {
+            for text in [text, number] {
+                let _ = (bits_range(&text), sync_delay(&text));
+            }
+        }
+    }
+
+    #[test]
+    fn a_range_of_difficulties_has_both_ends_and_may_be_one() {
+        assert_eq!(bits_range("8..24"), Ok(8..=24));
+        assert_eq!(bits_range("16"), Ok(16..=16));
+        for wrong in ["24..8", "0..8", "8..41", "8..", "..8", "8...9", "x", ""] {
+            assert!(bits_range(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use crate::commands::bench::computer;
+use crate::computer;
 use measurement::levels::{Findings, Level};
 use measurement::rounds::{Measured, Plan, Round};
 use measurement::scaling::Raw;
@@ -23,7 +23,7 @@ pub(super) struct Run<'a> {
 }
 
 /// Million attempts per second.
-pub(in crate::commands::bench) fn mhs(rate: f64) -> f64 {
+pub(crate) fn mhs(rate: f64) -> f64 {
     (rate / 10.0).round() / 100_000.0
 }
 
@@ -145,12 +145,12 @@ pub(super) fn people(run: &Run<'_>) -> String {
     text
 }
 
-pub(in crate::commands::bench) fn threads(count: usize) -> String {
+pub(crate) fn threads(count: usize) -> String {
     if count == 1 { "1 thread".to_owned() } else { format!("{count} threads") }
 }
 
 /// Seconds in the unit that shows three digits.
-pub(in crate::commands::bench) fn duration(seconds: f64) -> String {
+pub(crate) fn duration(seconds: f64) -> String {
     let (value, unit) = match seconds {
         _ if seconds < 1e-3 => (seconds * 1e6, "us"),
         _ if seconds < 1.0 => (seconds * 1e3, "ms"),

@@ -1,4 +1,7 @@
 //! `lode bench`: measurements, one file each.
+//!
+//! Each takes its options, measures, and prints what it found: a table for people, an object for
+//! programs.
 
 mod calibrate;
 mod cancel;
@@ -10,6 +13,7 @@ mod difficulty;
 mod fake_peer;
 mod kernels;
 mod kill;
+mod options;
 mod processor_wait;
 mod search;
 mod slow_store;
@@ -22,11 +26,28 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Exit, note};
-use crate::cli::{BenchCommand, BenchStore};
-use crate::interrupt::Interrupt;
+use chain::spec::SpecError;
+use command::failure::{EndsProgram, Failure, UsageError};
+use command::interrupt::Interrupt;
+use machine::MachineError;
+use machine::store::StoreError;
+use server::runtime::{NodeFailure, StartError};
+use show::exit::Exit;
+use show::streams::note;
 
-pub(super) fn run(command: &BenchCommand) -> anyhow::Result<Exit> {
+use options::BenchStore;
+
+pub use options::BenchCommand;
+
+/// Measures.
+///
+/// # Errors
+/// What was asked for cannot be measured here, or the measurement failed.
+pub fn run(command: &BenchCommand) -> Result<Exit, Failure> {
+    measure(command).map_err(|error| failure_of(&error))
+}
+
+fn measure(command: &BenchCommand) -> anyhow::Result<Exit> {
     match command {
         BenchCommand::Kernels(options) => kernels::run(options),
         BenchCommand::Search(options) => search::run(options),
@@ -99,4 +120,45 @@ fn side_by_side(threads: usize, hash: impl Fn(usize) -> u64 + Sync) -> f64 {
 #[expect(clippy::cast_sign_loss, reason = "a rate is not negative")]
 fn attempts_within(time: Duration, rate: f64) -> u64 {
     ((rate * time.as_secs_f64()) as u64).clamp(1 << 12, 1 << 34)
+}
+
+/// A measurement has errors of many types. The first cause that says how ends the
+/// program, and what has no such cause is no more than another failure.
+fn failure_of(error: &anyhow::Error) -> Failure {
+    let exit_of = |cause: &(dyn std::error::Error + 'static)| {
+        let known = [
+            exit::<UsageError>(cause),
+            exit::<SpecError>(cause),
+            exit::<StoreError>(cause),
+            exit::<MachineError>(cause),
+            exit::<StartError>(cause),
+            exit::<NodeFailure>(cause),
+        ];
+        known.into_iter().flatten().next()
+    };
+    let exit = error.chain().find_map(exit_of).unwrap_or(Exit::Other);
+    Failure { text: error.to_string(), exit }
+}
+
+fn exit<E: EndsProgram + std::error::Error + 'static>(
+    cause: &(dyn std::error::Error + 'static),
+) -> Option<Exit> {
+    cause.downcast_ref::<E>().map(EndsProgram::exit)
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn a_measurement_ends_by_its_first_cause_that_says_how_and_else_as_any_failure() {
+        let stopped = Err::<(), _>(StoreError::Stopped).context("block 7").unwrap_err();
+        let failure = failure_of(&stopped);
+        assert_eq!((failure.exit, &*failure.text), (Exit::Directory, "block 7"));
+        let usage = anyhow::Error::from(UsageError("no such store".to_owned()));
+        assert_eq!(failure_of(&usage).exit, Exit::Usage);
+        assert_eq!(failure_of(&anyhow::anyhow!("too busy")).exit, Exit::Other);
+    }
 }

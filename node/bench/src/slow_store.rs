@@ -16,7 +16,7 @@ use server::runtime::StorePlace;
 use tempfile::TempDir;
 
 use super::volatile_store::{VolatileBackend, VolatileMedium};
-use crate::cli::BenchStore;
+use crate::options::BenchStore;
 
 /// A place for the chain of one node, and the directory that ends with it.
 pub(super) struct Home {

@@ -11,8 +11,8 @@ fn main() {
         return;
     }
     // Every commit and checkout writes a line there.
-    if std::path::Path::new("../.git/logs/HEAD").exists() {
-        println!("cargo::rerun-if-changed=../.git/logs/HEAD");
+    if std::path::Path::new("../../.git/logs/HEAD").exists() {
+        println!("cargo::rerun-if-changed=../../.git/logs/HEAD");
     }
     let told = Command::new("git").args(["rev-parse", "--short=12", "HEAD"]).output();
     let commit = told.ok().filter(|told| told.status.success()).map(|told| told.stdout);

@@ -9,8 +9,9 @@ use engine::{Cancel, Job, Kernel, Outcome, Target, VERSIONS_MAX, search_alone};
 use serde_json::{Value, json};
 
 use super::{attempts_within, progress, side_by_side};
-use crate::cli::BenchKernelsOptions;
-use crate::commands::{Exit, print};
+use crate::options::BenchKernelsOptions;
+use command::print;
+use show::exit::Exit;
 use statistics::quantile;
 
 /// Time that one kernel hashes before the next has its turn.

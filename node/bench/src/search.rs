@@ -11,9 +11,10 @@ use engine::{
 use serde_json::{Value, json};
 
 use super::{attempts_within, progress, side_by_side};
-use crate::cli::BenchSearchOptions;
-use crate::commands::{Exit, print};
-use crate::kernel_choice;
+use crate::options::BenchSearchOptions;
+use command::kernel_choice;
+use command::print;
+use show::exit::Exit;
 use statistics::quantile;
 
 /// Time of each measurement in a round.

@@ -14,7 +14,7 @@ const TERMINATED: u8 = 2;
 
 /// How somebody asked the program to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ask {
+pub enum Ask {
     /// Ctrl-C.
     Interrupt,
     /// SIGTERM.
@@ -23,14 +23,14 @@ pub(crate) enum Ask {
 
 /// Whether somebody wants the program to end.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Interrupt(Arc<AtomicU8>);
+pub struct Interrupt(Arc<AtomicU8>);
 
 impl Interrupt {
     /// Listens for signals from now on. The first one unparks the thread that called this.
     ///
     /// # Errors
     /// The operating system's.
-    pub(crate) fn listen() -> io::Result<Self> {
+    pub fn listen() -> io::Result<Self> {
         Self::listen_and(|| ())
     }
 
@@ -38,7 +38,7 @@ impl Interrupt {
     ///
     /// # Errors
     /// The operating system's.
-    pub(crate) fn listen_and(first: impl FnOnce() + Send + 'static) -> io::Result<Self> {
+    pub fn listen_and(first: impl FnOnce() + Send + 'static) -> io::Result<Self> {
         let interrupt = Self::default();
         let seen = interrupt.clone();
         let listener = thread::current();
@@ -61,12 +61,12 @@ impl Interrupt {
     }
 
     /// Whether a signal came.
-    pub(crate) fn came(&self) -> bool {
+    pub fn came(&self) -> bool {
         self.asked().is_some()
     }
 
     /// What came; `None` to go on.
-    pub(crate) fn asked(&self) -> Option<Ask> {
+    pub fn asked(&self) -> Option<Ask> {
         match self.0.load(Ordering::Relaxed) {
             NOTHING => None,
             INTERRUPTED => Some(Ask::Interrupt),

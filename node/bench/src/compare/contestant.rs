@@ -7,9 +7,9 @@ use anyhow::{Context, bail};
 use engine::Kernel;
 use serde_json::Value;
 
-use crate::cli::{BenchClock, BenchCompareOptions};
-use crate::commands::UsageError;
-use crate::kernel_choice;
+use crate::options::{BenchClock, BenchCompareOptions};
+use command::failure::UsageError;
+use command::kernel_choice;
 use statistics::quantile;
 
 /// Time of one search, about: short enough that some are not disturbed on a busy computer.

@@ -5,11 +5,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::difficulty::result::{duration, mhs, threads};
-use crate::cli::BenchCalibrateOptions;
-use crate::commands::{Exit, note, print};
-use crate::interrupt::Interrupt;
-use crate::kernel_choice;
+use crate::options::BenchCalibrateOptions;
+use command::interrupt::Interrupt;
+use command::kernel_choice;
+use command::print;
 use measurement::calibration::{Calibration, MeasuredRate, mean_gap, measure};
+use show::exit::Exit;
+use show::streams::note;
 use statistics::Interval;
 
 /// Blocks that the printed interval is for, unless a check says how many.

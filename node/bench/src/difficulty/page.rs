@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::chart::escaped;
 use super::plots;
 use super::result::{Run, duration, threads};
-use crate::commands::bench::computer;
+use crate::computer;
 use measurement::levels::Level;
 
 const STYLE: &str = include_str!("page.css");

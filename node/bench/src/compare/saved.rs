@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::commands::UsageError;
+use command::failure::UsageError;
 
 /// Most bytes of a file that is read: the result of a thousand rounds is far below.
 const FILE_BYTES_MAX: u64 = 1 << 24;

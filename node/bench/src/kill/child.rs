@@ -19,7 +19,8 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::super::chain_builder::PAYOUT;
 use super::super::slow_store;
-use crate::commands::{Exit, print};
+use command::print;
+use show::exit::Exit;
 
 /// How it hashes: slowly, so that the branches which it gets outgrow its own.
 pub(super) fn kernel() -> Kernel {
