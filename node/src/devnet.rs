@@ -25,7 +25,7 @@ use crate::output::summary::Reason;
 use audit::Audit;
 use chain::genesis::Network;
 use command::interrupt::{Ask, Interrupt};
-use convergence::{Convergence, Progress};
+use convergence::{Convergence, Progress, SETTLE_MAX};
 use machine::store::StoreError;
 use network::{BOOTSTRAP, RunningNetwork};
 use plan::Plan;
@@ -47,9 +47,6 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// How often people are told how it goes.
 const STATUS_INTERVAL: Duration = Duration::from_secs(15);
-
-/// After a signal the nodes get this long to come to one tip.
-const SETTLE_MAX: Duration = Duration::from_secs(5);
 
 /// How the names of directories begin that go away with their devnet.
 const TEMPORARY_PREFIX: &str = "lode-devnet-";

@@ -16,13 +16,27 @@ use client::durable_file;
 /// Longest file that is read: 256 miners with their addresses and some room.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 
-/// The miners in the order in which they are to be tried: every order is as likely, so the first
-/// one is any of them. An address counts once.
-pub fn order_of_trial<R: Rng + ?Sized>(miners: &[MinerEntry], rng: &mut R) -> Vec<MinerEntry> {
+/// Miners that are tried in one search; each may take a second to not answer.
+const TRIALS_MAX: usize = 8;
+
+/// The miners in the order in which they are to be tried: those that are `listed`, then those of an
+/// earlier list, as many as one search tries. Among either every order is as likely, so the first
+/// one is any of those listed. An address counts once.
+pub fn order_of_trial<R: Rng + ?Sized>(
+    listed: &[MinerEntry],
+    remembered: &[MinerEntry],
+    rng: &mut R,
+) -> Vec<MinerEntry> {
     let mut seen = BTreeSet::new();
-    let once = miners.iter().filter(|miner| seen.insert(miner.address));
-    let mut order: Vec<MinerEntry> = once.cloned().collect();
-    order.shuffle(rng);
+    let mut shuffled = |miners: &[MinerEntry]| {
+        let once = miners.iter().filter(|miner| seen.insert(miner.address));
+        let mut order: Vec<MinerEntry> = once.cloned().collect();
+        order.shuffle(rng);
+        order
+    };
+    let mut order = shuffled(listed);
+    order.extend(shuffled(remembered));
+    order.truncate(TRIALS_MAX);
     order
 }
 
@@ -103,7 +117,7 @@ mod tests {
             let mut chosen: BTreeMap<String, u32> = BTreeMap::new();
             for wallet in 0..300 {
                 let mut rng = ChaCha8Rng::seed_from_u64(run * 1000 + wallet);
-                let first = order_of_trial(&miners, &mut rng).remove(0);
+                let first = order_of_trial(&miners, &[], &mut rng).remove(0);
                 *chosen.entry(first.name).or_default() += 1;
             }
             assert_eq!(chosen.len(), 3);
@@ -113,17 +127,23 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_miner_is_tried_once_however_often_it_is_listed(
-            ports in prop::collection::vec(1u16..20, 0..30),
+        fn every_address_is_tried_once_the_listed_ones_first_and_no_more_than_one_search_tries(
+            ports in prop::collection::vec(1u16..12, 0..10),
+            earlier in prop::collection::vec(1u16..12, 0..10),
             seed: u64,
         ) {
-            let listed: Vec<MinerEntry> = ports.iter().map(|port| miner(*port)).collect();
+            let miners = |ports: &[u16]| ports.iter().map(|port| miner(*port)).collect::<Vec<_>>();
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            let mut tried: Vec<u16> = order_of_trial(&listed, &mut rng)
+            let tried: Vec<u16> = order_of_trial(&miners(&ports), &miners(&earlier), &mut rng)
                 .iter().map(|miner| miner.address.port()).collect();
-            tried.sort_unstable();
-            let expected: BTreeSet<u16> = ports.into_iter().collect();
-            prop_assert_eq!(tried, expected.into_iter().collect::<Vec<_>>());
+            let listed: BTreeSet<u16> = ports.into_iter().collect();
+            let remembered: BTreeSet<u16> = earlier.into_iter().collect();
+            let (first, later) = tried.split_at(listed.len().min(tried.len()));
+            let once: BTreeSet<u16> = tried.iter().copied().collect();
+            prop_assert_eq!(tried.len(), listed.union(&remembered).count().min(TRIALS_MAX));
+            prop_assert_eq!(once.len(), tried.len());
+            prop_assert!(first.iter().all(|port| listed.contains(port)));
+            prop_assert!(later.iter().all(|port| remembered.contains(port)));
         }
 
         #[test]

@@ -33,6 +33,7 @@ pub use wallet_event::WalletEvent;
 mod connecting;
 mod directory_visits;
 mod paying;
+mod resending;
 #[cfg(test)]
 mod tests;
 mod wallet_event;

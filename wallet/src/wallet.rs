@@ -240,10 +240,15 @@ impl Wallet {
         &self,
         client: &mut NodeClient,
     ) -> Result<Vec<(Txid, SubmitOutcome)>, ClientError> {
-        self.payments()
-            .filter(|(_, state)| *state == PaymentState::Pending)
-            .map(|(payment, _)| Ok((payment.txid, client.submit(&payment.transaction())?)))
+        self.waiting()
+            .map(|payment| Ok((payment.txid, client.submit(&payment.transaction())?)))
             .collect()
+    }
+
+    /// The payments that still wait.
+    pub fn waiting(&self) -> impl Iterator<Item = &SignedPayment> {
+        let waits = |(_, state): &(_, PaymentState)| *state == PaymentState::Pending;
+        self.payments().filter(waits).map(|(payment, _)| payment)
     }
 
     fn refresh_pending(&mut self) {

@@ -14,6 +14,9 @@ use machine::Tip;
 /// crosses loopback in milliseconds.
 const TIE_PATIENCE: Duration = Duration::from_secs(1);
 
+/// After a signal the nodes get this long to come to one tip.
+pub(super) const SETTLE_MAX: Duration = Duration::from_secs(5);
+
 /// Where one node is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Standing {

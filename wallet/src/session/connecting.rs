@@ -6,11 +6,8 @@ use client::directory_client::DirectoryClient;
 use client::joining::resolve;
 use client::node_client::{ClientError, NodeClient};
 use wire::directory::MinerEntry;
-use wire::wallet::SubmitOutcome;
 
-use crate::history::PaymentState;
 use crate::miner_choice::order_of_trial;
-use crate::payment::SignedPayment;
 use crate::wallet::SyncError;
 
 use super::{Connected, Session, TIMEOUTS, WalletEvent};
@@ -20,9 +17,6 @@ pub(super) const PAUSE_MIN: Duration = Duration::from_millis(125);
 
 /// Longest pause between two searches: whoever starts is found within 2 s.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
-
-/// Miners that are tried in one search; each may take a second to not answer.
-const TRIALS_MAX: usize = 8;
 
 impl Session {
     /// Takes any miner that answers when there is none and the time for a search has come.
@@ -38,10 +32,7 @@ impl Session {
             None => format!("no bootstrap node answers at {}", self.bootstraps.join(", ")),
         };
         let listed = listed.unwrap_or_default();
-        let mut order = order_of_trial(&listed, &mut self.rng);
-        let earlier = order_of_trial(self.remembered.miners(), &mut self.rng);
-        order.extend(earlier.into_iter().filter(|miner| !listed.contains(miner)));
-        for miner in order.into_iter().take(TRIALS_MAX) {
+        for miner in order_of_trial(&listed, self.remembered.miners(), &mut self.rng) {
             match NodeClient::connect(miner.address, &self.network, TIMEOUTS) {
                 Ok(client) => {
                     self.adopt(client, miner);
@@ -130,51 +121,5 @@ impl Session {
             self.resend(client)?;
         }
         Ok(())
-    }
-
-    /// Hands over every payment that waits, in the bytes it was signed in: the miner may be another
-    /// one, or its chain may have changed.
-    fn resend(&mut self, client: &mut NodeClient) -> Result<(), SyncError> {
-        let waiting: Vec<SignedPayment> = self
-            .wallet
-            .payments()
-            .filter(|(_, state)| *state == PaymentState::Pending)
-            .map(|(payment, _)| payment.clone())
-            .collect();
-        for payment in waiting {
-            let outcome = client.submit(&payment.transaction())?;
-            self.note_outcome(&payment, &outcome);
-        }
-        Ok(())
-    }
-
-    /// Keeps in mind, and tells where it is news, what became of a payment that was made before.
-    fn note_outcome(&mut self, payment: &SignedPayment, outcome: &SubmitOutcome) {
-        let txid = payment.txid;
-        match outcome {
-            SubmitOutcome::Accepted(_) | SubmitOutcome::AlreadyKnown(_) => {
-                if self.mark_handed_over(txid) {
-                    let receiver = self.name_or_address(payment.receiver);
-                    self.tell(WalletEvent::HandedOver { receiver, amount: payment.amount, txid });
-                }
-            }
-            SubmitOutcome::Refused { reason, .. } => {
-                if self.refusals_told.insert(txid) {
-                    self.tell(WalletEvent::Refused { txid, reason: reason.clone() });
-                }
-            }
-        }
-    }
-
-    /// Writes down that a node has a payment; false when that was known. When it cannot be written,
-    /// the payment is merely sent once more after the next start.
-    pub(super) fn mark_handed_over(&mut self, txid: chain::hash::Txid) -> bool {
-        if !self.handed_over.insert(txid) {
-            return false;
-        }
-        if let Err(error) = self.journal.mark_handed_over(txid) {
-            self.tell(WalletEvent::NotKept { what: error.to_string() });
-        }
-        true
     }
 }
