@@ -23,10 +23,11 @@ use chain::genesis::Network;
 use chain::spec::ChainSpec;
 use clap::{CommandFactory, Parser};
 
-use crate::cli::{Cli, Command, DevnetOptions};
-use crate::devnet::{self, Ending};
+use crate::cli::{Cli, Command};
 use command::failure::{Failure, UsageError};
 use command::print;
+use devnet::DevnetOptions;
+use devnet::Ending;
 use show::exit::Exit;
 use show::misread::reason_of;
 use show::streams::note;

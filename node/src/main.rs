@@ -2,9 +2,6 @@
 
 mod cli;
 mod commands;
-mod devnet;
-mod founding;
-mod output;
 
 use std::process::ExitCode;
 

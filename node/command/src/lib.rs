@@ -1,7 +1,9 @@
 //! What every command of `lode` needs: how it fails and ends, how it is interrupted, how words of
-//! the command line become values, which kernel hashes, and where results go.
+//! the command line become values, what the numbers of a new network are, which kernel hashes, and
+//! where results go.
 
 pub mod failure;
+pub mod founding;
 pub mod interrupt;
 pub mod kernel_choice;
 pub mod words;

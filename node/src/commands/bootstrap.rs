@@ -25,7 +25,7 @@ use show::streams::note;
 
 use super::network_of;
 use crate::cli::BootstrapOptions;
-use crate::founding::{Contradiction, Wishes, apply, contradiction, default_spec};
+use command::founding::{Contradiction, Wishes, apply, contradiction, default_spec};
 use command::interrupt::Interrupt;
 use machine::MachineConfig;
 use server::directory::{Directory, DirectoryOrder, faucet};

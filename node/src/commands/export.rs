@@ -6,17 +6,17 @@ use chain::hash::to_hex;
 use client::data_directory::pinned_network;
 
 use crate::cli::ExportOptions;
-use crate::output::progress::OpeningBar;
 use command::failure::Failure;
 use command::until_nobody_reads;
 use machine::replay::BlockIndex;
 use machine::store::{Store, StoreError};
+use output::progress::OpeningBar;
 use show::exit::Exit;
 
 /// Writes the chain that the node had connected last, which is its best valid one.
 pub(super) fn run(options: &ExportOptions) -> Result<Exit, Failure> {
     let network = pinned_network(&options.dir)?;
-    let bar = OpeningBar::new();
+    let bar = OpeningBar::default();
     let store = Store::open_watched(&options.dir, &network, &bar.watcher())?;
     drop(bar);
     let mut output = BufWriter::new(io::stdout().lock());

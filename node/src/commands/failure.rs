@@ -8,7 +8,6 @@ use super::bootstrap::BootstrapError;
 use super::explain::NothingKnown;
 use super::miner::PayoutError;
 use super::questions::{FindError, QuestionError};
-use crate::devnet::{DevnetError, PlanError};
 
 impl EndsProgram for NothingKnown {
     fn exit(&self) -> Exit {
@@ -33,33 +32,6 @@ impl EndsProgram for BootstrapError {
             | Self::OtherAllocations { .. }
             | Self::Several(_) => Exit::Usage,
             Self::NoHome(_) | Self::File { .. } | Self::FaucetKey(_) => Exit::Directory,
-        }
-    }
-}
-
-impl EndsProgram for PlanError {
-    fn exit(&self) -> Exit {
-        match self {
-            Self::Pin(error) => error.exit(),
-            Self::Calibration(_) => Exit::Other,
-            Self::LonelyWallet
-            | Self::Spec(_)
-            | Self::SpecFile { .. }
-            | Self::Contradiction { .. }
-            | Self::OtherWallets { .. } => Exit::Usage,
-        }
-    }
-}
-
-impl EndsProgram for DevnetError {
-    fn exit(&self) -> Exit {
-        match self {
-            Self::Plan(error) => error.exit(),
-            Self::Start(error) => error.source.exit(),
-            Self::Directory(error) => error.exit(),
-            Self::Ended(error) => error.source.exit(),
-            Self::Audit { source, .. } => source.exit(),
-            Self::Traffic(_) | Self::System { .. } => Exit::Other,
         }
     }
 }

@@ -19,15 +19,15 @@ use show::streams::note;
 use show::style::Style;
 use tokio::sync::broadcast;
 
-use crate::output::events::Line;
-use crate::output::progress::OpeningBar;
-use crate::output::ready::NodeReady;
-use crate::output::status::{mining_line, node_line};
-use crate::output::terminal::{Scope, Terminal};
 use address_file::AddressFile;
 use command::failure::Failure;
 use command::interrupt::Interrupt;
 use machine::Machine;
+use output::events::Line;
+use output::progress::OpeningBar;
+use output::ready::NodeReady;
+use output::status::{mining_line, node_line};
+use output::terminal::{Scope, Terminal};
 use server::operator::{self, OperatorDesk, Role};
 use server::runtime::{
     FORWARDED_MAX, Handle, Node, NodeConfig, NumberedReport, StartError, StorePlace,
@@ -76,7 +76,7 @@ impl NodeProcess {
         let name = config.machine.name.clone();
         let network = Arc::clone(&config.network);
         let mut ready = ready(&config, &network, &directory, role);
-        let bar = OpeningBar::new();
+        let bar = OpeningBar::default();
         config.opening = bar.watcher();
         let mut node = Node::start(config)?;
         drop(bar);

@@ -13,9 +13,9 @@ use serde_json::Value;
 use wire::operator::Question;
 
 use crate::cli::{AskOptions, BlockOptions, ChainOptions, TxOptions};
-use crate::output::tables;
 use command::failure::Failure;
 use command::print;
+use output::tables;
 pub(super) use running::FindError;
 use running::Running;
 use show::exit::Exit;

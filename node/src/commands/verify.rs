@@ -13,13 +13,13 @@ use client::data_directory::pinned_network;
 use serde_json::json;
 
 use crate::cli::VerifyOptions;
-use crate::output::progress::{OpeningBar, of_blocks};
 use command::failure::Failure;
 use command::failure::ThreadsError;
 use command::print;
 use machine::replay::{BlockIndex, ReplayError, Sums, replay};
 use machine::store::{Cut, Store, StoreError};
 use machine::{Effect, Event, Machine, MachineConfig, Now, Surroundings, Verifier};
+use output::progress::{OpeningBar, of_blocks};
 use server::runtime::RayonVerifier;
 use show::exit::Exit;
 use show::streams::note;
@@ -50,13 +50,13 @@ pub(super) fn run(options: &VerifyOptions) -> Result<Exit, Failure> {
 }
 
 fn open(dir: &Path, network: &Network) -> Result<Store, StoreError> {
-    let bar = OpeningBar::new();
+    let bar = OpeningBar::default();
     Store::open_watched(dir, network, &bar.watcher())
 }
 
 /// Drops everything but the blocks, then lets a machine connect them again, without any network.
 fn reindex(dir: &Path, network: &Arc<Network>, verifier: &RayonVerifier) -> Result<(), Failure> {
-    let bar = OpeningBar::new();
+    let bar = OpeningBar::default();
     let rebuilt = Store::rebuild_and_report(dir, network, &bar.watcher())?;
     drop(bar);
     tell_cut(rebuilt.cut.as_ref());

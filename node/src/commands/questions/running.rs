@@ -11,7 +11,6 @@ use std::time::{Duration, SystemTime};
 use chain::genesis::Network;
 use client::data_directory::{PinError, data_home, pinned_network};
 
-use crate::devnet;
 use server::operator::pass::{self, Pass};
 
 /// A node on this computer accepts at once, or it is not there.

@@ -17,7 +17,7 @@ use super::summary::Summary;
 const SHOWN_MAX: usize = 1000;
 
 /// Where lines go.
-pub(crate) struct Terminal<W> {
+pub struct Terminal<W> {
     out: W,
     style: Style,
     shown: VecDeque<String>,
@@ -26,7 +26,7 @@ pub(crate) struct Terminal<W> {
 
 /// Whose lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Scope {
+pub enum Scope {
     /// Those of one node: its blocks and connections, too.
     OneNode,
     /// Those of a whole network: people see only what is news to all of it.
@@ -38,7 +38,7 @@ pub(crate) enum Scope {
 
 impl<W: Write> Terminal<W> {
     /// Writes to `out`.
-    pub(crate) fn new(out: W, style: Style, scope: Scope) -> Self {
+    pub fn new(out: W, style: Style, scope: Scope) -> Self {
         Self { out, style, shown: VecDeque::new(), scope }
     }
 
@@ -46,7 +46,7 @@ impl<W: Write> Terminal<W> {
     ///
     /// # Errors
     /// Mostly that nobody reads any more.
-    pub(crate) fn line(&mut self, line: &Line<'_>) -> io::Result<()> {
+    pub fn line(&mut self, line: &Line<'_>) -> io::Result<()> {
         let text = match self.style {
             Style::Json => line.to_json(),
             Style::Text { .. } => match self.text(line) {

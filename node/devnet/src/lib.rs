@@ -7,8 +7,10 @@
 mod audit;
 mod convergence;
 mod difficulty;
+mod failure;
 mod mining_outcome;
 mod network;
+mod options;
 mod plan;
 mod printer;
 mod ready;
@@ -19,15 +21,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::cli::DevnetOptions;
-use crate::output::events::Line;
-use crate::output::summary::Reason;
 use audit::Audit;
 use chain::genesis::Network;
 use command::interrupt::{Ask, Interrupt};
 use convergence::{Convergence, Progress, SETTLE_MAX};
 use machine::store::StoreError;
 use network::{BOOTSTRAP, RunningNetwork};
+use output::events::Line;
+use output::summary::Reason;
 use plan::Plan;
 use printer::Printer;
 use ready::ready;
@@ -39,6 +40,7 @@ use summary::{Audited, summary};
 use traffic::Payers;
 
 pub use network::{NodeEndedError, NodeStartError};
+pub use options::DevnetOptions;
 pub use plan::PlanError;
 pub use traffic::TrafficError;
 

@@ -13,7 +13,8 @@ use super::summary::Summary;
 /// One line of a devnet's or a node's output.
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-pub(crate) enum Line<'a> {
+#[expect(missing_docs, reason = "`docs/json.md` explains every field of every line")]
+pub enum Line<'a> {
     /// The first one: the network stands.
     Ready(&'a Ready),
     /// The first one of a node that is its own process.
@@ -72,7 +73,7 @@ struct Versioned<'a> {
 
 impl<'a> Line<'a> {
     /// The line for what a node reported.
-    pub(crate) fn of(node: &'a str, reported: &'a NumberedReport) -> Self {
+    pub fn of(node: &'a str, reported: &'a NumberedReport) -> Self {
         let number = reported.number;
         match &reported.report {
             Report::BlockFound { hash, height } => {
@@ -128,7 +129,7 @@ impl<'a> Line<'a> {
     }
 
     /// The line as a JSON object, without a line end.
-    pub(crate) fn to_json(&self) -> String {
+    pub fn to_json(&self) -> String {
         let versioned = Versioned { v: VERSION, line: self };
         serde_json::to_string(&versioned).expect("names, numbers and texts always serialize")
     }

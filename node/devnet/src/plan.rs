@@ -18,9 +18,10 @@ use wallet::accounts::Account;
 use wallet::seed::{DEVNET_PREFIX, Seed};
 
 use super::difficulty::calibrate;
-use crate::cli::{DevnetOptions, Difficulty, MIN_TXS_DEFAULT};
-use crate::founding::{Contradiction, Wishes, apply, contradiction, default_spec};
+use crate::options::DevnetOptions;
+use command::founding::{Contradiction, Wishes, apply, contradiction, default_spec};
 use command::kernel_choice;
+use command::words::{Difficulty, MIN_TXS_DEFAULT};
 use server::directory::faucet;
 
 /// Genesis is always of this second (2026-01-01), so that a seed names one genesis. The chain is
@@ -316,14 +317,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::cli::{Cli, Command};
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: DevnetOptions,
+    }
 
     fn options(arguments: &str) -> DevnetOptions {
-        let words = ["lode", "devnet"].into_iter().chain(arguments.split_whitespace());
-        match Cli::parse_from(words).command {
-            Some(Command::Devnet(options)) => *options,
-            other => panic!("{other:?}"),
-        }
+        let words = ["devnet"].into_iter().chain(arguments.split_whitespace());
+        Line::parse_from(words).options
     }
 
     fn plan(arguments: &str, root: &Path) -> Result<Plan, PlanError> {

@@ -10,7 +10,7 @@ use super::paths::lossy;
 /// Why devnet ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Reason {
+pub enum Reason {
     /// Every node reached the height that was asked for.
     UntilHeight,
     /// Ctrl-C.
@@ -23,7 +23,7 @@ pub(crate) enum Reason {
 
 /// What came of it all, read back from the nodes' directories.
 #[derive(Debug, Serialize)]
-pub(crate) struct Summary {
+pub struct Summary {
     /// Why devnet ended.
     pub reason: Reason,
     /// Height of the first node's best chain.
@@ -56,7 +56,7 @@ pub(crate) struct Summary {
 
 /// What must always hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(crate) struct Invariants {
+pub struct Invariants {
     /// Every node ends on the same block.
     pub same_tip: bool,
     /// Every node has the same coins.
@@ -67,14 +67,14 @@ pub(crate) struct Invariants {
 
 impl Invariants {
     /// Whether all of them hold.
-    pub(crate) fn hold(self) -> bool {
+    pub fn hold(self) -> bool {
         self.same_tip && self.same_coins && self.supply_adds_up
     }
 }
 
 /// Blocks against hashes of all miners together.
 #[derive(Debug, Serialize)]
-pub(crate) struct SummaryLuck {
+pub struct SummaryLuck {
     /// Up to the end.
     #[serde(flatten)]
     pub luck: views::Luck,
@@ -87,7 +87,7 @@ pub(crate) struct SummaryLuck {
 
 impl SummaryLuck {
     /// The same for people: one line on blocks, one on the network's rate where it is known.
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         let (luck, network) = (&self.luck, &self.network);
         let mut text = format!(
             "found {} blocks, {:.1} expected ({} to {} with 95 %)",
@@ -115,7 +115,7 @@ impl SummaryLuck {
 
 /// Where a node ended.
 #[derive(Debug, Serialize)]
-pub(crate) struct SummaryNode {
+pub struct SummaryNode {
     /// Its name.
     pub name: String,
     /// Height of its best chain.

@@ -5,11 +5,11 @@
 //! nodes, and when, is above. How amounts, ids, times, colors and columns look is the crate
 //! [`show`]'s.
 
-pub(crate) mod events;
+pub mod events;
 mod paths;
-pub(crate) mod progress;
-pub(crate) mod ready;
-pub(crate) mod status;
-pub(crate) mod summary;
-pub(crate) mod tables;
-pub(crate) mod terminal;
+pub mod progress;
+pub mod ready;
+pub mod status;
+pub mod summary;
+pub mod tables;
+pub mod terminal;

@@ -4,11 +4,11 @@ use chain::amount::{Amount, COIN};
 use chain::spec::{ChainSpec, Retarget};
 use wire::hello::SpecFields;
 
-use crate::cli::Coin;
+use crate::words::Coin;
 
 /// Leading zero bits of the starting target, which is also the easiest: four million attempts, less
 /// than a second of work for two slow cores. ASERT climbs from there to what the machine can do.
-pub(crate) const DIFFICULTY_DEFAULT: u32 = 22;
+pub const DIFFICULTY_DEFAULT: u32 = 22;
 
 /// Spacings that double the target when the chain is late by them.
 const HALF_LIFE_SPACINGS: u32 = 120;
@@ -27,7 +27,7 @@ const BLOCK_BYTES_MAX: u32 = 1_000_000;
 
 /// What a command line says of a network's numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Wishes {
+pub struct Wishes {
     /// `--coin`.
     pub coin: Option<Coin>,
     /// `--difficulty`, in leading zero bits.
@@ -39,7 +39,7 @@ pub(crate) struct Wishes {
 }
 
 /// A new network without allocations.
-pub(crate) fn default_spec(address_prefix: &str, spacing_s: u32, genesis_time: u32) -> ChainSpec {
+pub fn default_spec(address_prefix: &str, spacing_s: u32, genesis_time: u32) -> ChainSpec {
     ChainSpec {
         coin_name: "Lode".to_owned(),
         coin_symbol: "LODE".to_owned(),
@@ -59,7 +59,7 @@ pub(crate) fn default_spec(address_prefix: &str, spacing_s: u32, genesis_time: u
 }
 
 /// The spec that the wishes make of `spec`; what nobody wishes is as it was.
-pub(crate) fn apply(wishes: &Wishes, mut spec: ChainSpec) -> ChainSpec {
+pub fn apply(wishes: &Wishes, mut spec: ChainSpec) -> ChainSpec {
     if let Some(coin) = &wishes.coin {
         (spec.coin_name, spec.coin_symbol) = (coin.name.clone(), coin.symbol.clone());
     }
@@ -92,7 +92,7 @@ pub struct Contradiction {
 
 /// The first field besides the allocations in which a network is not the one asked for;
 /// `from_file` when `--spec` asks.
-pub(crate) fn contradiction(
+pub fn contradiction(
     kept: &ChainSpec,
     wanted: &ChainSpec,
     from_file: bool,

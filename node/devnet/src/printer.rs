@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::broadcast;
 
 use super::network::{BOOTSTRAP, RunningNetwork};
-use crate::output::events::Line;
-use crate::output::terminal::{Scope, Terminal};
+use output::events::Line;
+use output::terminal::{Scope, Terminal};
 use server::runtime::NumberedReport;
 use show::style::Style;
 

@@ -7,14 +7,14 @@ use statistics::Interval;
 use super::summary::SummaryLuck;
 
 /// How a node does that is a process of its own.
-pub(crate) fn node_line(height: u32, pending: usize, nodes: usize) -> String {
+pub fn node_line(height: u32, pending: usize, nodes: usize) -> String {
     let nodes = if nodes == 1 { "1 node".to_owned() } else { format!("{nodes} nodes") };
     format!("at height {height}, {pending} pending, {nodes} connected")
 }
 
 /// How a whole network does, in a line, in one more for each of its `miners`, and in one on luck.
 /// `rate` is that of all of them over ten seconds, in hashes a second.
-pub(crate) fn network_text<'a>(
+pub fn network_text<'a>(
     height: u32,
     pending: usize,
     rate: u64,
@@ -30,7 +30,7 @@ pub(crate) fn network_text<'a>(
 }
 
 /// How a node's own pool does, in a line for people.
-pub(crate) fn mining_line(mining: &Mining) -> String {
+pub fn mining_line(mining: &Mining) -> String {
     let luck = &mining.luck;
     let Rates { ten_s, sixty_s, fifteen_min, max } = mining.rates;
     let rates = [("10 s", ten_s), ("60 s", sixty_s), ("15 min", fifteen_min), ("max", max)];

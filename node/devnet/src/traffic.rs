@@ -25,7 +25,7 @@ use wire::directory::{NameOutcome, NameRecord};
 use wire::wallet::SubmitOutcome;
 
 use super::plan::{Plan, WalletPlan};
-use crate::output::ready::ReadyWallet;
+use output::ready::ReadyWallet;
 
 /// Loopback answers in milliseconds; what takes longer than this is given up.
 const TIMEOUTS: Timeouts =

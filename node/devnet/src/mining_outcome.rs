@@ -5,7 +5,7 @@ use server::runtime::{Luck, Mining};
 use statistics::arrivals::NetworkRate;
 use statistics::shares::luck_p;
 
-use crate::output::summary::SummaryLuck;
+use output::summary::SummaryLuck;
 
 /// What the miners of a devnet and its chain tell, read before the nodes stop.
 #[derive(Debug, Clone, Default)]

@@ -12,11 +12,11 @@ use super::DevnetError;
 use super::convergence::Standing;
 use super::mining_outcome::MiningOutcome;
 use super::plan::{MinerPlan, Plan};
-use crate::output::progress::OpeningBar;
-use crate::output::status::network_text;
 use machine::mining::MiningPolicy;
 use machine::network_rate::of_best_chain;
 use machine::{Machine, MachineConfig};
+use output::progress::OpeningBar;
+use output::status::network_text;
 use server::directory::{Directory, DirectoryOrder};
 use server::operator::{About, OperatorDesk, Role};
 use server::runtime::{
@@ -208,7 +208,7 @@ fn start_node(
     };
     let listen = miner.map_or(plan.listen, |_| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
     let store = StorePlace::Directory(directory.clone());
-    let bar = OpeningBar::new();
+    let bar = OpeningBar::default();
     let config = NodeConfig {
         opening: bar.watcher(),
         mining: miner.map(|miner| MiningConfig { threads: miner.threads, kernel: plan.kernel }),

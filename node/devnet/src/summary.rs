@@ -8,7 +8,7 @@ use server::runtime::Mining;
 
 use super::audit::Audit;
 use super::mining_outcome::MiningOutcome;
-use crate::output::summary::{Invariants, Reason, Summary, SummaryNode};
+use output::summary::{Invariants, Reason, Summary, SummaryNode};
 
 /// A node that has stopped, and what it left.
 pub(super) struct Audited {

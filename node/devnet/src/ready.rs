@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::network::RunningNetwork;
 use super::plan::{Plan, retarget_name};
-use crate::output::ready::{Ready, ReadyNode, ReadyWallet};
+use output::ready::{Ready, ReadyNode, ReadyWallet};
 
 /// The network that runs by `plan` and keeps everything in `directory`, for good if it is `kept`.
 pub(super) fn ready(

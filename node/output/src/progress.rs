@@ -10,7 +10,7 @@ use machine::store::{OpeningProgress, OpeningStep, OpeningWatcher};
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A bar that counts blocks; none when standard error is no terminal.
-pub(crate) fn of_blocks(blocks: u64, doing: &'static str) -> ProgressBar {
+pub fn of_blocks(blocks: u64, doing: &'static str) -> ProgressBar {
     styled(blocks, doing, "{msg} {wide_bar} {pos}/{len} blocks, {eta} left")
 }
 
@@ -22,7 +22,7 @@ fn styled(total: u64, doing: &'static str, template: &str) -> ProgressBar {
 
 /// How far the opening of a store is, a bar a step, for steps that take longer than a second. What
 /// is left of it on the screen goes with this value.
-pub(crate) struct OpeningBar(Arc<Mutex<Shown>>);
+pub struct OpeningBar(Arc<Mutex<Shown>>);
 
 struct Shown {
     step: OpeningStep,
@@ -30,15 +30,17 @@ struct Shown {
     bar: Option<ProgressBar>,
 }
 
-impl OpeningBar {
+impl Default for OpeningBar {
     /// Shows nothing until the watcher hears of something.
-    pub(crate) fn new() -> Self {
+    fn default() -> Self {
         let shown = Shown { step: OpeningStep::ReadBlocks, begun: Instant::now(), bar: None };
         Self(Arc::new(Mutex::new(shown)))
     }
+}
 
+impl OpeningBar {
     /// For the store that is opened.
-    pub(crate) fn watcher(&self) -> OpeningWatcher {
+    pub fn watcher(&self) -> OpeningWatcher {
         let shown = Arc::clone(&self.0);
         Arc::new(move |progress| {
             shown.lock().unwrap_or_else(PoisonError::into_inner).hear(progress, Instant::now());

@@ -16,7 +16,7 @@ const PENDING_SHOWN: usize = 50;
 const BLOCK_TXS_SHOWN: usize = 50;
 
 /// `lode status`.
-pub(crate) fn status(status: &Status) -> String {
+pub fn status(status: &Status) -> String {
     let Status { process, node, mining_reason, hash_rate, luck } = status;
     let wallets = format!(
         "{} connected, {} connections and {} payments since the start",
@@ -84,7 +84,7 @@ fn network_rate(network: &NetworkRate) -> String {
 }
 
 /// `lode peers`.
-pub(crate) fn peers(answer: &PeersView) -> String {
+pub fn peers(answer: &PeersView) -> String {
     let rows = answer.peers.iter().map(|peer| {
         [
             peer.role.word().to_owned(),
@@ -98,7 +98,7 @@ pub(crate) fn peers(answer: &PeersView) -> String {
 }
 
 /// `lode mempool`.
-pub(crate) fn mempool(answer: &MempoolView) -> String {
+pub fn mempool(answer: &MempoolView) -> String {
     let rows = answer.pending.iter().take(PENDING_SHOWN).map(|pending| {
         [
             pending.fee.to_string(),
@@ -117,7 +117,7 @@ pub(crate) fn mempool(answer: &MempoolView) -> String {
 }
 
 /// `lode chain`.
-pub(crate) fn chain(answer: &ChainView) -> String {
+pub fn chain(answer: &ChainView) -> String {
     let rows = answer.blocks.iter().map(|block| {
         [
             block.height.to_string(),
@@ -133,7 +133,7 @@ pub(crate) fn chain(answer: &ChainView) -> String {
 }
 
 /// `lode block`.
-pub(crate) fn block(block: &BlockView) -> String {
+pub fn block(block: &BlockView) -> String {
     let BlockSummary { height, hash, time, zero_bits, transactions, bytes, miner, reward } =
         &block.summary;
     let lines = [
@@ -164,7 +164,7 @@ pub(crate) fn block(block: &BlockView) -> String {
 }
 
 /// `lode tx`.
-pub(crate) fn tx(tx: &TxView) -> String {
+pub fn tx(tx: &TxView) -> String {
     let mut lines = vec![("txid", tx.txid.to_string()), ("kind", tx.kind.word().to_owned())];
     match tx.place {
         TxPlace::Pending { .. } => lines.push(("status", "pending".to_owned())),
@@ -186,13 +186,13 @@ pub(crate) fn tx(tx: &TxView) -> String {
 }
 
 /// `lode miners`.
-pub(crate) fn miners(answer: &MinersView) -> String {
+pub fn miners(answer: &MinersView) -> String {
     let rows = answer.miners.iter().map(|miner| [miner.name.clone(), miner.address.to_string()]);
     table(["NAME", "ADDRESS"], rows)
 }
 
 /// `lode stop`.
-pub(crate) fn stop(_answer: &StopView) -> String {
+pub fn stop(_answer: &StopView) -> String {
     "it flushes and ends\n".to_owned()
 }
 

@@ -9,7 +9,7 @@ use super::paths::lossy;
 
 /// The network as it stands when it is ready.
 #[derive(Debug, Serialize)]
-pub(crate) struct Ready {
+pub struct Ready {
     /// Where the bootstrap node accepts connections.
     pub bootstrap: SocketAddr,
     /// Hash of the first block.
@@ -45,7 +45,7 @@ pub(crate) struct Ready {
 
 /// A node that is its own process, as it stands when it is ready.
 #[derive(Debug, Serialize)]
-pub(crate) struct NodeReady {
+pub struct NodeReady {
     /// Its name.
     pub name: String,
     /// `bootstrap`, `miner` or `relay`.
@@ -80,7 +80,7 @@ pub(crate) struct NodeReady {
 
 /// A node that runs.
 #[derive(Debug, Serialize)]
-pub(crate) struct ReadyNode {
+pub struct ReadyNode {
     /// Its name.
     pub name: String,
     /// Where it accepts connections.
@@ -94,7 +94,7 @@ pub(crate) struct ReadyNode {
 
 /// A funded wallet.
 #[derive(Debug, Serialize)]
-pub(crate) struct ReadyWallet {
+pub struct ReadyWallet {
     /// Its name.
     pub name: String,
     /// Its first address.
