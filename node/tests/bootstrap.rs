@@ -21,7 +21,11 @@ use client::node_client::{NodeClient, Timeouts};
 use json_page::assert_documented;
 use processes::{ANYWHERE, Home, Running, until};
 use serde_json::Value;
+use testkit::PATIENCE;
 use wire::directory::{FaucetOutcome, NameOutcome, NameRecord};
+
+/// The computer may be busy.
+const TIMEOUTS: Timeouts = Timeouts { connect: PATIENCE, answer: PATIENCE };
 
 const BOOTSTRAP: &str = "bootstrap --listen 127.0.0.1:0 --difficulty 8 --json";
 
@@ -32,7 +36,7 @@ fn network(ready: &Value) -> Network {
 fn call(running: &mut Running) -> DirectoryClient {
     let ready = running.ready();
     let address: SocketAddr = ready["address"].as_str().unwrap().parse().unwrap();
-    DirectoryClient::connect(address, &network(&ready), Timeouts::default()).unwrap()
+    DirectoryClient::connect(address, &network(&ready), TIMEOUTS).unwrap()
 }
 
 /// Starts `lode` expecting a refusal: exit code and message, which has two lines at most.
@@ -107,7 +111,7 @@ fn names_and_payouts_survive_a_kill_and_the_next_start_goes_on_with_the_network(
     assert_eq!(client.names().unwrap(), ["Adam"]);
     assert_eq!(client.ask_faucet(secret.output_key()).unwrap(), paid);
     let address = again.address().parse().unwrap();
-    let mut wallet = NodeClient::connect(address, &network, Timeouts::default()).unwrap();
+    let mut wallet = NodeClient::connect(address, &network, TIMEOUTS).unwrap();
     until("the payout is pending again", || {
         let pending = wallet.pending(secret.output_key()).unwrap();
         pending.iter().any(|transfer| transfer.txid() == txid)
@@ -237,8 +241,7 @@ fn a_miner_that_runs_is_listed_and_mines_a_payout_of_the_faucet() {
     let key = SecretKey::from_bytes([7; 32]).unwrap().output_key();
     assert!(matches!(client.ask_faucet(key).unwrap(), FaucetOutcome::Paid { .. }));
     let network = network(&bootstrap.ready());
-    let mut wallet =
-        NodeClient::connect(address.parse().unwrap(), &network, Timeouts::default()).unwrap();
+    let mut wallet = NodeClient::connect(address.parse().unwrap(), &network, TIMEOUTS).unwrap();
     until("the payout is mined", || {
         wallet.history(key).unwrap().is_some_and(|history| history.entries.len() == 1)
     });
@@ -254,8 +257,7 @@ fn outsiders_join_a_running_devnet_and_are_paid_and_listed() {
     let home_of_first = nodes[0]["directory"].as_str().unwrap();
     let network = pinned_network(Path::new(home_of_first)).unwrap();
     let at = ready["bootstrap"].as_str().unwrap();
-    let mut client =
-        DirectoryClient::connect(at.parse().unwrap(), &network, Timeouts::default()).unwrap();
+    let mut client = DirectoryClient::connect(at.parse().unwrap(), &network, TIMEOUTS).unwrap();
     let miners = client.miners().unwrap();
     let listed: Vec<&str> = miners.iter().map(|miner| miner.name.as_str()).collect();
     assert_eq!(listed, ["miner1"]);

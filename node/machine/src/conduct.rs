@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::effect::{Effect, Report};
 use crate::event::PeerId;
 use crate::machine::Machine;
-use crate::peers::PeerState;
+use crate::peers::{DEAD_AFTER, HANDSHAKE_MAX, PeerState};
 
 /// Addresses that are remembered as banned.
 const BANNED_MAX: usize = 4096;
@@ -128,10 +128,10 @@ pub(crate) enum DisconnectReason {
     #[error("{0}")]
     OtherNetwork(String),
     /// No hello within its time.
-    #[error("no hello within 5 s")]
+    #[error("no hello within {} s", HANDSHAKE_MAX.as_secs_f64().ceil())]
     SilentHandshake,
     /// No sign of life.
-    #[error("no sign of life for 180 s")]
+    #[error("no sign of life for {} s", DEAD_AFTER.as_secs())]
     Dead,
 }
 

@@ -233,7 +233,8 @@ impl Mempool {
     }
 
     /// The least fee rate that is taken, in units per 1000 bytes. A full pool that evicts raises it
-    /// above what it evicted; every block halves it again, down to [`FEE_RATE_FLOOR`].
+    /// above what it evicted (`replacement`); every block halves it again (`removal`), down to
+    /// [`FEE_RATE_FLOOR`].
     pub fn fee_rate_min(&self) -> u64 {
         self.fee_rate_min
     }

@@ -19,7 +19,7 @@ pub(crate) const PING_INTERVAL: Duration = Duration::from_secs(60);
 const PING_TOGETHER: Duration = Duration::from_secs(5);
 
 /// A connection that has said nothing for this long is dead.
-const DEAD_AFTER: Duration = Duration::from_secs(180);
+pub(crate) const DEAD_AFTER: Duration = Duration::from_secs(180);
 
 /// How far a connection is.
 #[derive(Debug, Clone, PartialEq, Eq)]

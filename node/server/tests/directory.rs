@@ -28,6 +28,9 @@ use wire::frame::{FrameDecoder, Incoming, Phase};
 use wire::hello::{Hello, NetworkIdentity, Role};
 use wire::{Message, PROTOCOL_VERSION};
 
+/// The computer may be busy.
+const TIMEOUTS: Timeouts = Timeouts { connect: PATIENCE, answer: PATIENCE };
+
 fn faucet_secret() -> SecretKey {
     SecretKey::from_bytes([5; 32]).unwrap()
 }
@@ -83,7 +86,7 @@ impl Bootstrap {
 }
 
 fn call(address: SocketAddr) -> DirectoryClient {
-    DirectoryClient::connect(address, &NETWORK, Timeouts::default()).unwrap()
+    DirectoryClient::connect(address, &NETWORK, TIMEOUTS).unwrap()
 }
 
 /// Somewhere that answers each call with a hello of the network, as a node does.
@@ -276,7 +279,7 @@ fn the_faucet_pays_a_key_once_however_many_ask_at_once_and_before_and_after_a_re
     };
     assert_eq!(amount, Amount(100 * COIN));
     assert!(outcomes.iter().all(|outcome| *outcome == outcomes[0]), "{outcomes:?}");
-    let mut wallet = NodeClient::connect(address, &NETWORK, Timeouts::default()).unwrap();
+    let mut wallet = NodeClient::connect(address, &NETWORK, TIMEOUTS).unwrap();
     let pending = wallet.pending(key(9)).unwrap();
     assert_eq!(pending.len(), 1, "it is pending as soon as it is told");
     assert_eq!(pending[0].txid(), txid);
@@ -286,8 +289,7 @@ fn the_faucet_pays_a_key_once_however_many_ask_at_once_and_before_and_after_a_re
     // Pending transactions are forgotten with the node: the faucet brings the payout again.
     let bootstrap = Bootstrap::start(home.path());
     assert_eq!(bootstrap.call().ask_faucet(key(9)).unwrap(), outcomes[0]);
-    let mut wallet =
-        NodeClient::connect(bootstrap.node.address, &NETWORK, Timeouts::default()).unwrap();
+    let mut wallet = NodeClient::connect(bootstrap.node.address, &NETWORK, TIMEOUTS).unwrap();
     let pending = poll_until("the payout comes again", PATIENCE, || {
         Some(wallet.pending(key(9)).unwrap()).filter(|pending| !pending.is_empty())
     });

@@ -11,6 +11,9 @@ use testkit::{HeldPort, PATIENCE, poll_until_ok};
 use crate::network::{Network, alone};
 use crate::terminal::Terminal;
 
+/// The computer may be busy.
+const TIMEOUTS: Timeouts = Timeouts { connect: PATIENCE, answer: PATIENCE };
+
 #[test]
 fn an_outsider_joins_a_running_devnet_with_a_wallet_and_a_miner() {
     let _alone = alone();
@@ -75,7 +78,7 @@ fn assert_adam_has_it(network: &Network, paid: &str) {
     let zoe = networks.next().unwrap().unwrap().path().join("Zoe");
     let chain = pinned_network(&zoe).unwrap();
     let mut directory =
-        DirectoryClient::connect(listen.parse().unwrap(), &chain, Timeouts::default()).unwrap();
+        DirectoryClient::connect(listen.parse().unwrap(), &chain, TIMEOUTS).unwrap();
     let adam = directory.name("Adam").unwrap().unwrap().key;
     let adam = chain.spec.address(adam).to_string();
     let tx = network.ask_until((&format!("tx {paid}"), &listen), |tx| {

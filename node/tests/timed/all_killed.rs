@@ -26,6 +26,9 @@ use crate::limit::within;
 use crate::network::Network;
 use crate::terminal::Terminal;
 
+/// The computer may be busy.
+const TIMEOUTS: Timeouts = Timeouts { connect: PATIENCE, answer: PATIENCE };
+
 /// Five that are killed, and Flora, who stays at her prompt while everything she talks to dies.
 const NAMES: [&str; 6] = ["Adam", "Bob", "Conor", "David", "Evan", "Flora"];
 const KILLED: usize = 5;
@@ -215,7 +218,7 @@ fn data_of(network: &Network, name: &str) -> PathBuf {
 fn keys_of_names(network: &Network) -> Vec<OutputKey> {
     let chain = pinned_network(&data_of(network, NAMES[0])).unwrap();
     let address = network.bootstrap_address().parse().unwrap();
-    let mut client = DirectoryClient::connect(address, &chain, Timeouts::default()).unwrap();
+    let mut client = DirectoryClient::connect(address, &chain, TIMEOUTS).unwrap();
     NAMES.iter().map(|name| client.name(name).unwrap().unwrap().key).collect()
 }
 

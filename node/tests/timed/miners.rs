@@ -7,10 +7,13 @@ use client::data_directory::pinned_network;
 use client::directory_client::DirectoryClient;
 use client::node_client::{ClientError, Timeouts};
 use serde_json::Value;
-use testkit::HeldPort;
+use testkit::{HeldPort, PATIENCE};
 
 use crate::limit::within;
 use crate::processes::{Home, until};
+
+/// The computer may be busy.
+const TIMEOUTS: Timeouts = Timeouts { connect: PATIENCE, answer: PATIENCE };
 
 #[test]
 fn a_miner_that_comes_first_waits_and_is_connected_within_two_seconds() {
@@ -71,7 +74,7 @@ fn a_miner_tells_of_the_loss_of_the_bootstrap_node_and_is_listed_again_in_five_s
         let network = pinned_network(&home.data_of("Miner1")).unwrap();
         let listed = || -> Result<bool, ClientError> {
             let directory = home.bootstrap_address();
-            let mut client = DirectoryClient::connect(directory, &network, Timeouts::default())?;
+            let mut client = DirectoryClient::connect(directory, &network, TIMEOUTS)?;
             let miners = client.miners()?;
             Ok(miners.iter().any(|miner| miner.name == "Miner1" && miner.address == address))
         };

@@ -30,21 +30,14 @@ pub const HISTORY_ENTRIES_MAX: usize = 100_000;
 /// answers to questions that timed out).
 const STRAYS_MAX: u32 = 64;
 
-/// How long to wait for a node.
+/// How long to wait for a node. Whoever talks to one brings its own: a wallet that has others to
+/// try waits a second, a question to one's own node as long as that may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
     /// For the connection to stand.
     pub connect: Duration,
     /// For one answer to be there completely.
     pub answer: Duration,
-}
-
-impl Default for Timeouts {
-    /// Five seconds to connect, as nodes give for a handshake, and thirty for an answer, as they
-    /// give for a frame.
-    fn default() -> Self {
-        Self { connect: Duration::from_secs(5), answer: Duration::from_secs(30) }
-    }
 }
 
 /// Why a conversation ended. Only after [`ClientError::TimedOut`] may the client still be used.
