@@ -70,7 +70,8 @@ impl Job {
 
     /// A job with the [`VERSIONS_MAX`] versions of one `group` of the free bits ([`VERSION_MASK`]):
     /// group g holds the values from g times their number on. The other bits of the version stay
-    /// as they are. `None` from [`ROLLING_GROUPS`] on: the versions have run out.
+    /// as they are. `None` from [`ROLLING_GROUPS`] on: the versions have run out, and what is
+    /// searched then is the caller's to say.
     pub fn rolling(header: &[u8; 80], target: Target, group: u32) -> Option<Job> {
         if group >= ROLLING_GROUPS {
             return None;

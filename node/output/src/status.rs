@@ -1,4 +1,4 @@
-//! How it goes, told to people now and then while nodes run.
+//! The lines on how it goes; whoever runs nodes decides when they are told.
 
 use engine::Rates;
 use server::runtime::Mining;

@@ -1,4 +1,5 @@
-//! Links: connections in virtual time, with latency, loss and partitions.
+//! Links: what connections in virtual time are like: their latency, loss and partitions. What
+//! happens on them, the draws included, is `world::traffic`'s.
 //!
 //! Frames of one direction arrive in the order they were sent. A lost frame is a broken connection,
 //! as it is over TCP: both sides learn of the end, and nothing that was on its way arrives.

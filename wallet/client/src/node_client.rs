@@ -31,7 +31,7 @@ pub const HISTORY_ENTRIES_MAX: usize = 100_000;
 const STRAYS_MAX: u32 = 64;
 
 /// How long to wait for a node. Whoever talks to one brings its own: a wallet that has others to
-/// try waits a second, a question to one's own node as long as that may take.
+/// try (`wallet::session`) waits a second for a connection, a question to one's own node longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
     /// For the connection to stand.
