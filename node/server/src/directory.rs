@@ -25,7 +25,7 @@ use wire::directory::MinerEntry;
 pub use news::News;
 pub use registry::EXPIRY;
 
-use crate::runtime::{Forwarded, Handle};
+use crate::runtime::{Forwarded, Handle, yield_to_the_chain};
 use database::DatabaseError;
 use desk::Desk;
 
@@ -76,7 +76,10 @@ impl Directory {
         let stop = CancellationToken::new();
         let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let desk = Desk::open(order, stop.clone())?;
-        let serve = move || tokio.block_on(desk.serve());
+        let serve = move || {
+            yield_to_the_chain();
+            tokio.block_on(desk.serve());
+        };
         let thread = Builder::new().name(THREAD.to_owned()).spawn(serve)?;
         Ok(Self { thread, stop })
     }

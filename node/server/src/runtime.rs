@@ -38,7 +38,7 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use client::data_directory;
 use tokio::runtime::Runtime;
@@ -50,7 +50,7 @@ use connection::Sockets;
 use disk::Disk;
 use forwarding::Forwarding;
 use history::HistoryReader;
-use lanes::{Lane, Lanes, Work};
+use lanes::{Lanes, Work};
 use listener::{into_tokio, listen};
 use machine::store::Store;
 use machine::{Event, Machine, MachineError, Surroundings};
@@ -85,12 +85,15 @@ const REPORTS_MAX: usize = 4096;
 /// connection there can be.
 pub const FORWARDED_MAX: usize = listener::INBOUND_MAX;
 
-/// Threads that move bytes between sockets and queues: for nodes and those who have not said what
-/// they are, and for clients.
+/// Threads that move bytes between sockets and queues, for nodes and for whoever has not said what
+/// it is.
 const SOCKET_THREADS: usize = 2;
+
+/// The same for clients.
 const CLIENT_THREADS: usize = 1;
 
-/// How long connections may take to end when the node stops: what they write last, and a margin.
+/// How long connections and their threads may take to end when the node stops: what they write
+/// last, and a margin.
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A running node. Dropping it stops it.
@@ -215,15 +218,17 @@ impl Parts {
         let outcome = self.machine.join();
         self.sockets.stop.cancel();
         self.sockets.tasks.close();
+        let end = Instant::now() + STOP_TIMEOUT;
         self.tokio.block_on(async {
-            // Those that are not done by then end with the runtime.
+            // Those that are not done by then end with their runtime.
             let _ = tokio::time::timeout(STOP_TIMEOUT, self.sockets.tasks.wait()).await;
         });
         // The machine's thread had the other half: no offer can come any more.
         drop(self.templates);
         let miner_is_well = self.miner.is_none_or(MiningThread::join);
-        self.clients.shutdown_timeout(STOP_TIMEOUT);
-        self.tokio.shutdown_timeout(STOP_TIMEOUT);
+        for runtime in [self.clients, self.tokio] {
+            runtime.shutdown_timeout(end.saturating_duration_since(Instant::now()));
+        }
         match outcome {
             Ok(Ok(())) if !miner_is_well => {
                 Err(NodeFailure::Panicked("the mining thread panicked".to_owned()))
@@ -278,7 +283,7 @@ impl MachineThread {
         self.handle(Event::Wakeup)?;
         loop {
             let work = self.lanes.next(self.machine.next_wakeup(), &self.clock);
-            let began = self.clock.monotonic();
+            let (began, is_for_clients) = (self.clock.monotonic(), work.is_for_clients());
             match work {
                 Work::Stop => return self.shut_down(),
                 Work::Wakeup => self.handle(Event::Wakeup)?,
@@ -290,7 +295,6 @@ impl MachineThread {
                     self.handle(event)?;
                     if let Some(peer) = asker {
                         self.outside.answered(peer);
-                        self.client_had_since(began);
                     }
                 }
                 Work::Question(question) => question(&self.machine),
@@ -301,18 +305,13 @@ impl MachineThread {
                     if let Some(handled) = work.handled {
                         self.outside.say_handled(work.peer, handled);
                     }
-                    if work.lane == Lane::Clients {
-                        self.client_had_since(began);
-                    }
                 }
             }
+            if is_for_clients {
+                let now = self.clock.monotonic();
+                self.lanes.client_had(now.saturating_sub(began), now);
+            }
         }
-    }
-
-    /// A client has had the machine since `began` (monotonic).
-    fn client_had_since(&self, began: Duration) {
-        let now = self.clock.monotonic();
-        self.lanes.client_had(now.saturating_sub(began), now);
     }
 
     /// Waits for the disk and tells others what is durable then, for the last time; then writes all

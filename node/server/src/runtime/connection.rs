@@ -1,22 +1,19 @@
 //! One connection: a task that reads and a task that writes, and neither waits for the other.
 
-use std::io::{self, Cursor};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
-use tokio_util::codec::{FramedParts, FramedRead, FramedWrite};
+use tokio_util::codec::{FramedRead, FramedWrite};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wire::Message;
 use wire::frame::{DecodeError, Incoming};
-use wire::hello::Role;
 
 use super::codec::{InboundCodec, InboundError, OutboundCodec, next, write_frame};
 use super::inbound_memory::{InboundMemory, SHARED_BYTES_MAX};
@@ -25,6 +22,7 @@ use super::outbound::Outbound;
 use machine::{Direction, Event, PeerId};
 use progress::Progress;
 
+mod meeting;
 mod progress;
 
 /// How long a connection that is being closed may take to write what is queued.
@@ -43,15 +41,16 @@ pub(super) struct Sockets {
     next_peer: AtomicU64,
 }
 
-/// A connection of which nothing is written yet.
-struct Conversation<R> {
+/// One connection, as the task has it that reads.
+struct Connection<R> {
     peer: PeerId,
     outbound: Arc<Outbound>,
     messages: FramedRead<R, InboundCodec>,
-    /// A first message, or its lack, that is not handed over yet.
-    heard: Option<Result<Incoming, ReadEnd>>,
-    /// Where its messages wait.
+    hello_received: bool,
+    /// What it is, as far as it has said so.
     lane: Lane,
+    /// There is nothing to read any more, and why.
+    ended: Option<ReadEnd>,
 }
 
 /// Why no more is read from a connection.
@@ -99,86 +98,36 @@ impl Sockets {
         // refused.
         let _ = stream.set_nodelay(true);
         let (incoming, outgoing) = stream.into_split();
-        let conversation = self.begin(incoming, address, direction).await;
-        if conversation.lane == Lane::Nodes {
-            self.go_on(conversation, outgoing).await;
+        let connection = self.meet(incoming, address, direction).await;
+        if connection.lane == Lane::Nodes {
+            self.converse(connection, outgoing).await;
             return;
         }
-        let clients = self.clients.clone();
-        // The task ends with the connection; one that panicked has ended it, too.
-        let _ = clients.spawn(self.go_on_here(conversation, outgoing)).await;
-    }
-
-    /// Tells the machine of a connection, and waits for a caller's first message, which says what
-    /// it is. Nothing is written before: who was called speaks second.
-    async fn begin<R: AsyncRead + Unpin>(
-        &self,
-        incoming: R,
-        address: SocketAddr,
-        direction: Direction,
-    ) -> Conversation<R> {
-        let peer = PeerId(self.next_peer.fetch_add(1, Ordering::Relaxed));
-        let outbound = Arc::new(Outbound::new(self.stop.child_token()));
-        let share = self.memory.share(peer, outbound.no_more_reading.clone());
-        let messages = FramedRead::new(incoming, InboundCodec::new(share));
-        let mut conversation =
-            Conversation { peer, outbound, messages, heard: None, lane: Lane::Nodes };
-        let connected = Event::Connected { peer, address, direction };
-        let link = Some(Arc::clone(&conversation.outbound));
-        if !self.lanes.hand_over(peer, connected, link, Lane::Nodes).await {
-            conversation.heard = Some(Err(ReadEnd::Stopping));
-        } else if direction == Direction::Inbound {
-            let outbound = Arc::clone(&conversation.outbound);
-            let first = hear(&mut conversation.messages);
-            conversation.heard = outbound.no_more_reading.run_until_cancelled(first).await;
-            if let Some(Ok(Incoming::Message(message))) = &conversation.heard
-                && let Message::Hello(hello) = &**message
-                && hello.role != Role::Peer
-            {
-                conversation.lane = Lane::Clients;
-            }
-        }
-        conversation
-    }
-
-    /// Goes on with a connection whose socket belongs to other threads so far.
-    async fn go_on_here(
-        self: Arc<Self>,
-        conversation: Conversation<OwnedReadHalf>,
-        outgoing: OwnedWriteHalf,
-    ) {
-        let Conversation { peer, outbound, messages, heard, lane } = conversation;
-        let FramedParts { io, codec, read_buf, .. } = messages.into_parts();
-        let moved = io.reunite(outgoing).map_err(io::Error::other).and_then(TcpStream::into_std);
-        let Ok(stream) = moved.and_then(TcpStream::from_std) else {
+        let (peer, outbound) = (connection.peer, Arc::clone(&connection.outbound));
+        let there = Arc::clone(&self).move_and_converse(connection, outgoing);
+        if self.clients.spawn(there).await.is_err() {
             outbound.give_up();
             self.lanes.push_peer(Some(peer), Event::Disconnected { peer });
-            return;
-        };
-        let (incoming, outgoing) = stream.into_split();
-        let incoming = Cursor::new(read_buf).chain(incoming);
-        let messages = FramedRead::new(incoming, codec);
-        let conversation = Conversation { peer, outbound, messages, heard, lane };
-        self.go_on(conversation, outgoing).await;
+        }
     }
 
     /// Reads and writes until the connection ends.
-    async fn go_on<R, W>(&self, mut conversation: Conversation<R>, outgoing: W)
+    async fn converse<R, W>(&self, mut connection: Connection<R>, outgoing: W)
     where
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin + Send + 'static,
     {
-        let (peer, outbound) = (conversation.peer, Arc::clone(&conversation.outbound));
+        let (peer, outbound) = (connection.peer, Arc::clone(&connection.outbound));
         let writer =
             self.tasks.spawn(write(outgoing, peer, Arc::clone(&outbound), Arc::clone(&self.lanes)));
-        let reading = self.read(&mut conversation);
+        let reading = self.read(&mut connection);
         let end = outbound.no_more_reading.run_until_cancelled(reading).await;
         if let Some(ReadEnd::Malformed(error)) = end {
             let malformed = Event::Malformed { peer, reason: error.to_string() };
-            self.lanes.hand_over(peer, malformed, None, Lane::Nodes).await;
+            self.lanes.hand_over(peer, malformed, None, connection.lane).await;
         }
         outbound.close();
-        let mut incoming = conversation.messages.into_inner();
+        let mut incoming = connection.messages.into_inner();
         let last_words = async {
             // Unread input would make the close a reset, which may overtake what we still say.
             tokio::join!(writer, discard(&mut incoming))
@@ -190,33 +139,42 @@ impl Sockets {
     }
 
     /// Reads messages and hands them over, one at a time.
-    async fn read<R: AsyncRead + Unpin>(&self, conversation: &mut Conversation<R>) -> ReadEnd {
-        let Conversation { peer, outbound, messages, heard, lane } = conversation;
-        let peer = *peer;
-        let mut hello_received = false;
+    async fn read<R: AsyncRead + Unpin>(&self, connection: &mut Connection<R>) -> ReadEnd {
         loop {
-            outbound.until_under_half().await;
-            let heard = match heard.take() {
-                Some(first) => first,
-                None => hear(messages).await,
-            };
-            let event = match heard {
-                Ok(Incoming::Message(message)) => {
-                    hello_received |= matches!(*message, Message::Hello(_));
-                    Event::Message { peer, message }
-                }
-                Ok(Incoming::Unknown { command }) => Event::UnknownCommand { peer, command },
+            connection.outbound.until_under_half().await;
+            if let Some(end) = connection.ended.take() {
+                return end;
+            }
+            let said = match hear(&mut connection.messages).await {
+                Ok(said) => said,
                 Err(end) => return end,
             };
-            if !self.lanes.hand_over(peer, event, None, *lane).await {
+            if !self.hand_over(connection, said).await {
                 return ReadEnd::Stopping;
             }
-            messages.decoder().dealt_with(messages.read_buffer());
-            // What the machine answered is queued by now, so this does not depend on timing.
-            if hello_received && outbound.is_hello_sent() {
-                messages.decoder_mut().establish();
-            }
         }
+    }
+
+    /// Tells the machine what was said; false when the node stops instead.
+    async fn hand_over<R>(&self, connection: &mut Connection<R>, said: Incoming) -> bool {
+        let peer = connection.peer;
+        let event = match said {
+            Incoming::Message(message) => {
+                connection.hello_received |= matches!(*message, Message::Hello(_));
+                Event::Message { peer, message }
+            }
+            Incoming::Unknown { command } => Event::UnknownCommand { peer, command },
+        };
+        if !self.lanes.hand_over(peer, event, None, connection.lane).await {
+            return false;
+        }
+        let messages = &mut connection.messages;
+        messages.decoder().dealt_with(messages.read_buffer());
+        // What the machine answered is queued by now, so this does not depend on timing.
+        if connection.hello_received && connection.outbound.is_hello_sent() {
+            messages.decoder_mut().establish();
+        }
+        true
     }
 }
 

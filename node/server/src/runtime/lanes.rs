@@ -22,13 +22,21 @@ const OWN_MAX: usize = 256;
 const FAVORED_MAX: u32 = 8;
 
 /// Blocks and transactions, and all that belongs to a connection itself, go before the questions of
-/// wallets, operators and newcomers; but after this many in a row one of those is served.
+/// wallets, operators and callers of the directory; but after this many in a row one of those is
+/// served.
 const NODES_FAVORED_MAX: u32 = 8;
 
 /// One part in so many of the machine's time is for clients at most, whatever they ask: the rest is
-/// there for the chain. It goes in pieces, so that one who asks now and then never waits.
+/// there for the chain. They pay for it by waiting, also where the machine has nothing else to do.
 const CLIENTS_PART: u32 = 8;
+
+/// Clients wait once they have had so much of the machine's time since they last did: a wait after
+/// every question would cost more wake-ups than it saves.
 const CLIENTS_PIECE: Duration = Duration::from_micros(50);
+
+/// Longest of these waits. A single call may have taken long because the computer was busy, and a
+/// wallet that is not answered takes another node.
+const CLIENTS_REST_MAX: Duration = Duration::from_millis(100);
 
 /// Longest sleep without looking at the clock again.
 const SLEEP_MAX: Duration = Duration::from_secs(3600);
@@ -42,7 +50,7 @@ pub(super) struct PeerWork {
     pub peer: Option<PeerId>,
     /// The event of this connection.
     pub event: Event,
-    /// Where it waits.
+    /// What the connection is: it says who pays for the work, and where what it asks waits.
     pub lane: Lane,
     /// Comes with [`Event::Connected`]: where frames for this connection go from now on.
     pub outbound: Option<Arc<Outbound>>,
@@ -64,12 +72,25 @@ pub(super) enum Work {
     Peer(PeerWork),
 }
 
-/// Where the messages of a connection wait.
+impl Work {
+    /// Whether it is done for a client: for what one of them says, for an answer to it, or for a
+    /// question in this process, as whoever answers operators asks them.
+    pub fn is_for_clients(&self) -> bool {
+        match self {
+            Self::Stop | Self::Wakeup => false,
+            Self::Own(event) => event.answers().is_some(),
+            Self::Question(_) => true,
+            Self::Peer(work) => work.lane == Lane::Clients,
+        }
+    }
+}
+
+/// What a connection is to the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lane {
-    /// Those of nodes, and of whoever has not said what it is.
+    /// A node, or nobody knows yet what.
     Nodes,
-    /// Those of wallets, operators and callers of the directory.
+    /// A wallet, an operator, or a caller of the directory.
     Clients,
 }
 
@@ -87,6 +108,7 @@ pub(super) enum Refused {
 /// answer to its last question, its end, and word of its empty queue.
 #[derive(Default)]
 pub(super) struct Lanes {
+    /// Threads of lower priority lock it, too, for as long as one push takes.
     waiting: Mutex<Waiting>,
     arrived: Condvar,
 }
@@ -134,8 +156,16 @@ impl Lanes {
         waiting.clients_had += time;
         if waiting.clients_had >= CLIENTS_PIECE {
             let had = std::mem::take(&mut waiting.clients_had);
-            waiting.clients_rest_until = now + had * (CLIENTS_PART - 1);
+            let rest = had.saturating_mul(CLIENTS_PART - 1).min(CLIENTS_REST_MAX);
+            waiting.clients_rest_until = now + rest;
         }
+    }
+
+    /// Whether anything was done for clients.
+    #[cfg(test)]
+    pub fn clients_have_had_time(&self) -> bool {
+        let waiting = self.lock();
+        !waiting.clients_had.is_zero() || !waiting.clients_rest_until.is_zero()
     }
 
     /// Queues an event of the node itself.
@@ -223,8 +253,8 @@ impl Lanes {
         }
     }
 
-    /// Wakes the machine's thread once it can have the lock: it goes before whoever wakes it, and
-    /// would only wait for that one to go on.
+    /// Wakes the machine's thread with the lock let go: its priority may be the higher one, so that
+    /// it would run at once, and wait at the lock for whoever woke it.
     fn wake(&self, waiting: MutexGuard<'_, Waiting>) {
         drop(waiting);
         self.arrived.notify_one();
@@ -241,33 +271,38 @@ impl Waiting {
         if self.closed {
             return Some(self.clients.pop_front().unwrap_or(Work::Stop));
         }
-        let clients_wait = !self.clients.is_empty() && self.clients_rest_until <= now;
-        let waits = !self.nodes.is_empty() || clients_wait;
+        let clients_may = !self.clients.is_empty() && self.clients_rest_until <= now;
+        let waits = !self.nodes.is_empty() || clients_may;
         let connections_turn = self.favored >= FAVORED_MAX && waits;
         if !connections_turn && let Some(work) = self.take_favored(wakeup_due) {
             self.favored = self.favored.saturating_add(1);
             return Some(work);
         }
         self.favored = 0;
-        let clients_turn = self.nodes_favored >= NODES_FAVORED_MAX && clients_wait;
+        let clients_turn = self.nodes_favored >= NODES_FAVORED_MAX && clients_may;
         if !clients_turn && let Some(work) = self.nodes.pop_front() {
             self.nodes_favored = self.nodes_favored.saturating_add(1);
             return Some(Work::Peer(work));
         }
         self.nodes_favored = 0;
-        if clients_wait { self.clients.pop_front() } else { None }
+        if clients_may { self.clients.pop_front() } else { None }
     }
 
-    /// The end of a connection comes when all that it said is handled, or nobody shall hear it.
-    fn push_peer(&mut self, mut work: PeerWork) {
-        let is_question =
-            |message: &Message| !matches!(message, Message::Hello(_) | Message::Pong(_));
-        if !matches!(&work.event, Event::Message { message, .. } if is_question(message)) {
-            work.lane = Lane::Nodes;
-        }
-        match work.lane {
-            Lane::Nodes => self.nodes.push_back(work),
-            Lane::Clients => self.clients.push_back(Work::Peer(work)),
+    /// What a client asks waits with the clients, and so does what only clients should ask. The end
+    /// of a connection comes when all that it said is handled, or nobody shall hear it.
+    fn push_peer(&mut self, work: PeerWork) {
+        let waits_with_clients = match &work.event {
+            Event::Message { message, .. } => match **message {
+                Message::Wallet(_) | Message::Operator(_) | Message::Directory(_) => true,
+                Message::Hello(_) | Message::Pong(_) => false,
+                _ => work.lane == Lane::Clients,
+            },
+            _ => false,
+        };
+        if waits_with_clients {
+            self.clients.push_back(Work::Peer(work));
+        } else {
+            self.nodes.push_back(work);
         }
     }
 
@@ -286,206 +321,4 @@ impl Waiting {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use wire::peer::PeerMessage;
-    use wire::wallet::WalletMessage;
-
-    use super::*;
-
-    fn own() -> Event {
-        Event::Addresses(Vec::new())
-    }
-
-    fn name(work: &Work) -> &'static str {
-        match work {
-            Work::Stop => "stop",
-            Work::Own(_) => "own",
-            Work::Wakeup => "wakeup",
-            Work::Question(_) => "question",
-            Work::Peer(_) => "peer",
-        }
-    }
-
-    #[test]
-    fn own_blocks_timers_and_questions_are_served_before_peers() {
-        let (lanes, clock) = (Lanes::default(), Clock::start());
-        let gone = Event::Disconnected { peer: PeerId(1) };
-        lanes.push_peer(Some(PeerId(1)), gone);
-        lanes.ask(Box::new(|_| ())).unwrap();
-        lanes.push_own(own());
-        let due = Some(Duration::ZERO);
-        let order: Vec<_> = [due, due, due, None]
-            .into_iter()
-            .map(|wakeup| name(&lanes.next(wakeup, &clock)))
-            .collect();
-        assert_eq!(order, ["own", "question", "wakeup", "peer"]);
-    }
-
-    #[test]
-    fn neither_questions_nor_a_restless_machine_shut_the_peers_out() {
-        let (lanes, clock) = (Lanes::default(), Clock::start());
-        lanes.push_peer(None, own());
-        let mut served = Vec::new();
-        for _ in 0..2 * FAVORED_MAX {
-            lanes.ask(Box::new(|_| ())).unwrap();
-            served.push(name(&lanes.next(Some(Duration::ZERO), &clock)));
-        }
-        assert!(served.contains(&"peer"), "{served:?}");
-        assert!(served.contains(&"question"), "{served:?}");
-        assert!(served.contains(&"wakeup"), "{served:?}");
-    }
-
-    fn said(peer: u64, message: Message) -> (Option<PeerId>, Event) {
-        let peer = PeerId(peer);
-        (Some(peer), Event::Message { peer, message: Box::new(message) })
-    }
-
-    fn of_node() -> (Option<PeerId>, Event) {
-        said(1, Message::Peer(PeerMessage::GetBlocks(Vec::new())))
-    }
-
-    fn of_wallet() -> (Option<PeerId>, Event) {
-        said(2, Message::Wallet(WalletMessage::GetTip(1)))
-    }
-
-    fn push(lanes: &Lanes, (peer, event): (Option<PeerId>, Event), lane: Lane) {
-        let work = PeerWork { peer, event, lane, outbound: None, handled: None };
-        lanes.push(|waiting| waiting.push_peer(work));
-    }
-
-    fn whose(work: &Work) -> Option<PeerId> {
-        match work {
-            Work::Peer(work) => work.peer,
-            _ => None,
-        }
-    }
-
-    #[test]
-    fn nodes_go_before_clients_and_do_not_shut_them_out() {
-        let (lanes, clock) = (Lanes::default(), Clock::start());
-        push(&lanes, of_wallet(), Lane::Clients);
-        push(&lanes, of_wallet(), Lane::Clients);
-        push(&lanes, of_node(), Lane::Nodes);
-        let next = || whose(&lanes.next(None, &clock));
-        assert_eq!((next(), next()), (Some(PeerId(1)), Some(PeerId(2))));
-        let mut turns = 0;
-        loop {
-            push(&lanes, of_node(), Lane::Nodes);
-            turns += 1;
-            if whose(&lanes.next(None, &clock)) == Some(PeerId(2)) {
-                break;
-            }
-        }
-        assert_eq!(turns, NODES_FAVORED_MAX + 1);
-    }
-
-    #[test]
-    fn what_a_client_asks_as_nodes_do_waits_with_the_clients() {
-        let (lanes, clock) = (Lanes::default(), Clock::start());
-        let (_, blocks) = of_node();
-        push(&lanes, (Some(PeerId(2)), blocks), Lane::Clients);
-        push(&lanes, of_node(), Lane::Nodes);
-        let order = [(); 2].map(|()| whose(&lanes.next(None, &clock)));
-        assert_eq!(order, [1, 2].map(|peer| Some(PeerId(peer))));
-    }
-
-    #[test]
-    fn signs_of_life_and_ends_of_connections_wait_for_no_question() {
-        let (lanes, clock) = (Lanes::default(), Clock::start());
-        push(&lanes, of_wallet(), Lane::Clients);
-        push(&lanes, said(1, Message::Pong(1)), Lane::Clients);
-        lanes.push_peer(Some(PeerId(3)), Event::Disconnected { peer: PeerId(3) });
-        let order = [(); 3].map(|()| whose(&lanes.next(None, &clock)));
-        assert_eq!(order, [1, 3, 2].map(|peer| Some(PeerId(peer))));
-    }
-
-    proptest! {
-        #[test]
-        fn clients_have_an_eighth_of_the_time_whatever_they_ask(
-            micros in prop::collection::vec(1u64..5_000, 1..200),
-        ) {
-            let lanes = Lanes::default();
-            let (mut now, mut had) = (Duration::ZERO, Duration::ZERO);
-            for time in micros.into_iter().map(Duration::from_micros) {
-                push(&lanes, of_wallet(), Lane::Clients);
-                now = now.max(lanes.lock().clients_rest_until);
-                prop_assert!(lanes.lock().take(false, now).is_some());
-                (now, had) = (now + time, had + time);
-                lanes.client_had(time, now);
-            }
-            now = now.max(lanes.lock().clients_rest_until);
-            prop_assert!(had <= now / CLIENTS_PART + CLIENTS_PIECE, "{had:?} of {now:?}");
-        }
-    }
-
-    #[test]
-    fn while_clients_rest_only_nodes_are_served() {
-        let lanes = Lanes::default();
-        lanes.client_had(CLIENTS_PIECE, Duration::ZERO);
-        push(&lanes, of_wallet(), Lane::Clients);
-        push(&lanes, of_node(), Lane::Nodes);
-        let rests = CLIENTS_PIECE * (CLIENTS_PART - 1);
-        let just_before = rests - Duration::from_nanos(1);
-        let next = |now| lanes.lock().take(false, now).and_then(|work| whose(&work));
-        assert_eq!(next(just_before), Some(PeerId(1)));
-        assert_eq!(next(just_before), None);
-        assert_eq!(next(rests), Some(PeerId(2)));
-    }
-
-    #[test]
-    fn a_client_that_waits_is_served_when_the_rest_is_over_and_not_with_the_next_event() {
-        let (lanes, clock) = (Lanes::default(), Clock::start());
-        lanes.client_had(Duration::from_millis(1), clock.monotonic());
-        push(&lanes, of_wallet(), Lane::Clients);
-        let wakeup = clock.monotonic() + Duration::from_secs(60);
-        assert_eq!(whose(&lanes.next(Some(wakeup), &clock)), Some(PeerId(2)));
-    }
-
-    #[test]
-    fn what_was_answered_is_said_before_the_stop_even_while_clients_rest() {
-        let (lanes, clock) = (Lanes::default(), Clock::start());
-        lanes.client_had(Duration::from_secs(60), clock.monotonic());
-        push(&lanes, of_wallet(), Lane::Clients);
-        lanes.push_answer(own());
-        push(&lanes, of_wallet(), Lane::Clients);
-        lanes.close();
-        let order = [(); 3].map(|()| name(&lanes.next(None, &clock)));
-        assert_eq!(order, ["own", "stop", "stop"]);
-    }
-
-    #[test]
-    fn wakeups_nodes_and_clients_all_have_their_turn() {
-        let (lanes, clock) = (Lanes::default(), Clock::start());
-        push(&lanes, of_wallet(), Lane::Clients);
-        let turns = (FAVORED_MAX + 1) * (NODES_FAVORED_MAX + 1);
-        let served: Vec<_> = (0..turns)
-            .map(|_| {
-                push(&lanes, of_node(), Lane::Nodes);
-                whose(&lanes.next(Some(Duration::ZERO), &clock))
-            })
-            .collect();
-        let count = |who| served.iter().filter(|whose| **whose == who).count() as u32;
-        assert_eq!(count(Some(PeerId(2))), 1);
-        assert_eq!(count(Some(PeerId(1))), NODES_FAVORED_MAX);
-        assert_eq!(count(None), turns - NODES_FAVORED_MAX - 1);
-    }
-
-    #[test]
-    fn questions_beyond_the_limit_are_refused_and_closing_drops_the_rest() {
-        let (lanes, clock) = (Lanes::default(), Clock::start());
-        for _ in 0..QUESTIONS_MAX {
-            lanes.ask(Box::new(|_| ())).unwrap();
-        }
-        assert_eq!(lanes.ask(Box::new(|_| ())), Err(Refused::Full));
-        for _ in 0..OWN_MAX {
-            lanes.try_push_own(own()).unwrap();
-        }
-        assert_eq!(lanes.try_push_own(own()), Err(Refused::Full));
-        lanes.close();
-        assert_eq!(lanes.ask(Box::new(|_| ())), Err(Refused::Stopped));
-        assert_eq!(lanes.try_push_own(own()), Err(Refused::Stopped));
-        assert_eq!(name(&lanes.next(None, &clock)), "stop");
-        assert_eq!(name(&lanes.next(None, &clock)), "stop");
-    }
-}
+mod tests;

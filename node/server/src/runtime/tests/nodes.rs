@@ -96,6 +96,23 @@ fn a_wallet_may_say_hello_and_ask_in_one_breath() {
 }
 
 #[test]
+fn a_client_pays_for_its_questions_with_the_machines_time() {
+    let node = Node::start(config()).unwrap();
+    let had = || {
+        let lanes = &node.parts.as_ref().unwrap().lanes;
+        lanes.clients_have_had_time()
+    };
+    let mut client = Client::connect(node.address);
+    assert!(!had());
+    client.send(&hello_of_wallet());
+    assert!(matches!(client.receive(), Some(Message::Hello(_))));
+    client.send(&Message::Wallet(WalletMessage::GetTip(1)));
+    assert!(matches!(client.receive(), Some(Message::Wallet(WalletMessage::Tip(_)))));
+    assert!(had());
+    node.stop().unwrap();
+}
+
+#[test]
 fn answers_to_a_wallet_keep_the_order_of_its_questions_whoever_answers_them() {
     let node = Node::start(config()).unwrap();
     let mut client = Client::connect(node.address);

@@ -133,8 +133,8 @@ impl House {
         let address = SocketAddr::from(([127, 0, 0, 1], 1000 + number));
         self.sockets.tasks.spawn(async move {
             let (incoming, outgoing) = split(near);
-            let conversation = sockets.begin(incoming, address, Direction::Inbound).await;
-            sockets.go_on(conversation, outgoing).await;
+            let connection = sockets.meet(incoming, address, Direction::Inbound).await;
+            sockets.converse(connection, outgoing).await;
         });
         let (incoming, outgoing) = split(far);
         let decoder = FrameDecoder::new(Phase::Established);
