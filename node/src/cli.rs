@@ -247,7 +247,7 @@ mod tests {
     use std::time::Duration;
 
     use clap::CommandFactory;
-    use command::words::Difficulty;
+    use devnet::Difficulty;
 
     use super::*;
 

@@ -125,7 +125,7 @@ fn attempts_within(time: Duration, rate: f64) -> u64 {
 /// A measurement has errors of many types. The first cause that says how ends the
 /// program, and what has no such cause is no more than another failure.
 fn failure_of(error: &anyhow::Error) -> Failure {
-    let exit_of = |cause: &(dyn std::error::Error + 'static)| {
+    let of_cause = |cause: &(dyn std::error::Error + 'static)| {
         let known = [
             exit::<UsageError>(cause),
             exit::<SpecError>(cause),
@@ -136,7 +136,7 @@ fn failure_of(error: &anyhow::Error) -> Failure {
         ];
         known.into_iter().flatten().next()
     };
-    let exit = error.chain().find_map(exit_of).unwrap_or(Exit::Other);
+    let exit = error.chain().find_map(of_cause).unwrap_or(Exit::Other);
     Failure { text: error.to_string(), exit }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use engine::Kernel;
 
-use command::words::{duration, interval, kernel};
+use command::words::{duration, kernel};
 
 /// The measurements of `lode bench`.
 #[derive(Debug, Clone, Subcommand)]
@@ -258,6 +258,12 @@ fn bits_range(text: &str) -> Result<RangeInclusive<u32>, String> {
         (Some(from), Some(to)) if from <= to => Ok(from..=to),
         _ => Err(format!("write leading zero bits like 8..24 or 16, from 1 to {BENCH_BITS_MAX}")),
     }
+}
+
+/// A time that is not zero.
+fn interval(text: &str) -> Result<Duration, String> {
+    let time = duration(text)?;
+    if time.is_zero() { Err("more than nothing".to_owned()) } else { Ok(time) }
 }
 
 /// Longest time that a benchmark adds to a sync: a slow disk takes some tens of milliseconds.

@@ -1,7 +1,6 @@
 //! Words of a command line to values that many commands take, with messages that say how to write
 //! them.
 
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use chain::spec::{
@@ -23,21 +22,12 @@ pub struct Coin {
     pub symbol: String,
 }
 
-/// Where the difficulty of a new network starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Difficulty {
-    /// At so many leading zero bits.
-    Bits(u32),
-    /// At what this computer needs for the network's spacing.
-    Auto,
-}
-
 /// `None` for `off`. (A name of its own, as clap takes a plain `Option` for a flag that may be left
 /// out.)
 pub type MaxWait = Option<Duration>;
 
 /// Longest time that any flag takes.
-pub const TIME_MAX: Duration = Duration::from_secs(86_400);
+const TIME_MAX: Duration = Duration::from_secs(86_400);
 
 /// `5s`, `0.3s`, `300ms`, `2m`, `1h`.
 ///
@@ -76,15 +66,6 @@ fn thousandths(number: &str) -> Option<u64> {
     whole.parse::<u64>().ok()?.checked_mul(1000)?.checked_add(fraction)
 }
 
-/// A time that is not zero.
-///
-/// # Errors
-/// How to write it.
-pub fn interval(text: &str) -> Result<Duration, String> {
-    let time = duration(text)?;
-    if time.is_zero() { Err("more than nothing".to_owned()) } else { Ok(time) }
-}
-
 /// The name of a kernel that can hash on this computer.
 ///
 /// # Errors
@@ -105,17 +86,6 @@ pub fn difficulty(text: &str) -> Result<u32, String> {
     bits.filter(|bits| (1..=ZERO_BITS_MAX).contains(bits)).ok_or_else(|| {
         format!("write leading zero bits like 22 or hex zeros like 5x, up to {ZERO_BITS_MAX} bits")
     })
-}
-
-/// `20`, `5x`, or `auto`.
-///
-/// # Errors
-/// How to write it.
-pub fn difficulty_or_auto(text: &str) -> Result<Difficulty, String> {
-    match text {
-        "auto" => Ok(Difficulty::Auto),
-        _ => difficulty(text).map(Difficulty::Bits).map_err(|advice| format!("{advice}; or auto")),
-    }
 }
 
 /// `asert` or `fixed`.
@@ -155,19 +125,6 @@ pub fn max_wait(text: &str) -> Result<MaxWait, String> {
     duration(text).map(Some).map_err(|advice| format!("{advice}; or off"))
 }
 
-/// `0.3s..2s`.
-///
-/// # Errors
-/// How to write it.
-pub fn pause(text: &str) -> Result<RangeInclusive<Duration>, String> {
-    let (from, to) = text.split_once("..").ok_or("write a range like 0.3s..2s")?;
-    let (from, to) = (duration(from)?, duration(to)?);
-    if from > to {
-        return Err("the first time must not be the longer one".to_owned());
-    }
-    Ok(from..=to)
-}
-
 /// `NAME:SYMBOL`, within the spec's bounds.
 ///
 /// # Errors
@@ -195,9 +152,8 @@ mod tests {
         #[test]
         fn no_word_panics(text in ".{0,12}", number in "[0-9.]{0,24}(ms|s|m|h|x|)") {
             for text in [text, number] {
-                let _ = (duration(&text), interval(&text), kernel(&text), difficulty(&text));
-                let _ = (difficulty_or_auto(&text), spacing_s(&text), max_wait(&text));
-                let _ = (pause(&text), coin(&text), retarget(&text));
+                let _ = (duration(&text), kernel(&text), difficulty(&text), spacing_s(&text));
+                let _ = (max_wait(&text), coin(&text), retarget(&text));
             }
         }
 
@@ -230,17 +186,13 @@ mod tests {
         assert_eq!(difficulty("22"), Ok(22));
         assert_eq!(difficulty("5x"), Ok(20));
         assert_eq!(difficulty("200"), Ok(200));
-        assert_eq!(difficulty_or_auto("5x"), Ok(Difficulty::Bits(20)));
-        assert_eq!(difficulty_or_auto("auto"), Ok(Difficulty::Auto));
         for wrong in ["0", "201", "51x", "x", "auto", "-1", "1073741824x"] {
             assert!(difficulty(wrong).is_err(), "{wrong}");
         }
     }
 
     #[test]
-    fn ranges_and_coins_say_what_is_wrong() {
-        assert!(pause("2s..1s").is_err());
-        assert!(pause("2s").is_err());
+    fn coins_say_what_is_wrong() {
         assert_eq!(coin("My coin:MC1").unwrap().name, "My coin");
         for wrong in ["Lode", ":L", "L:", "L:lower", "a\u{e4}:L", "L:TOOLONGSY"] {
             assert!(coin(wrong).is_err(), "{wrong}");

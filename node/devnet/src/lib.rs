@@ -40,7 +40,7 @@ use summary::{Audited, summary};
 use traffic::Payers;
 
 pub use network::{NodeEndedError, NodeStartError};
-pub use options::DevnetOptions;
+pub use options::{DevnetOptions, Difficulty};
 pub use plan::PlanError;
 pub use traffic::TrafficError;
 

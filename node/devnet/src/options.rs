@@ -9,10 +9,19 @@ use std::time::Duration;
 use chain::spec::Retarget;
 use clap::Args;
 use command::words::{
-    Coin, Difficulty, MIN_TXS_DEFAULT, MaxWait, coin, difficulty_or_auto, kernel, max_wait, pause,
-    retarget, spacing_s,
+    Coin, MIN_TXS_DEFAULT, MaxWait, coin, difficulty, duration, kernel, max_wait, retarget,
+    spacing_s,
 };
 use engine::Kernel;
+
+/// Where the difficulty of a new network starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Difficulty {
+    /// At so many leading zero bits.
+    Bits(u32),
+    /// At what this computer needs for the network's spacing.
+    Auto,
+}
 
 /// What `lode devnet` is told.
 #[derive(Debug, Clone, Args)]
@@ -75,4 +84,52 @@ pub struct DevnetOptions {
     /// One JSON object a line
     #[arg(long)]
     pub json: bool,
+}
+
+/// `20`, `5x`, or `auto`.
+fn difficulty_or_auto(text: &str) -> Result<Difficulty, String> {
+    match text {
+        "auto" => Ok(Difficulty::Auto),
+        _ => difficulty(text).map(Difficulty::Bits).map_err(|advice| format!("{advice}; or auto")),
+    }
+}
+
+/// `0.3s..2s`.
+fn pause(text: &str) -> Result<RangeInclusive<Duration>, String> {
+    let (from, to) = text.split_once("..").ok_or("write a range like 0.3s..2s")?;
+    let (from, to) = (duration(from)?, duration(to)?);
+    if from > to {
+        return Err("the first time must not be the longer one".to_owned());
+    }
+    Ok(from..=to)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_word_panics(text in ".{0,12}", number in "[0-9.]{0,24}(ms|s|m|h|x|)") {
+            for text in [text, number] {
+                let _ = (difficulty_or_auto(&text), pause(&text));
+            }
+        }
+    }
+
+    #[test]
+    fn a_difficulty_may_be_left_to_this_computer() {
+        assert_eq!(difficulty_or_auto("5x"), Ok(Difficulty::Bits(20)));
+        assert_eq!(difficulty_or_auto("auto"), Ok(Difficulty::Auto));
+        assert!(difficulty_or_auto("automatic").is_err());
+    }
+
+    #[test]
+    fn a_pause_has_two_ends_the_shorter_first() {
+        assert_eq!(pause("1s..2s"), Ok(Duration::from_secs(1)..=Duration::from_secs(2)));
+        assert!(pause("2s..1s").is_err());
+        assert!(pause("2s").is_err());
+    }
 }

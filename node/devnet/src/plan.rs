@@ -18,10 +18,10 @@ use wallet::accounts::Account;
 use wallet::seed::{DEVNET_PREFIX, Seed};
 
 use super::difficulty::calibrate;
-use crate::options::DevnetOptions;
+use crate::options::{DevnetOptions, Difficulty};
 use command::founding::{Contradiction, Wishes, apply, contradiction, default_spec};
 use command::kernel_choice;
-use command::words::{Difficulty, MIN_TXS_DEFAULT};
+use command::words::MIN_TXS_DEFAULT;
 use server::directory::faucet;
 
 /// Genesis is always of this second (2026-01-01), so that a seed names one genesis. The chain is
@@ -317,15 +317,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
     #[derive(Parser)]
-    struct Line {
+    struct Words {
         #[command(flatten)]
         options: DevnetOptions,
     }
 
     fn options(arguments: &str) -> DevnetOptions {
         let words = ["devnet"].into_iter().chain(arguments.split_whitespace());
-        Line::parse_from(words).options
+        Words::parse_from(words).options
     }
 
     fn plan(arguments: &str, root: &Path) -> Result<Plan, PlanError> {

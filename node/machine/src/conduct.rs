@@ -127,7 +127,8 @@ pub(crate) enum DisconnectReason {
     /// Its hello is of another network; the text says where they differ.
     #[error("{0}")]
     OtherNetwork(String),
-    /// No hello within its time.
+    /// No hello within its time. (It is told in the seconds that nodes promise; they close a little
+    /// earlier.)
     #[error("no hello within {} s", HANDSHAKE_MAX.as_secs_f64().ceil())]
     SilentHandshake,
     /// No sign of life.

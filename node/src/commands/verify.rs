@@ -13,8 +13,7 @@ use client::data_directory::pinned_network;
 use serde_json::json;
 
 use crate::cli::VerifyOptions;
-use command::failure::Failure;
-use command::failure::ThreadsError;
+use command::failure::{Failure, ThreadsError};
 use command::print;
 use machine::replay::{BlockIndex, ReplayError, Sums, replay};
 use machine::store::{Cut, Store, StoreError};

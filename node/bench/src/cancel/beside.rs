@@ -96,7 +96,6 @@ impl Beside {
         let desk = OperatorDesk::open(about, node, asked)?;
         let token = Pass::read(directory.path())?.token;
         let stop = Arc::new(AtomicBool::new(false));
-        let (started, used) = (Instant::now(), used_so_far());
         let share = Arc::new(AtomicU64::new(share(self.burn.unwrap_or_default(), self.threads)));
         let mut threads = Vec::new();
         let (first_answer, first_answers) = sync_channel(self.threads as usize);
@@ -108,21 +107,29 @@ impl Beside {
             let first_answer = first_answer.clone();
             threads.push(Builder::new().name(format!("client-{number}")).spawn(move || {
                 if burns {
-                    burn(&share, &stop);
-                } else {
-                    // It ends with the node, if not before.
-                    let asking =
-                        Asking { address, network: &network, counts: &counts, stop: &stop };
-                    let _ = asking.ask(number, token, first_answer);
+                    return burn(&share, &stop);
+                }
+                let asking = Asking { address, network: &network, counts: &counts, stop: &stop };
+                // Its first answer, or that there will be none, is waited for; later on it ends
+                // with the node, if not before.
+                if let Err(error) = asking.ask(number, token, &first_answer) {
+                    let _ = first_answer.try_send(Err(error));
                 }
             })?);
         }
+        drop(first_answer);
         if self.burn.is_none() {
             // How they connect is not what is timed.
             for _ in 0..self.threads {
-                first_answers.recv_timeout(PATIENCE)?;
+                let first = first_answers.recv_timeout(PATIENCE);
+                if let Err(error) = first.map_err(anyhow::Error::from).and_then(|first| Ok(first?))
+                {
+                    stop.store(true, Ordering::Relaxed);
+                    return Err(error.context("a client got no answer"));
+                }
             }
         }
+        let (started, used) = (Instant::now(), used_so_far());
         if let Some(rate) = self.burn {
             let stop = Arc::clone(&stop);
             threads.push(thread::spawn(move || govern(rate, &share, &stop)));
@@ -148,6 +155,9 @@ impl GoingOn {
     }
 }
 
+/// Where a client tells that it has an answer, or why it has none.
+type FirstAnswer = SyncSender<Result<(), ClientError>>;
+
 /// What a client needs to ask.
 struct Asking<'a> {
     address: SocketAddr,
@@ -159,7 +169,7 @@ struct Asking<'a> {
 impl Asking<'_> {
     /// Asks until it shall stop: every other one for the history of a wallet, the others for blocks
     /// and transactions.
-    fn ask(&self, number: u32, token: Token, first: SyncSender<()>) -> Result<(), ClientError> {
+    fn ask(&self, number: u32, token: Token, first: &FirstAnswer) -> Result<(), ClientError> {
         let timeouts = Timeouts { connect: PATIENCE, answer: PATIENCE };
         if number.is_multiple_of(2) {
             let mut wallet = NodeClient::connect(self.address, self.network, timeouts)?;
@@ -180,7 +190,7 @@ impl Asking<'_> {
     /// Counts answers, and tells of the first one.
     fn repeat(
         &self,
-        first: SyncSender<()>,
+        first: &FirstAnswer,
         mut question: impl FnMut(u32) -> Result<(), ClientError>,
     ) -> Result<(), ClientError> {
         let mut first = Some(first);
@@ -191,7 +201,7 @@ impl Asking<'_> {
             question(round)?;
             self.counts.answers.fetch_add(1, Ordering::Relaxed);
             // There is room for one of each client.
-            let _ = first.take().map(|first| first.try_send(()));
+            let _ = first.take().map(|first| first.try_send(Ok(())));
         }
         Ok(())
     }

@@ -296,7 +296,7 @@ fn honest_machines_never_blame_each_other() {
 }
 
 #[test]
-fn what_a_peer_is_told_of_its_silence_is_how_long_it_was() {
+fn what_a_silent_peer_is_told_is_what_the_protocol_promises() {
     let handshake = DisconnectReason::SilentHandshake.to_string();
     assert_eq!(handshake, "no hello within 5 s", "docs/protocol.md says so, too");
     assert_eq!(DisconnectReason::Dead.to_string(), "no sign of life for 180 s");
