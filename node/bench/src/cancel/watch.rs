@@ -66,19 +66,16 @@ impl<'a> Watch<'a> {
         found
     }
 
-    /// The end of the search on the tip, after `since`; `None` when it ended with a block.
+    /// The end of the search on the tip, after `since`; `None` when it ended with a block, or the
+    /// node turned away without a search that could be seen.
     pub(super) fn ends(&mut self, since: Instant) -> anyhow::Result<Option<SearchStatistics>> {
         let deadline = Instant::now() + self.patience;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let search = self.searches.recv_timeout(left).map_err(|_| {
-                anyhow::anyhow!(
-                    "waited {} s in vain for the node to give up block {} of this chain for the \
-                     next one",
-                    self.patience.as_secs(),
-                    self.height,
-                )
-            })?;
+            let Ok(search) = self.searches.recv_timeout(left) else {
+                self.has_turned()?;
+                return Ok(None);
+            };
             self.see(&search);
             if search.found {
                 return Ok(None);
@@ -87,6 +84,20 @@ impl<'a> Watch<'a> {
                 return Ok(Some(search));
             }
         }
+    }
+
+    /// Nothing was told of a search that ends, in all that time. No error if the node has turned to
+    /// another block all the same: its miner was kept from a processor while one template followed
+    /// another, and never searched the first.
+    fn has_turned(&self) -> anyhow::Result<()> {
+        let tip = self.node.handle.ask_blocking(|machine| machine.tip().hash)?;
+        anyhow::ensure!(
+            tip != self.tip,
+            "waited {} s in vain for the node to give up block {} of this chain for the next one",
+            self.patience.as_secs(),
+            self.height,
+        );
+        Ok(())
     }
 
     fn see(&mut self, search: &SearchStatistics) {
