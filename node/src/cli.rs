@@ -248,6 +248,7 @@ mod tests {
 
     use clap::CommandFactory;
     use devnet::Difficulty;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -262,6 +263,30 @@ mod tests {
     #[test]
     fn the_definition_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    /// Puts a word wherever a command or one below it takes one. Returns how often that was.
+    fn put_everywhere(command: &clap::Command, word: &str) -> usize {
+        let takers = command.get_arguments().filter(|taker| taker.get_action().takes_values());
+        let here = takers.map(|taker| {
+            let flag = taker.get_long().map(|name| format!("--{name}=")).unwrap_or_default();
+            let line = [command.get_name().to_owned(), flag + word];
+            // What it means is all the same.
+            let _ = command.clone().try_get_matches_from(line);
+        });
+        let here = here.count();
+        here + command.get_subcommands().map(|below| put_everywhere(below, word)).sum::<usize>()
+    }
+
+    proptest! {
+        #[test]
+        fn no_word_panics(text in ".{0,12}", number in "[0-9.]{0,24}(ms|s|m|h|x|)") {
+            let command = Cli::command();
+            for word in [text, number] {
+                let places = put_everywhere(&command, &word);
+                prop_assert!(places > 60, "{places}");
+            }
+        }
     }
 
     #[test]

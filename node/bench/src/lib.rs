@@ -24,11 +24,10 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
-
 use chain::spec::SpecError;
 use command::failure::{EndsProgram, Failure, UsageError};
 use command::interrupt::Interrupt;
+use indicatif::{ProgressBar, ProgressStyle};
 use machine::MachineError;
 use machine::store::StoreError;
 use server::runtime::{NodeFailure, StartError};
@@ -122,8 +121,8 @@ fn attempts_within(time: Duration, rate: f64) -> u64 {
     ((rate * time.as_secs_f64()) as u64).clamp(1 << 12, 1 << 34)
 }
 
-/// A measurement has errors of many types. The first cause that says how ends the
-/// program, and what has no such cause is no more than another failure.
+/// A measurement has errors of many types. The first cause that says how ends the program, and what
+/// has no such cause is no more than another failure.
 fn failure_of(error: &anyhow::Error) -> Failure {
     let of_cause = |cause: &(dyn std::error::Error + 'static)| {
         let known = [

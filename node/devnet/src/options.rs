@@ -106,18 +106,7 @@ fn pause(text: &str) -> Result<RangeInclusive<Duration>, String> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-
-    proptest! {
-        #[test]
-        fn no_word_panics(text in ".{0,12}", number in "[0-9.]{0,24}(ms|s|m|h|x|)") {
-            for text in [text, number] {
-                let _ = (difficulty_or_auto(&text), pause(&text));
-            }
-        }
-    }
 
     #[test]
     fn a_difficulty_may_be_left_to_this_computer() {

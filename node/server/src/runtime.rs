@@ -3,9 +3,9 @@
 //! One thread owns the machine (`lanes` are its inbox, `outside` its hands), another one makes
 //! blocks durable (`disk`), a third reads what wallets ask (`history`). On a small tokio runtime
 //! run the `listener`, the `dialer` and two tasks for each `connection`; those of clients on
-//! another one, which has less `priority`. What is to be mined goes
-//! out through `templates`: to the own `miner` with its thread and rayon pool, and to whoever else
-//! searches with one of the `leases`. `signatures` are verified on another pool.
+//! another one, which has less `priority`. What is to be mined goes out through `templates`: to the
+//! own `miner` with its thread and rayon pool, and to whoever else searches with one of the
+//! `leases`. `signatures` are verified on another pool.
 
 mod clock;
 mod codec;

@@ -30,20 +30,3 @@ pub(super) fn block_name(text: &str) -> Result<BlockName, String> {
     let hash = text.parse().map(BlockName::Hash);
     hash.map_err(|_| "write a height like 12 or a block's 64 hex digits".to_owned())
 }
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn no_word_panics(text in ".{0,12}", number in "[0-9.]{0,24}(ms|s|m|h|x|)") {
-            for text in [text, number] {
-                let _ = (node_name(&text), bootstrap(&text));
-                let _ = (mining_threads(&text), block_name(&text));
-            }
-        }
-    }
-}

@@ -121,11 +121,10 @@ impl Beside {
         if self.burn.is_none() {
             // How they connect is not what is timed.
             for _ in 0..self.threads {
-                let first = first_answers.recv_timeout(PATIENCE);
-                if let Err(error) = first.map_err(anyhow::Error::from).and_then(|first| Ok(first?))
-                {
+                let first = first_answers.recv_timeout(PATIENCE).map_err(anyhow::Error::from);
+                if let Err(error) = first.and_then(|first| Ok(first?)) {
                     stop.store(true, Ordering::Relaxed);
-                    return Err(error.context("a client got no answer"));
+                    anyhow::bail!("a client got no answer: {error}");
                 }
             }
         }

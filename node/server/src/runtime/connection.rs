@@ -105,7 +105,8 @@ impl Sockets {
         }
         let (peer, outbound) = (connection.peer, Arc::clone(&connection.outbound));
         let there = Arc::clone(&self).move_and_converse(connection, outgoing);
-        if self.clients.spawn(there).await.is_err() {
+        // A socket that cannot be moved, or a task that panicked: nobody else tells of the end.
+        if !matches!(self.clients.spawn(there).await, Ok(Ok(()))) {
             outbound.give_up();
             self.lanes.push_peer(Some(peer), Event::Disconnected { peer });
         }

@@ -63,23 +63,23 @@ impl Sockets {
     }
 
     /// Goes on with a connection whose socket belongs to other threads so far.
+    ///
+    /// # Errors
+    /// The socket cannot be moved.
     pub(super) async fn move_and_converse(
         self: Arc<Self>,
         connection: Connection<OwnedReadHalf>,
         outgoing: OwnedWriteHalf,
-    ) {
+    ) -> io::Result<()> {
         let Connection { peer, outbound, messages, hello_received, lane, ended } = connection;
         let FramedParts { io, codec, read_buf, .. } = messages.into_parts();
-        let moved = io.reunite(outgoing).map_err(io::Error::other).and_then(TcpStream::into_std);
-        let Ok(stream) = moved.and_then(TcpStream::from_std) else {
-            outbound.give_up();
-            self.lanes.push_peer(Some(peer), Event::Disconnected { peer });
-            return;
-        };
+        let stream = io.reunite(outgoing).map_err(io::Error::other)?.into_std()?;
+        let stream = TcpStream::from_std(stream)?;
         let (incoming, outgoing) = stream.into_split();
         let messages = FramedRead::new(Cursor::new(read_buf).chain(incoming), codec);
         let connection = Connection { peer, outbound, messages, hello_received, lane, ended };
         self.converse(connection, outgoing).await;
+        Ok(())
     }
 }
 
