@@ -101,17 +101,23 @@ impl Sync {
 }
 
 impl Machine {
-    /// Asks for what lies behind our best header, unless an answer is still awaited.
+    /// Asks for what lies behind our best header, unless an answer is still awaited; or behind the
+    /// last block of it whose body is here, unless this node is known to have one that is missing:
+    /// whoever has nothing new would answer with nothing, and we would not know what it has.
     pub(crate) fn request_headers(&mut self, id: PeerId) {
         let now = self.now.monotonic;
+        let mut from = self.tree.best_header();
         let Some(peer) = self.sync.peers.get_mut(&id) else {
             return;
         };
+        if self.tree.is_complete(self.tree.last_valid(peer.best_header)) {
+            from = self.tree.last_complete(from);
+        }
         if peer.headers_asked.is_some_and(|asked| now < asked + HEADERS_PATIENCE) {
             return;
         }
         peer.headers_asked = Some(now);
-        let locator = self.tree.locator(self.tree.best_header());
+        let locator = self.tree.locator(from);
         self.send(id, &Message::Peer(PeerMessage::GetHeaders(locator)));
     }
 

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use chain::hash::BlockHash;
+use proptest::prelude::*;
 use wire::ByteString;
 use wire::hello::Role;
 
 use super::*;
-use crate::Event;
 use crate::tests::forge::Forge;
 use crate::tests::rig::{Rig, blocks_asked, closed, compact, said};
+use crate::{Direction, Event};
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -148,6 +149,31 @@ fn headers_that_lead_nowhere_do_not_make_an_endless_conversation() {
     }
     assert_eq!(questions, 1);
     assert!(rig.is_open(peer));
+}
+
+proptest! {
+    #[test]
+    fn bodies_come_from_any_node_that_has_them_though_it_has_no_header_to_tell_of(
+        length in 2usize..40, delivered in 0usize..40, has in 1usize..=40,
+    ) {
+        let mut forge = Forge::new();
+        let chain = forge.chain(forge.genesis(), length);
+        let mut rig = Rig::new(&forge);
+        let first = rig.peer();
+        rig.show_headers(first, &forge, &chain);
+        let delivered = delivered.min(length - 1);
+        for hash in &chain[..delivered] {
+            rig.give(first, forge.bytes(*hash));
+        }
+        rig.settle(Event::Disconnected { peer: first });
+        // The same node after a crash that took its last blocks, or another one.
+        let has = has.min(length);
+        let (second, _) = rig.connect("9.9.9.9:9000", Direction::Inbound);
+        let hello = rig.hello(Role::Peer);
+        let effects = rig.tell(second, wire::Message::Hello(Box::new(hello)));
+        rig.answer(second, &forge, chain[has - 1], &effects);
+        prop_assert_eq!(rig.tip(), chain[has.max(delivered) - 1]);
+    }
 }
 
 #[test]
