@@ -10,6 +10,7 @@
 pub mod arrivals;
 pub mod comparison;
 pub mod geometric;
+pub mod proportions;
 pub mod rates;
 pub mod shares;
 
