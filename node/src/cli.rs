@@ -13,6 +13,7 @@ use command::words::{
 };
 use devnet::DevnetOptions;
 use engine::Kernel;
+use laboratory::SimulateOptions;
 use wire::operator::BlockName;
 
 use crate::commands::WalletOptions;
@@ -63,6 +64,8 @@ pub enum Command {
     Export(ExportOptions),
     /// Take a header, block or transaction apart and judge it by every rule that needs no chain
     Explain(ExplainOptions),
+    /// Make experiments on whole networks in virtual time, a thousand times as fast as real
+    Simulate(Box<SimulateOptions>),
     /// Measure this computer
     #[command(subcommand)]
     Bench(BenchCommand),

@@ -110,6 +110,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Verify(options)) => verify::run(&options),
         Some(Command::Export(options)) => export::run(&options),
         Some(Command::Explain(options)) => explain::run(&options),
+        Some(Command::Simulate(options)) => laboratory::run(&options),
         Some(Command::Bench(command)) => bench::run(&command),
         Some(Command::Version(options)) => version::run(&options),
     }

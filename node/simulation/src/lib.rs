@@ -22,4 +22,4 @@ pub use links::LinkConditions;
 pub use miner::{attempts, grind};
 pub use scenario::{Fault, NodePlan, Scenario, small_spec};
 pub use test_wallet::TestWallet;
-pub use world::{SimulationError, World};
+pub use world::{DISK_WRITE, SimulationError, World};

@@ -29,8 +29,8 @@ use node_slot::NodeSlot;
 /// later, so that no machine can stop the time.
 const CALL_NS: u64 = 1_000_000;
 
-/// How long a disk takes to make blocks durable.
-const WRITE_NS: u64 = 3_000_000;
+/// How long a disk takes to make blocks durable; nobody hears of them before.
+pub const DISK_WRITE: Duration = Duration::from_millis(3);
 
 /// Why a simulation cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -196,6 +196,11 @@ impl World {
         &self.reports
     }
 
+    /// Takes what the machines reported since the last time: a long run would keep it all.
+    pub fn take_reports(&mut self) -> Vec<(Duration, usize, Report)> {
+        std::mem::take(&mut self.reports)
+    }
+
     /// Events that were handled.
     pub fn events(&self) -> u64 {
         self.events
@@ -326,7 +331,7 @@ impl World {
             Effect::Write(writes) => {
                 let incarnation = self.slots[node].incarnation;
                 self.enqueue(
-                    self.clock_ns + WRITE_NS,
+                    self.clock_ns + nanoseconds(DISK_WRITE),
                     ScheduledEvent::Write { node, incarnation, writes },
                 );
             }

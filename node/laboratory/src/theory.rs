@@ -1,0 +1,58 @@
+//! What must come out where nothing but chance and delay is at work, and who says so.
+
+use serde::Serialize;
+use simulation::DISK_WRITE;
+
+use crate::experiment::{Experiment, Topology};
+use chain::spec::Retarget;
+
+/// A number that follows from a law, and where that stands.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Expected {
+    /// The number.
+    pub value: f64,
+    /// Where it comes from.
+    pub source: &'static str,
+}
+
+/// How often a height gets more than one block. Somebody finds a block; it takes D until it is with
+/// the others, who have all hashing but the finder's own and find a block in a mean time T:
+/// `1 - exp(-(1 - 1/n) D/T)`. Only where all nodes are equal, each hears from each, and nothing
+/// happens to them.
+pub(crate) fn shared_heights(experiment: &Experiment) -> Option<Expected> {
+    let is_plain = experiment.topology == Topology::Mesh
+        && experiment.retarget == Retarget::Fixed
+        && experiment.loss_per_million == 0
+        && experiment.partition.is_none()
+        && experiment.churn.is_none()
+        && experiment.crowd.is_none()
+        && experiment.shock.is_none();
+    let rates = experiment.hash_rates();
+    let is_equal = rates.iter().all(|rate| Some(rate) == rates.first());
+    if !is_plain || !is_equal {
+        return None;
+    }
+    let delay_s = (experiment.latency_ms as f64 + experiment.jitter_ms as f64 / 2.0) / 1e3
+        + DISK_WRITE.as_secs_f64();
+    let others = 1.0 - 1.0 / experiment.nodes as f64;
+    let value = -f64::exp_m1(-others * delay_s / time_of_block_s(experiment));
+    let source = "1 - exp(-(1 - 1/n) D/T); Decker and Wattenhofer, Information Propagation in the \
+                  Bitcoin Network (2013), for one delay";
+    Some(Expected { value, source })
+}
+
+/// Mean spacing of the chain's blocks: what difficulty aims at, where it follows at all.
+pub(crate) fn spacing_s(experiment: &Experiment) -> Option<Expected> {
+    let is_whole = experiment.shock.is_none() && experiment.partition.is_none();
+    let is_aimed_at = experiment.retarget == Retarget::Asert && is_whole;
+    is_aimed_at.then(|| Expected {
+        value: f64::from(experiment.spacing_s),
+        source: "the spacing that ASERT aims at",
+    })
+}
+
+/// Mean seconds until somebody finds a block, by the bits that the network begins with.
+fn time_of_block_s(experiment: &Experiment) -> f64 {
+    let rate: u64 = experiment.hash_rates().iter().sum();
+    statistics::geometric::expected_attempts(experiment.starting_bits) / rate.max(1) as f64
+}
