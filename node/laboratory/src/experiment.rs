@@ -7,8 +7,8 @@ use toml::{Table, Value};
 /// Most nodes of a network, those who come later among them.
 const NODES_MAX: usize = 1000;
 
-/// Longest virtual time, a month.
-const DURATION_S_MAX: u64 = 31 * 86_400;
+/// Longest virtual time, ten years.
+const DURATION_S_MAX: u64 = 3660 * 86_400;
 
 /// Longest way of a message.
 const LATENCY_MS_MAX: u64 = 600_000;
@@ -60,6 +60,8 @@ pub(crate) struct Experiment {
     pub crowd: Option<Crowd>,
     /// A hash rate that jumps.
     pub shock: Option<Shock>,
+    /// A miner that withholds its blocks.
+    pub selfish: Option<Selfish>,
 }
 
 /// Who is connected with whom.
@@ -118,6 +120,18 @@ pub(crate) struct Shock {
     pub percent: u64,
 }
 
+/// A miner that withholds its blocks, beside the nodes.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Selfish {
+    /// Its part of all hashing.
+    pub share: f64,
+    /// The part of the others' hashing that searches behind its block when it races theirs.
+    pub gamma: f64,
+    /// Blocks that are found, by whomever: it says how long all goes on.
+    pub blocks: u64,
+}
+
 /// Why an experiment cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ExperimentError {
@@ -152,17 +166,22 @@ pub(crate) enum ExperimentError {
 /// [`ExperimentError::UnknownKey`].
 pub(crate) fn set(scenario: &mut Table, key: &str, value: &str) -> Result<(), ExperimentError> {
     let known = keys(scenario);
-    if !known.iter().any(|one| one == key) {
+    // A key of a part may be said without the part where only one part has it.
+    let of_parts: Vec<&String> =
+        known.iter().filter(|one| one.ends_with(&format!(".{key}"))).collect();
+    let exact = known.iter().find(|one| *one == key);
+    let meant = exact.or(if let [only] = of_parts[..] { Some(only) } else { None });
+    let Some(key) = meant else {
         let name = scenario.get("scenario").and_then(Value::as_str).unwrap_or("the scenario");
         return Err(ExperimentError::UnknownKey {
             scenario: name.to_owned(),
             key: key.to_owned(),
             known: known.join(", "),
         });
-    }
-    let (table, key) = match key.split_once('.') {
+    };
+    let (table, key) = match key.rsplit_once('.') {
         Some((part, key)) => (scenario.get_mut(part).and_then(Value::as_table_mut), key),
-        None => (Some(scenario), key),
+        None => (Some(scenario), key.as_str()),
     };
     if let Some(table) = table {
         table.insert(key.to_owned(), read_value(value));
@@ -193,10 +212,13 @@ impl Experiment {
     /// # Errors
     /// [`ExperimentError`] names the key that is wrong.
     pub(crate) fn read(scenario: &Table) -> Result<Self, ExperimentError> {
-        let experiment: Self = scenario
+        let mut experiment: Self = scenario
             .clone()
             .try_into()
             .map_err(|error| ExperimentError::Malformed(one_line(&error.to_string())))?;
+        if let Some(selfish) = &experiment.selfish {
+            experiment.duration_s = selfish.blocks.saturating_mul(u64::from(experiment.spacing_s));
+        }
         experiment.check()?;
         Ok(experiment)
     }
@@ -206,14 +228,27 @@ impl Experiment {
         self.nodes.saturating_add(self.crowd.as_ref().map_or(0, |crowd| crowd.nodes))
     }
 
-    /// Hashes a virtual second of each node that mines; together they find a block in the spacing.
+    /// Hashes a virtual second of each node that mines; with those of a miner that withholds they
+    /// find a block in the spacing.
     pub(crate) fn hash_rates(&self) -> Vec<u64> {
         let equal = vec![1; self.nodes];
         let shares = if self.shares.is_empty() { &equal } else { &self.shares };
         let sum = shares.iter().map(|share| u128::from(*share)).sum::<u128>().max(1);
-        let all = (1_u128 << self.starting_bits) / u128::from(self.spacing_s.max(1));
+        let all = u128::from(self.all_hashes() - self.selfish_hashes());
         let rate = |share: &u64| u64::try_from(all * u128::from(*share) / sum).unwrap_or(u64::MAX);
         shares.iter().map(rate).collect()
+    }
+
+    /// Hashes a virtual second of the miner that withholds.
+    #[expect(clippy::cast_sign_loss, reason = "a share is not negative")]
+    pub(crate) fn selfish_hashes(&self) -> u64 {
+        let share = self.selfish.as_ref().map_or(0.0, |selfish| selfish.share.clamp(0.0, 1.0));
+        (self.all_hashes() as f64 * share).round() as u64
+    }
+
+    /// Hashes a virtual second of all.
+    fn all_hashes(&self) -> u64 {
+        (1 << self.starting_bits.min(BITS_MAX)) / u64::from(self.spacing_s.max(1))
     }
 
     fn check(&self) -> Result<(), ExperimentError> {
@@ -249,6 +284,16 @@ impl Experiment {
         }
         if let Some(crowd) = &self.crowd {
             within("crowd.at_s", crowd.at_s, 0, end)?;
+        }
+        if let Some(selfish) = &self.selfish {
+            within("selfish.share", selfish.share, 0.01, 0.49)?;
+            within("selfish.blocks", selfish.blocks, 1, 100_000_000)?;
+            let most = 1.0 - 1.0 / self.nodes as f64;
+            // Links decide who hears what first, not a draw: all others, or nobody.
+            if selfish.gamma != 0.0 && (selfish.gamma - most).abs() > 1e-9 {
+                let wanted = format!("with {} equal nodes it may be 0 or {most}", self.nodes);
+                return Err(out_of_bounds("selfish.gamma", selfish.gamma.to_string(), wanted));
+            }
         }
         if let Some(shock) = &self.shock {
             within("shock.until_s", shock.until_s, 0, end)?;

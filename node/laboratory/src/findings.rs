@@ -57,6 +57,10 @@ pub(crate) fn sum_up(experiment: &Experiment, trials: &[&Trial]) -> Findings {
     add("shared_heights", share(sum(|trial| trial.shared_heights), sum(|trial| trial.heights)));
     let height = sum(|trial| u64::from(trial.height));
     add("spacing_s", spacing(sum(|trial| trial.chain_s), height));
+    let withheld: Vec<u64> = trials.iter().filter_map(|trial| trial.selfish_blocks).collect();
+    if !withheld.is_empty() {
+        add("revenue", share(withheld.iter().sum(), height));
+    }
     add("depth_max", extremes(trials, |trial| Some(f64::from(trial.depth_max))));
     add("reorganizations", extremes(trials, |trial| Some(trial.reorganizations as f64)));
     for (name, at) in [("journey_p50_ms", 0), ("journey_p90_ms", 1), ("journey_p99_ms", 2)] {
@@ -72,6 +76,7 @@ pub(crate) fn sum_up(experiment: &Experiment, trials: &[&Trial]) -> Findings {
     let expected = [
         ("shared_heights", theory::shared_heights(experiment)),
         ("spacing_s", theory::spacing_s(experiment)),
+        ("revenue", theory::selfish_revenue(experiment)),
     ];
     let theory = expected.into_iter().filter_map(|(name, value)| value.map(|value| (name, value)));
     let hashes: Vec<&[u8]> = trials.iter().map(|trial| trial.trace_hash.as_bytes()).collect();

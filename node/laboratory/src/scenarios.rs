@@ -18,12 +18,13 @@ pub(crate) struct Scenario {
 }
 
 /// All of them, in the order in which one may want to try them.
-pub(crate) const SCENARIOS: [Scenario; 6] = [
+pub(crate) const SCENARIOS: [Scenario; 7] = [
     Scenario { name: "calm", text: include_str!("../scenarios/calm.toml") },
     Scenario { name: "partition", text: include_str!("../scenarios/partition.toml") },
     Scenario { name: "churn", text: include_str!("../scenarios/churn.toml") },
     Scenario { name: "flash-crowd", text: include_str!("../scenarios/flash-crowd.toml") },
     Scenario { name: "hash-rate-shock", text: include_str!("../scenarios/hash-rate-shock.toml") },
+    Scenario { name: "selfish", text: include_str!("../scenarios/selfish.toml") },
     Scenario { name: "slow-links", text: include_str!("../scenarios/slow-links.toml") },
 ];
 

@@ -63,6 +63,13 @@ pub(crate) fn stage(experiment: &Experiment, seed: u64) -> Result<Scenario, Spec
     })
 }
 
+/// How long a message of the miner that withholds takes: longer than any of the others', or hardly
+/// any time, so that those who have not found a block hear of its own first.
+pub(crate) fn selfish_latency(experiment: &Experiment, gamma: f64) -> Duration {
+    let others = experiment.latency_ms + experiment.jitter_ms;
+    Duration::from_millis(if gamma == 0.0 { 2 * others + 10 } else { 1 })
+}
+
 /// The nodes. Each was given the addresses of some that stand before it, so that all find together.
 fn plans(experiment: &Experiment, rng: &mut ChaCha12Rng) -> Vec<NodePlan> {
     let mut hash_rates = experiment.hash_rates();

@@ -26,7 +26,8 @@ pub(crate) fn shared_heights(experiment: &Experiment) -> Option<Expected> {
         && experiment.partition.is_none()
         && experiment.churn.is_none()
         && experiment.crowd.is_none()
-        && experiment.shock.is_none();
+        && experiment.shock.is_none()
+        && experiment.selfish.is_none();
     let rates = experiment.hash_rates();
     let is_equal = rates.iter().all(|rate| Some(rate) == rates.first());
     if !is_plain || !is_equal {
@@ -51,8 +52,39 @@ pub(crate) fn spacing_s(experiment: &Experiment) -> Option<Expected> {
     })
 }
 
+/// The part of the chain's blocks that a miner has who withholds, by its part `a` of all hashing
+/// and the part `g` of the others who search behind its block in a race.
+pub(crate) fn selfish_revenue(experiment: &Experiment) -> Option<Expected> {
+    let g = experiment.selfish.as_ref()?.gamma;
+    let (own, others) = (experiment.selfish_hashes(), experiment.hash_rates().iter().sum::<u64>());
+    let a = own as f64 / (own + others).max(1) as f64;
+    let value = revenue(a, g);
+    let source = "Eyal and Sirer, Majority is not Enough (2013), equation 8";
+    Some(Expected { value, source })
+}
+
+fn revenue(a: f64, g: f64) -> f64 {
+    let won = a * (1.0 - a).powi(2) * (4.0 * a + g * (1.0 - 2.0 * a)) - a.powi(3);
+    won / (1.0 - a * (1.0 + (2.0 - a) * a))
+}
+
 /// Mean seconds until somebody finds a block, by the bits that the network begins with.
 fn time_of_block_s(experiment: &Experiment) -> f64 {
     let rate: u64 = experiment.hash_rates().iter().sum();
     statistics::geometric::expected_attempts(experiment.starting_bits) / rate.max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_third_is_where_withholding_begins_to_pay_and_a_quarter_where_half_believe_it() {
+        let is_near =
+            |got: f64, wanted: f64| assert!((got - wanted).abs() < 1e-4, "{got} {wanted}");
+        is_near(revenue(1.0 / 3.0, 0.0), 1.0 / 3.0);
+        is_near(revenue(0.25, 0.5), 0.25);
+        is_near(revenue(0.4, 0.0), 0.4837);
+        assert!(revenue(0.2, 0.0) < 0.2);
+    }
 }

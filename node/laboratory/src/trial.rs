@@ -12,7 +12,7 @@ use simulation::{SimulationError, World, agreement, check_deeply};
 
 use crate::experiment::Experiment;
 use crate::sightings::Sightings;
-use crate::staging::stage;
+use crate::staging::{selfish_latency, stage};
 
 /// Virtual time between two looks at the clock on the wall, at Ctrl-C and at what was reported.
 const SLICE: Duration = Duration::from_secs(60);
@@ -57,6 +57,8 @@ pub(crate) struct Trial {
     pub join_s: Option<f64>,
     /// Mean spacing before, during and after a shock of the hash rate.
     pub shock_spacing_s: Option<[f64; 3]>,
+    /// Blocks of the chain by a miner that withholds.
+    pub selfish_blocks: Option<u64>,
     /// What must never be, in sentences.
     pub violations: Vec<String>,
 }
@@ -95,6 +97,11 @@ pub(crate) fn run(
         Ok(world) => world,
         Err(error) => return Ok(Trial::broken(seed, error.to_string())),
     };
+    let mut world = world;
+    if let Some(selfish) = &experiment.selfish {
+        let latency = selfish_latency(experiment, selfish.gamma);
+        world.add_selfish_miner(experiment.selfish_hashes(), latency);
+    }
     let sightings = Sightings::new(&scenario.faults);
     let mut course = Course { world, sightings, violations: Vec::new(), is_over };
     let (mut heal_s, mut join_s) = (None, None);
@@ -239,6 +246,7 @@ impl Course<'_> {
                 [(0, shock.from_s), (shock.from_s, shock.until_s), (shock.until_s, end)]
                     .map(|(from, until)| spacing_between(&times, from, until))
             }),
+            selfish_blocks: experiment.selfish.as_ref().map(|_| selfish_blocks(&self.world)),
             violations: self.violations,
         }
     }
@@ -266,6 +274,7 @@ impl Trial {
             heal_s: None,
             join_s: None,
             shock_spacing_s: None,
+            selfish_blocks: None,
             violations: vec![violation],
         }
     }
@@ -277,6 +286,14 @@ fn chain_of(machine: &Machine) -> Vec<(BlockHash, u32)> {
     let ids = heights.filter_map(|height| machine.ledger().at_height(height));
     let entries = ids.map(|id| machine.tree().entry(id));
     entries.map(|entry| (entry.hash, entry.header.time)).collect()
+}
+
+/// Blocks on the chain of the first machine that were withheld for a while.
+fn selfish_blocks(world: &World) -> u64 {
+    let Some(machine) = world.machines().next() else { return 0 };
+    let blocks =
+        chain_of(machine).into_iter().filter_map(|(hash, _)| machine.ledger().block(&hash).ok());
+    blocks.filter(|block| world.is_selfish(&block.block)).count() as u64
 }
 
 /// Mean seconds between blocks whose times lie between these; the whole time where none does.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chain::encoding::Encode;
 use chain::transaction::{Transaction, Transfer};
+use wire::frame::Frame;
 use wire::hello::{Greeting, NetworkIdentity, Role};
 use wire::wallet::{Submit, SubmitOutcome, WalletMessage};
 use wire::{ByteString, Message};
@@ -64,8 +65,12 @@ impl World {
 
     /// Sends a message as an external peer.
     pub fn send_as(&mut self, external_peer: ExternalPeerId, message: &Message) {
+        self.send_frame_as(external_peer, Arc::new(message.to_frame()));
+    }
+
+    pub(crate) fn send_frame_as(&mut self, external_peer: ExternalPeerId, frame: Arc<Frame>) {
         let connection = self.external_peers[external_peer.0].connection;
-        self.send(connection, Side::Opener, Arc::new(message.to_frame()));
+        self.send(connection, Side::Opener, frame);
     }
 
     /// Hands a payment to a node through a wallet connection of its own.
@@ -90,6 +95,7 @@ impl World {
     ) {
         match message {
             Message::Ping(number) => self.send_as(external_peer, &Message::Pong(number)),
+            other if self.selfish_miner_hears(external_peer, &other) => {}
             other => self.external_peers[external_peer.0].heard.push(other),
         }
     }

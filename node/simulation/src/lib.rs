@@ -12,8 +12,10 @@ mod invariants;
 mod links;
 mod miner;
 mod scenario;
+mod selfish_miner;
 mod test_wallet;
 mod trace;
+mod workshop;
 mod world;
 
 pub use external_peer::{ExternalPeer, ExternalPeerId};
@@ -22,4 +24,5 @@ pub use links::LinkConditions;
 pub use miner::{attempts, grind};
 pub use scenario::{Fault, NodePlan, Scenario, small_spec};
 pub use test_wallet::TestWallet;
+pub use workshop::Workshop;
 pub use world::{DISK_WRITE, SimulationError, World};

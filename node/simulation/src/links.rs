@@ -151,6 +151,8 @@ impl Connection {
 #[derive(Debug)]
 pub(super) struct Links {
     pub(super) conditions: LinkConditions,
+    /// One way of whoever is no node, where it has lines of its own.
+    pub(super) external_latency: Option<Duration>,
     pub(super) connections: BTreeMap<PeerId, Connection>,
     opened: u64,
     /// The group of every node that is in one; nodes of different groups cannot reach each other.
@@ -159,7 +161,13 @@ pub(super) struct Links {
 
 impl Links {
     pub(super) fn new(conditions: LinkConditions) -> Self {
-        Self { conditions, connections: BTreeMap::new(), opened: 0, groups: BTreeMap::new() }
+        Self {
+            conditions,
+            external_latency: None,
+            connections: BTreeMap::new(),
+            opened: 0,
+            groups: BTreeMap::new(),
+        }
     }
 
     /// A new connection; returns its name.

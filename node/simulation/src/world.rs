@@ -18,6 +18,7 @@ use super::external_peer::ExternalPeer;
 use super::invariants::{Violation, Watch};
 use super::links::{Links, Side};
 use super::scenario::{Fault, Scenario};
+use super::selfish_miner::SelfishMiner;
 use super::trace::Trace;
 use machine::store::BlockWrites;
 use machine::{
@@ -76,6 +77,8 @@ pub(super) enum ScheduledEvent {
     Accepted { connection: PeerId, address: SocketAddr },
     /// A miner finds a block (unless it searches something else by now).
     Solved { node: usize, search: u64 },
+    /// The miner that withholds finds one.
+    SolvedSelfishly { search: u64 },
     /// A disk begins to write blocks, which are then durable.
     Write { node: usize, incarnation: u64, writes: BlockWrites },
     /// Somebody has verified signatures.
@@ -86,8 +89,8 @@ pub(super) enum ScheduledEvent {
 
 /// A network in virtual time.
 pub struct World {
-    network: Arc<Network>,
-    rng: ChaCha12Rng,
+    pub(super) network: Arc<Network>,
+    pub(super) rng: ChaCha12Rng,
     /// Nanoseconds since genesis.
     pub(super) clock_ns: u64,
     /// What is still to happen, by time and then by order of planning.
@@ -96,6 +99,7 @@ pub struct World {
     slots: Vec<NodeSlot>,
     pub(super) links: Links,
     pub(super) external_peers: Vec<ExternalPeer>,
+    pub(super) selfish: Option<SelfishMiner>,
     searches: u64,
     events: u64,
     trace: Trace,
@@ -119,6 +123,7 @@ impl World {
             slots: scenario.nodes.iter().cloned().enumerate().map(NodeSlot::new).collect(),
             links: Links::new(scenario.link_conditions),
             external_peers: Vec::new(),
+            selfish: None,
             searches: 0,
             events: 0,
             trace: Trace::default(),
@@ -184,6 +189,11 @@ impl World {
     /// The machine of a node, unless it is stopped.
     pub fn machine(&self, node: usize) -> Option<&Machine> {
         self.slots.get(node)?.machine.as_ref()
+    }
+
+    /// How many nodes there are, those that are stopped among them.
+    pub fn nodes(&self) -> usize {
+        self.slots.len()
     }
 
     /// All machines that run, in the order of their nodes.
@@ -253,6 +263,7 @@ impl World {
                 }
             }
             ScheduledEvent::Solved { node, search } => self.solve(node, search)?,
+            ScheduledEvent::SolvedSelfishly { search } => self.solve_selfishly(search),
             ScheduledEvent::Write { node, incarnation, writes } => {
                 if self.slots[node].incarnation == incarnation {
                     let outcome = writes.run().map_err(Arc::new);

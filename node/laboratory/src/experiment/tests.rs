@@ -21,7 +21,7 @@ fn with(settings: &[(&str, &str)]) -> Result<Experiment, ExperimentError> {
 fn keys_are_set_where_they_stand_and_as_what_they_are() {
     let changed = with(&[
         ("nodes", "3"),
-        ("partition.until_s", "500"),
+        ("until_s", "500"),
         ("topology", "ring"),
         ("retarget", "\"fixed\""),
         ("shares", "[2, 1, 1]"),
@@ -36,7 +36,8 @@ fn keys_are_set_where_they_stand_and_as_what_they_are() {
 
 #[test]
 fn an_unknown_key_is_named_with_those_that_there_are() {
-    for key in ["node", "partition", "partition.since", "scenario", "crowd.nodes", "a.b.c", ""] {
+    for key in ["node", "partition", "partition.since", "scenario", "crowd.nodes", "a.b.c", ".", ""]
+    {
         let error = with(&[(key, "1")]).unwrap_err();
         assert!(matches!(error, ExperimentError::UnknownKey { .. }), "{key}: {error}");
         assert!(error.to_string().contains("partition.from_s"), "{error}");

@@ -7,13 +7,13 @@ use rand::RngExt;
 use wire::frame::Frame;
 
 use super::{ScheduledEvent, SimulationError, World, nanoseconds};
-use crate::links::{End, LinkConditions, Side};
+use crate::links::{Connection, End, LinkConditions, Side};
 use machine::{Direction, Event, PeerId};
 
 impl World {
     /// Puts a frame on its way from `side` to the other one, behind those sent before.
     pub(crate) fn send(&mut self, id: PeerId, side: Side, frame: Arc<Frame>) {
-        let at_ns = self.clock_ns + self.draw_latency_ns();
+        let at_ns = self.clock_ns + self.way_ns(id);
         let loss = self.links.conditions.loss_per_million;
         let Some(connection) = self.links.connections.get_mut(&id) else {
             return;
@@ -161,6 +161,17 @@ impl World {
 
     pub(super) fn side_of(&self, id: PeerId, node: usize) -> Option<Side> {
         self.links.connections.get(&id)?.side_of(End::Node(node))
+    }
+
+    /// How long a frame of this connection takes.
+    fn way_ns(&mut self, id: PeerId) -> u64 {
+        let is_external = |connection: &Connection| connection.nodes().is_none();
+        match self.links.external_latency {
+            Some(latency) if self.links.connections.get(&id).is_some_and(is_external) => {
+                nanoseconds(latency)
+            }
+            _ => self.draw_latency_ns(),
+        }
     }
 
     pub(super) fn draw_latency_ns(&mut self) -> u64 {
