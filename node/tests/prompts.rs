@@ -10,7 +10,7 @@ mod keyboard;
 use chain::genesis::Network;
 use chain::key::OutputKey;
 use client::data_directory::pin;
-use keyboard::{CTRL_C, CTRL_D, Keyboard};
+use keyboard::{CTRL_C, CTRL_D, Keyboard, LODE};
 use tempfile::TempDir;
 use testkit::samples;
 use wallet::keystore::{self, Stretching};
@@ -125,6 +125,75 @@ fn at_every_question_of_send_they_go_back_to_the_prompt_of_the_shell() {
     shell.wait_for(PROMPT);
     shell.press(CTRL_D);
     assert_eq!(shell.end(), Ok(0), "{}", shell.shown());
+}
+
+/// Types `secret` at `question` of a wallet's command, in the system's own shell, and returns all
+/// that was shown until that shell obeys again.
+fn shown_in_a_shell(home: &TempDir, command: &str, typed: &[(&str, &str)]) -> String {
+    let mut shell = Keyboard::open_shell();
+    let place = home.path().to_str().unwrap();
+    shell.press(&format!(
+        "{LODE} wallet Adam {command} --bootstrap 127.0.0.1:9 --data-dir {place}; echo code $?.\r"
+    ));
+    for (question, keys) in typed {
+        shell.answer(question, keys);
+    }
+    shell.wait_for("code ");
+    shell.press("echo $((6 * 7)) is the answer\r");
+    shell.wait_for("42 is the answer");
+    shell.shown()
+}
+
+const WORDS: &str = "legal winner thank year wave sausage worth useful legal winner thank yellow";
+
+/// A secret that came in several lines: nobody obeys the rest of it, shows it or writes it down.
+#[test]
+fn what_is_typed_behind_a_secret_is_dropped_with_it() {
+    for secret in ["secret\recho stray\r", "wrong\recho stray\recho stray\r", "\u{3}echo stray\r"] {
+        let shown = shown_in_a_shell(&protected(), "words", &[(OLD, secret)]);
+        assert!(!shown.contains("stray"), "{shown}");
+    }
+    let home = pinned();
+    let twice = [(NEW, "secret\rstray\r"), (AGAIN, "secret\recho stray\r")];
+    let shown = shown_in_a_shell(&home, "receive", &twice);
+    // No miner answers.
+    assert!(shown.contains("code 4.") && has_key(&home) && !shown.contains("stray"), "{shown}");
+}
+
+#[test]
+fn words_that_are_pasted_one_a_line_restore_the_wallet_and_are_never_shown() {
+    let (home, lines) = (pinned(), WORDS.replace(' ', "\r\n") + "\r\necho stray\r");
+    let typed = [("Recovery words: ", lines.as_str()), (NEW, "\r")];
+    let shown = shown_in_a_shell(&home, "restore", &typed);
+    assert!(shown.contains("code 0.") && has_key(&home), "{shown}");
+    assert_eq!(shown_in_a_shell(&home, "words", &[]).matches(WORDS).count(), 1);
+    // Wrong ones as well.
+    let (home, wrong) = (pinned(), lines.replace("yellow", "yellows"));
+    let refused = shown_in_a_shell(&home, "restore", &[("Recovery words: ", &wrong)]);
+    assert!(refused.contains("code 2.") && !has_key(&home), "{refused}");
+    for shown in [shown, refused] {
+        let is_shown = WORDS.split(' ').any(|word| shown.contains(word));
+        assert!(!is_shown && !shown.contains("stray"), "{shown}");
+    }
+}
+
+/// Behind a secret that the wallet's own shell asks for, too.
+#[test]
+fn what_is_typed_behind_the_passphrase_of_the_shell_is_no_command() {
+    let home = protected();
+    let address = network().spec.address(OutputKey([7; 32])).to_string();
+    let mut shell = open(&home, "");
+    shell.answer(PROMPT, &format!("send {address} 5\r"));
+    shell.answer(OLD, "secret\rcontacts\rhunter2\r");
+    shell.wait_for(PROMPT);
+    shell.answer("", "hunter3\r");
+    shell.wait_for("begins with no command");
+    shell.answer(PROMPT, "help\r");
+    shell.answer(PROMPT, CTRL_D);
+    assert_eq!(shell.end(), Ok(0), "{}", shell.shown());
+    assert!(!shell.shown().contains("no contacts yet"), "{}", shell.shown());
+    let typed = std::fs::read_to_string(home.path().join("wallet").join("shell_history")).unwrap();
+    assert!(typed.contains("help") && !typed.contains("hunter"), "{typed}");
 }
 
 #[test]

@@ -10,6 +10,9 @@ use testkit::{PATIENCE, poll_until, poll_until_ok};
 pub const CTRL_C: &str = "\u{3}";
 pub const CTRL_D: &str = "\u{4}";
 
+/// The program that is tested.
+pub const LODE: &str = env!("CARGO_BIN_EXE_lode");
+
 /// A program with a keyboard. Dropping it kills the program.
 pub struct Keyboard {
     keys: Box<dyn Write + Send>,
@@ -28,11 +31,23 @@ pub struct Keyboard {
 impl Keyboard {
     /// Starts `lode` with these words.
     pub fn open(arguments: &str) -> Self {
+        let mut command = CommandBuilder::new(LODE);
+        command.args(arguments.split_whitespace());
+        Self::start(command)
+    }
+
+    /// Starts the system's own shell: it obeys whatever the programs in it leave unread.
+    pub fn open_shell() -> Self {
+        let mut command = CommandBuilder::new("/bin/sh");
+        command.env("PS1", "$ ");
+        command.env_remove("ENV");
+        Self::start(command)
+    }
+
+    fn start(mut command: CommandBuilder) -> Self {
         let size = PtySize { rows: 50, cols: 200, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).unwrap();
         let modes_before = modes_of(&*pair.master);
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_lode"));
-        command.args(arguments.split_whitespace());
         command.env("TERM", "xterm");
         command.env_remove("LODE_BOOTSTRAP");
         let child = pair.slave.spawn_command(command).unwrap();

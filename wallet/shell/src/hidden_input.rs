@@ -1,5 +1,6 @@
-//! A line typed on the terminal that nobody sees. The terminal is afterwards as it was before,
-//! unless a signal from outside ends the program meanwhile.
+//! Lines typed on the terminal that nobody sees. The terminal is afterwards as it was before,
+//! unless a signal from outside ends the program meanwhile. What was typed behind them is dropped:
+//! it may be the rest of a secret that was pasted, and whoever reads next would show or obey it.
 
 use std::io;
 
@@ -24,22 +25,52 @@ pub enum HiddenInputError {
 /// # Errors
 /// [`HiddenInputError`].
 pub fn ask(prompt: &str) -> Result<Zeroizing<String>, HiddenInputError> {
-    let typed = type_in(prompt).map_err(|error| match error.kind() {
+    ask_on(prompt, &|_| None)
+}
+
+/// Asks for a line, and for further ones as long as `more` has another prompt for what was typed so
+/// far. The lines come back with spaces between.
+///
+/// # Errors
+/// [`HiddenInputError`].
+pub fn ask_on(
+    prompt: &str,
+    more: &dyn Fn(&str) -> Option<String>,
+) -> Result<Zeroizing<String>, HiddenInputError> {
+    type_in(prompt, more).map_err(|error| match error.kind() {
         io::ErrorKind::Interrupted => HiddenInputError::Interrupted,
         io::ErrorKind::UnexpectedEof => HiddenInputError::End,
         _ => HiddenInputError::Io(error),
-    })?;
-    Ok(Zeroizing::new(typed))
+    })
+}
+
+/// Asks by `ask` until there is enough.
+fn gather(
+    prompt: &str,
+    more: &dyn Fn(&str) -> Option<String>,
+    mut ask: impl FnMut(&str) -> io::Result<String>,
+) -> io::Result<Zeroizing<String>> {
+    let mut all = Zeroizing::new(ask(prompt)?);
+    while let Some(prompt) = more(&all) {
+        let line = Zeroizing::new(ask(&prompt)?);
+        // Grown by hand, as a string that grows leaves its former self behind in memory.
+        let mut longer = Zeroizing::new(String::with_capacity(all.len() + 1 + line.len()));
+        longer.push_str(&all);
+        longer.push(' ');
+        longer.push_str(&line);
+        all = longer;
+    }
+    Ok(all)
 }
 
 #[cfg(unix)]
-fn type_in(prompt: &str) -> io::Result<String> {
-    keyboard::type_in(prompt)
+fn type_in(prompt: &str, more: &dyn Fn(&str) -> Option<String>) -> io::Result<Zeroizing<String>> {
+    keyboard::type_in(prompt, more)
 }
 
 #[cfg(not(unix))]
-fn type_in(prompt: &str) -> io::Result<String> {
-    rpassword::prompt_password(prompt)
+fn type_in(prompt: &str, more: &dyn Fn(&str) -> Option<String>) -> io::Result<Zeroizing<String>> {
+    gather(prompt, more, |prompt| rpassword::prompt_password(prompt))
 }
 
 /// The keyboard of a Unix terminal. `rpassword` edits the line, but when it reads the terminal
@@ -53,24 +84,44 @@ mod keyboard {
     use rustix::termios::{
         LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
     };
+    use zeroize::Zeroizing;
+
+    use super::gather;
 
     const CTRL_C: u8 = 3;
 
-    pub(super) fn type_in(prompt: &str) -> io::Result<String> {
+    /// How long nothing must come until a paste is over, in tenths of a second: it comes in one
+    /// piece or in a few close behind each other, and nobody answers the next question so soon.
+    const SILENCE_TENTHS: u8 = 1;
+
+    /// Bytes that are dropped at most, far more than anybody pastes: input without end must not
+    /// hold the program up for ever.
+    const DROPPED_BYTES_MAX: usize = 1024 * 1024;
+
+    pub(super) fn type_in(
+        prompt: &str,
+        more: &dyn Fn(&str) -> Option<String>,
+    ) -> io::Result<Zeroizing<String>> {
         // Standard input and output may lead elsewhere.
-        let mut terminal = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
+        let terminal = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
         let quiet = Quiet::begin(terminal.try_clone()?)?;
-        let config = ConfigBuilder::new()
-            .input_reader(Keyboard(terminal.try_clone()?))
-            .output_writer(terminal.try_clone()?);
-        let typed = rpassword::prompt_password_with_config(prompt, config.build());
+        let ask = |prompt: &str| {
+            let config = ConfigBuilder::new()
+                .input_reader(Keyboard(terminal.try_clone()?))
+                .output_writer(terminal.try_clone()?);
+            let typed = rpassword::prompt_password_with_config(prompt, config.build());
+            // Enter, Ctrl-C and Ctrl-D were not shown either.
+            writeln!(&terminal)?;
+            typed
+        };
+        let typed = gather(prompt, more, ask);
+        let dropped = quiet.drop_what_follows();
         drop(quiet);
-        // Enter, Ctrl-C and Ctrl-D were not shown either.
-        writeln!(terminal)?;
-        typed
+        dropped.and(typed)
     }
 
-    /// A terminal that shows nothing and hands out every key. Dropping it sets the modes back.
+    /// A terminal that shows nothing and hands out every key. Dropping it sets the modes back, and
+    /// drops what nobody has read.
     struct Quiet {
         terminal: File,
         before: Termios,
@@ -87,12 +138,32 @@ mod keyboard {
             tcsetattr(&terminal, OptionalActions::Now, &modes)?;
             Ok(Self { terminal, before })
         }
+
+        /// Reads until nothing more comes.
+        fn drop_what_follows(&self) -> io::Result<()> {
+            let mut modes = tcgetattr(&self.terminal)?;
+            modes.special_codes[SpecialCodeIndex::VMIN] = 0;
+            modes.special_codes[SpecialCodeIndex::VTIME] = SILENCE_TENTHS;
+            tcsetattr(&self.terminal, OptionalActions::Now, &modes)?;
+            let mut bytes = Zeroizing::new([0; 1024]);
+            let mut dropped = 0;
+            while dropped < DROPPED_BYTES_MAX {
+                match (&self.terminal).read(bytes.as_mut_slice()) {
+                    Ok(0) => break,
+                    Ok(count) => dropped += count,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    // A terminal that is gone has nothing more to say.
+                    Err(_) => break,
+                }
+            }
+            Ok(())
+        }
     }
 
     impl Drop for Quiet {
         fn drop(&mut self) {
-            // A terminal that is gone needs no modes.
-            let _ = tcsetattr(&self.terminal, OptionalActions::Now, &self.before);
+            // With the modes goes what came in the last moment. A terminal that is gone needs none.
+            let _ = tcsetattr(&self.terminal, OptionalActions::Flush, &self.before);
         }
     }
 

@@ -14,6 +14,9 @@ const BYTES_MAX: u64 = 1024;
 /// Attempts to type the same new passphrase twice.
 const ATTEMPTS_MAX: u32 = 3;
 
+/// Names of standard input. Read as a file, more than its first line would be taken out of a pipe.
+const STANDARD_INPUT: [&str; 4] = ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
+
 /// Where to take passphrases from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PassphraseSource {
@@ -21,7 +24,8 @@ pub enum PassphraseSource {
     Terminal,
     /// The first line of a file.
     File(PathBuf),
-    /// The first line of standard input.
+    /// The first line of standard input; what follows stays there, to be read by others. Where it
+    /// is a terminal, nobody sees what is typed.
     StandardInput,
 }
 
@@ -55,7 +59,9 @@ impl PassphraseSource {
     pub fn of_flag(flag: Option<&PathBuf>) -> Self {
         match flag {
             None => Self::Terminal,
-            Some(path) if path.as_os_str() == "-" => Self::StandardInput,
+            Some(path) if STANDARD_INPUT.iter().any(|name| path.as_os_str() == *name) => {
+                Self::StandardInput
+            }
             Some(path) => Self::File(path.clone()),
         }
     }
@@ -66,8 +72,10 @@ impl PassphraseSource {
     /// [`PassphraseError`].
     pub fn existing(&self, name: &str) -> Result<Zeroizing<String>, PassphraseError> {
         match self {
-            Self::Terminal if !io::stdin().is_terminal() => Err(PassphraseError::NobodyToAsk),
-            Self::Terminal => type_in(&format!("Passphrase of {name}: ")),
+            Self::Terminal | Self::StandardInput if io::stdin().is_terminal() => {
+                type_in(&format!("Passphrase of {name}: "))
+            }
+            Self::Terminal => Err(PassphraseError::NobodyToAsk),
             Self::File(path) => {
                 let place = path.display().to_string();
                 let file = File::open(path)
@@ -84,11 +92,12 @@ impl PassphraseSource {
     /// # Errors
     /// [`PassphraseError`].
     pub fn new_one(&self, name: &str) -> Result<Option<Zeroizing<String>>, PassphraseError> {
-        if *self != Self::Terminal {
-            return self.existing(name).map(Some);
-        }
-        if !io::stdin().is_terminal() {
-            return Ok(None);
+        let is_typed = !matches!(self, Self::File(_)) && io::stdin().is_terminal();
+        if !is_typed {
+            return match self {
+                Self::Terminal => Ok(None),
+                Self::File(_) | Self::StandardInput => self.existing(name).map(Some),
+            };
         }
         for _ in 0..ATTEMPTS_MAX {
             let first = type_in(&format!("New passphrase for {name} (Enter for none): "))?;
@@ -125,6 +134,17 @@ fn first_line(mut from: impl BufRead, place: &str) -> Result<Zeroizing<String>, 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whatever_standard_input_is_called_only_its_first_line_is_taken() {
+        for name in STANDARD_INPUT {
+            let source = PassphraseSource::of_flag(Some(&PathBuf::from(name)));
+            assert_eq!(source, PassphraseSource::StandardInput, "{name}");
+        }
+        let mut piped = "hunter2\r\nsend Bob 1\n".as_bytes();
+        assert_eq!(first_line(&mut piped, "a pipe").unwrap().as_str(), "hunter2");
+        assert_eq!(piped, b"send Bob 1\n");
+    }
 
     #[test]
     fn a_file_gives_its_first_line_whatever_its_end() {

@@ -2,13 +2,15 @@
 
 use std::path::Path;
 use std::process::Output;
+use std::sync::Arc;
 
 use assert_cmd::Command;
 use chain::genesis::Network;
 use chain::spec::ChainSpec;
 use client::data_directory::pin;
 use tempfile::TempDir;
-use testkit::samples;
+use testkit::test_chain::TestChain;
+use testkit::{samples, test_directory, test_node};
 
 /// Nobody listens on the port that is called discard.
 const NOBODY: &str = "127.0.0.1:9";
@@ -85,6 +87,40 @@ fn a_passphrase_from_a_file_protects_the_words_and_a_wrong_one_ends_with_6() {
     assert_eq!((code(&wrong), told(&wrong).as_str()), (6, ""));
     let nobody = run(directory.path(), &["words"], "open sesame\n");
     assert_eq!(code(&nobody), 6, "it never guesses that a pipe is a passphrase");
+}
+
+/// A pipe with the passphrase before the commands.
+#[test]
+fn from_a_pipe_the_first_line_is_the_passphrase_and_the_rest_are_commands() {
+    for (secret, name) in [("hunter2", "-"), ("hunter2", "/dev/stdin"), ("", "-")] {
+        let place = tempfile::tempdir().unwrap();
+        let network = Arc::new(network("dlode"));
+        let (miner, _) = test_node::start(TestChain::new(Arc::clone(&network)));
+        let (bootstrap, _) = test_directory::start(&network, &[miner]);
+        let run = |input: &str| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_lode-wallet"));
+            command.args(["Adam", "--passphrase-file", name, "--bootstrap", &bootstrap]);
+            command.arg("--data-dir").arg(place.path()).timeout(testkit::PATIENCE);
+            command.write_stdin(input).output().expect("the program starts")
+        };
+        let address = network.spec.address(chain::key::OutputKey([7; 32])).to_string();
+        // The first run makes the wallet, the second one opens it.
+        for _ in 0..2 {
+            let input = format!("{secret}\nreceive\nsend {address} 1\ncontacts\nexit\nmore\n");
+            let ended = run(&input);
+            assert_eq!(code(&ended), 0, "{}", errors(&ended));
+            let lines: Vec<String> = told(&ended).lines().map(str::to_owned).collect();
+            let [received, contacts] = &lines[..] else { panic!("{lines:?}") };
+            assert!(received.starts_with("dlode1p") && contacts.starts_with("no contacts"));
+            let errors = errors(&ended);
+            assert!(errors.contains("is available") && !errors.contains("hunter2"), "{errors}");
+            assert!(!errors.contains("no command"), "{errors}");
+        }
+        let wrong = run("hunter3\nreceive\n");
+        let is_told = errors(&wrong).contains("hunter");
+        // A wallet without a passphrase does not ask what its first line was.
+        assert_eq!((code(&wrong), is_told), (if secret.is_empty() { 0 } else { 6 }, false));
+    }
 }
 
 #[test]

@@ -156,10 +156,22 @@ fn begin(
     let mut session = Session::open(order, Instant::now())?;
     match created {
         Some((passphrase, _)) => session.unlock(&passphrase)?,
+        None if shares_input(options) => {
+            // The first line goes before all others, whether it is needed or not: read later, it
+            // would be taken for a command.
+            let first = PassphraseSource::StandardInput.existing(&options.name)?;
+            session.unlock(if is_protected { &first } else { "" })?;
+        }
         None if !is_protected => session.unlock("")?,
         None => {}
     }
     Ok(session)
+}
+
+/// Whether passphrase and commands come out of one pipe.
+fn shares_input(options: &WalletOptions) -> bool {
+    let source = PassphraseSource::of_flag(options.passphrase_file.as_ref());
+    options.command.is_none() && source == PassphraseSource::StandardInput
 }
 
 /// The wallet, with a miner's history read. What happens meanwhile goes to standard error.

@@ -1,12 +1,12 @@
 //! `words` and `restore`: the wallet as twelve words, out and in.
 
 use std::fmt;
-use std::io::{self, BufRead, IsTerminal, Read};
+use std::io::{self, BufRead, IsTerminal};
 
 use serde::Serialize;
 use show::report::Report;
 use wallet::keystore::{KeyFile, KeystoreError};
-use wallet::seed::Seed;
+use wallet::seed::{Seed, WORDS};
 use wallet::wallet_directory::WalletDirectory;
 use zeroize::Zeroizing;
 
@@ -64,16 +64,61 @@ pub(super) fn restore(options: &WalletOptions) -> Result<(), CommandError> {
     show(options, &receive::report(&session))
 }
 
+/// The words, in one line or in several: whoever pastes them one a line must not hand eleven of
+/// them to whatever reads next.
 fn read_words() -> Result<Zeroizing<String>, CommandError> {
     let stdin = io::stdin();
     if stdin.is_terminal() {
-        return hidden_input::ask("Recovery words: ").map_err(|error| match error {
+        let more = |typed: &str| {
+            let count = typed.split_whitespace().count();
+            let is_begun = (1..WORDS).contains(&count);
+            is_begun.then(|| format!("Recovery words ({count} of {WORDS} so far): "))
+        };
+        return hidden_input::ask_on("Recovery words: ", &more).map_err(|error| match error {
             HiddenInputError::Interrupted => CommandError::Interrupted,
             HiddenInputError::End => CommandError::Usage(error.to_string()),
             HiddenInputError::Io(error) => error.into(),
         });
     }
-    let mut line = Zeroizing::new(String::new());
-    stdin.lock().take(WORDS_BYTES_MAX).read_line(&mut line)?;
-    Ok(line)
+    Ok(words_of(stdin.lock())?)
+}
+
+/// The lines of a pipe that the words stand in; what follows them stays unread.
+fn words_of(from: impl BufRead) -> io::Result<Zeroizing<String>> {
+    let mut words = Zeroizing::new(String::with_capacity(WORDS_BYTES_MAX as usize));
+    let mut from = from.take(WORDS_BYTES_MAX);
+    while words.split_whitespace().count() < WORDS && from.read_line(&mut words)? > 0 {}
+    Ok(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Read};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn words_of_a_pipe_may_stand_in_any_lines_and_what_follows_them_is_left(
+            words in prop::collection::vec("[a-z]{3,8}", WORDS),
+            ends in prop::collection::vec(
+                prop::sample::select(vec![" ", "\n", "\r\n", " \n\n"]), WORDS - 1,
+            ),
+            rest in "[a-z \n]{0,40}",
+        ) {
+            let mut text = words[0].clone();
+            for (end, word) in ends.iter().zip(&words[1..]) {
+                text.push_str(end);
+                text.push_str(word);
+            }
+            let mut from = Cursor::new(format!("{text}\n{rest}"));
+            let read = words_of(&mut from).unwrap();
+            prop_assert_eq!(read.split_whitespace().collect::<Vec<_>>(), words);
+            let mut left = String::new();
+            from.read_to_string(&mut left).unwrap();
+            prop_assert_eq!(left, rest);
+        }
+    }
 }

@@ -60,11 +60,12 @@ impl Input {
         Self::Piped(Box::new(io::stdin().lines()))
     }
 
-    /// A line with a command; it can be recalled later. No secret is ever part of one.
+    /// A line with a command; it can be recalled later. What begins with no command cannot: it may
+    /// be a secret that went into the wrong window.
     pub fn ask_command(&mut self, prompt: &str) -> Result<Answer, CommandError> {
         let answer = self.ask(prompt)?;
         if let (Self::Terminal { editor, .. }, Answer::Line(line)) = (&mut *self, &answer)
-            && !line.trim().is_empty()
+            && line.split_whitespace().next().is_some_and(|first| COMMANDS.contains(&first))
         {
             // A line that cannot be recalled is no reason to stop.
             let _ = editor.add_history_entry(line.as_str());
