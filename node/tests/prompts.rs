@@ -7,12 +7,16 @@
 #[path = "prompts/keyboard.rs"]
 mod keyboard;
 
+use std::sync::Arc;
+
 use chain::genesis::Network;
-use chain::key::OutputKey;
+use chain::key::{OutputKey, SecretKey};
 use client::data_directory::pin;
 use keyboard::{CTRL_C, CTRL_D, Keyboard, LODE};
 use tempfile::TempDir;
-use testkit::samples;
+use testkit::test_chain::{self, TestChain};
+use testkit::{samples, test_directory, test_node};
+use wallet::contacts::{ContactSource, Contacts};
 use wallet::keystore::{self, Stretching};
 use wallet::seed::Seed;
 use wallet::wallet_directory::WalletDirectory;
@@ -194,6 +198,49 @@ fn what_is_typed_behind_the_passphrase_of_the_shell_is_no_command() {
     assert!(!shell.shown().contains("no contacts yet"), "{}", shell.shown());
     let typed = std::fs::read_to_string(home.path().join("wallet").join("shell_history")).unwrap();
     assert!(typed.contains("help") && !typed.contains("hunter"), "{typed}");
+}
+
+/// Somebody new who looks like somebody known: on a terminal one is asked, and Enter is a no.
+#[test]
+fn a_look_alike_is_paid_after_a_yes_only() {
+    let network = test_chain::network(&[]);
+    let (miner, _) = test_node::start(TestChain::new(Arc::clone(&network)));
+    let (bootstrap, directory) = test_directory::start(&network, &[miner]);
+    let eve = SecretKey::from_bytes([6; 32]).unwrap();
+    directory.lock().unwrap().register(&network, "AIice", &eve);
+    let home = tempfile::tempdir().unwrap();
+    pin(home.path(), &network).unwrap();
+    {
+        let files = WalletDirectory::open(home.path()).unwrap();
+        let seed = Seed::from_entropy([1; 16]);
+        keystore::create(&files, &network, &seed, "", Stretching::LEAST).unwrap();
+        let mut contacts = Contacts::load(&files.contacts(), "dlode").unwrap();
+        contacts.add("Alice", OutputKey([7; 32]), ContactSource::Added).unwrap();
+    }
+    let place = home.path().to_str().unwrap();
+    let open = |command| {
+        Keyboard::open(&format!("wallet Adam {command} --bootstrap {bootstrap} --data-dir {place}"))
+    };
+    let question = "Pay nevertheless (yes, or Enter for no)? ";
+    for (answer, told) in [("\r", "NOT PAID"), ("no\r", "NOT PAID"), ("yes\r", "is available")] {
+        let mut single = open("send AIice 1");
+        single.answer(question, answer);
+        assert_eq!(single.end(), Ok(3), "{}", single.shown());
+        let last = single.shown().lines().last().unwrap().to_owned();
+        assert!(last.contains(told), "{last}");
+    }
+    let mut shell = open("");
+    for answer in ["\r", CTRL_C, "yess\r"] {
+        shell.answer(PROMPT, "send AIice\r");
+        shell.answer(question, answer);
+    }
+    shell.answer(PROMPT, "send AIice 1\r");
+    shell.answer(question, "YES\r");
+    shell.wait_for("is available");
+    shell.answer(PROMPT, "send AIice 1 --yes\r");
+    shell.wait_for("is available");
+    shell.answer(PROMPT, CTRL_D);
+    assert_eq!(shell.end(), Ok(0), "{}", shell.shown());
 }
 
 #[test]

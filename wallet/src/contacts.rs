@@ -8,6 +8,7 @@ use chain::address::Address;
 use chain::key::OutputKey;
 use serde::{Deserialize, Serialize};
 use wire::directory::is_name;
+use wire::look_alikes::skeleton;
 
 use client::durable_file;
 
@@ -141,6 +142,18 @@ impl Contacts {
     pub fn name_of(&self, key: &OutputKey) -> Option<&str> {
         let known = self.by_name.values().find(|contact| contact.key == *key);
         known.map(|contact| contact.name.as_str())
+    }
+
+    /// A contact that somebody called `name` would be taken for; `name` is no contact, and `key` is
+    /// who has it. Whoever is paid under two names is nobody else.
+    pub fn look_alike(&self, name: &str, key: &OutputKey) -> Option<&Contact> {
+        if self.get(name).is_some() {
+            return None;
+        }
+        let skeleton_of_name = skeleton(name);
+        let is_alike =
+            |known: &&Contact| known.key != *key && skeleton(&known.name) == skeleton_of_name;
+        self.by_name.values().find(is_alike)
     }
 
     /// All contacts, by name.

@@ -27,12 +27,14 @@ use crate::payment::SignedPayment;
 use crate::wallet::Wallet;
 use crate::wallet_directory::WalletDirectory;
 
-pub use paying::{Handover, PayError, Payment, Receiver, ReceiverError};
+pub use paying::{Handover, PayError, Payment};
+pub use receivers::{Receiver, ReceiverError};
 pub use wallet_event::WalletEvent;
 
 mod connecting;
 mod directory_visits;
 mod paying;
+mod receivers;
 mod resending;
 #[cfg(test)]
 mod tests;

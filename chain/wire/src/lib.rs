@@ -8,6 +8,7 @@ pub mod directory;
 pub mod fee;
 pub mod frame;
 pub mod hello;
+pub mod look_alikes;
 pub mod operator;
 pub mod peer;
 #[cfg(test)]

@@ -97,6 +97,9 @@ pub struct SendOptions {
     /// Wait until the payment is in a block
     #[arg(long)]
     pub wait: bool,
+    /// Pay also somebody new who looks like somebody you know
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// What `wait` is told.

@@ -157,7 +157,9 @@ fn of_receiver(error: &ReceiverError) -> Exit {
             Exit::WrongNetwork
         }
         ReceiverError::Address { .. } => Exit::Usage,
-        ReceiverError::Unknown { .. } | ReceiverError::KeyChanged { .. } => Exit::Refused,
+        ReceiverError::Unknown { .. }
+        | ReceiverError::LookAlike { .. }
+        | ReceiverError::KeyChanged { .. } => Exit::Refused,
         ReceiverError::DirectoryUnreachable { .. } => Exit::Unreachable,
     }
 }

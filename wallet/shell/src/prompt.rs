@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use show::ids;
 use show::streams::{note, print_line};
-use wallet::session::{Session, WalletEvent};
+use wallet::session::{ReceiverError, Session, WalletEvent};
 
 use crate::background::Background;
 use crate::cli::{ContactChange, FeeChoice, SendOptions, WalletOptions, fee};
@@ -28,7 +28,7 @@ mod send_line;
 /// What can be typed.
 const HELP: &str = "\
 send [RECEIVER AMOUNT [FEE]]    pay a name or an address; asks for what is left away; --fee FEE
-                                does as well
+                                does as well; --yes pays also who looks like somebody you know
 balance                         what you have
 history                         every transaction that touched this wallet
 receive                         the address to be paid at next
@@ -217,8 +217,9 @@ impl Shell<'_> {
         if receiver.is_empty() {
             return Err(CommandError::Usage("nobody is named, so nobody is paid".to_owned()));
         }
-        let named = receiver.clone();
-        self.background.ask(move |session| session.receiver(&named))??;
+        let Some(yes) = self.is_sure(&receiver, line.yes)? else {
+            return Ok(None);
+        };
         let Some(amount) = self.given_or_asked(line.amount, "Amount: ")? else {
             return Ok(None);
         };
@@ -230,7 +231,30 @@ impl Shell<'_> {
         };
         let fee = if typed.is_empty() { Ok(FeeChoice::Auto) } else { fee(&typed) };
         let fee = fee.map_err(CommandError::Usage)?;
-        Ok(Some(SendOptions { receiver, amount, fee, explain: false, wait: false }))
+        Ok(Some(SendOptions { receiver, amount, fee, yes, explain: false, wait: false }))
+    }
+
+    /// Looks whether `named` can be paid, and asks about a look-alike where somebody can answer:
+    /// whether a yes was said, or `None` for Ctrl-C and Ctrl-D.
+    fn is_sure(&mut self, named: &str, yes: bool) -> Result<Option<bool>, CommandError> {
+        let owned = named.to_owned();
+        let looked_for = self.background.ask(move |session| session.receiver(&owned))?;
+        let error = match looked_for {
+            Ok(_) => return Ok(Some(yes)),
+            Err(error @ ReceiverError::LookAlike { .. }) => error,
+            Err(error) => return Err(error.into()),
+        };
+        if yes {
+            return Ok(Some(true));
+        }
+        if !self.input.can_answer() {
+            return Err(error.into());
+        }
+        note(&format!("lode: {error}"));
+        match self.input.ask(send::IS_MEANT)? {
+            Answer::Line(answer) if send::is_yes(&answer) => Ok(Some(true)),
+            Answer::Line(_) | Answer::Interrupted | Answer::End => Ok(None),
+        }
     }
 
     fn given_or_asked(
@@ -262,7 +286,7 @@ fn pay(
     session: &mut Session,
     order: &SendOptions,
 ) -> Result<(send::SendReport, Result<(), CommandError>), CommandError> {
-    let receiver = session.receiver(&order.receiver)?;
+    let receiver = send::receiver(session, order, |_| Ok(false))?;
     let fee = send::fee_of(session, order.fee);
     let made = session.pay(&receiver, order.amount, fee)?;
     Ok((send::report(session, &receiver, &made, order.explain), send::check(&made)))

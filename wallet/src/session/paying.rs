@@ -1,12 +1,9 @@
-//! Paying: who is meant by a name, and the order of sign, write down, hand over.
+//! Paying: the order of sign, write down, hand over, and what was paid before.
 
 use std::time::Instant;
 
-use chain::address::{Address, AddressError};
 use chain::amount::Amount;
 use chain::hash::Txid;
-use chain::key::OutputKey;
-use wire::directory::is_name;
 use wire::wallet::SubmitOutcome;
 
 use crate::coin_selection::{Fee, Selection};
@@ -15,65 +12,7 @@ use crate::history::{Movement, PaymentState};
 use crate::journal::JournalError;
 use crate::payment::{PaymentError, SignedPayment};
 
-use super::Session;
-
-/// Somebody who can be paid.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Receiver {
-    /// Who is paid.
-    pub key: OutputKey,
-    /// The name that was given; none when an address was.
-    pub name: Option<String>,
-    /// The name is not pinned yet: show the address.
-    pub is_first_use: bool,
-}
-
-/// Why a text means nobody who can be paid.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ReceiverError {
-    /// It looks like an address and is none of this network.
-    #[error("{given:?} cannot be paid: {reason}{advice}", advice = advice(reason))]
-    Address {
-        /// What was given, cut to 100 characters.
-        given: String,
-        /// What is wrong with it.
-        reason: AddressError,
-    },
-    /// Nobody has the name.
-    #[error("nobody here is called {name:?}: check the spelling, or pay the address instead")]
-    Unknown {
-        /// The name.
-        name: String,
-    },
-    /// The directory cannot be asked, and the name is not pinned.
-    #[error("no bootstrap node answers, so nobody can say who {name} is: pay the address instead")]
-    DirectoryUnreachable {
-        /// The name.
-        name: String,
-    },
-    /// The directory names another key than the one that was paid before.
-    #[error(
-        "NOT PAID: {name} was {pinned} so far, and the directory now says {told}. Somebody may be \
-         posing as {name}: ask them. If the new address is right, forget the old one with \
-         `contacts remove {name}` and pay again"
-    )]
-    KeyChanged {
-        /// The name.
-        name: String,
-        /// The address that was paid.
-        pinned: String,
-        /// The address that would be paid now.
-        told: String,
-    },
-}
-
-fn advice(reason: &AddressError) -> &'static str {
-    match reason {
-        AddressError::Malformed => "; copy it again, or ask for it again",
-        AddressError::OtherNetwork { .. } => "; ask for an address of this network",
-        AddressError::UnknownKind => "; ask for another one, or update this program",
-    }
-}
+use super::{Receiver, Session};
 
 /// Why no payment was made. Nothing was signed, or what was signed was seen by nobody.
 #[derive(Debug, thiserror::Error)]
@@ -134,49 +73,6 @@ pub struct Payment {
 }
 
 impl Session {
-    /// Who is meant by a name or an address. Contacts come first, then the directory.
-    ///
-    /// # Errors
-    /// [`ReceiverError`].
-    pub fn receiver(&mut self, given: &str) -> Result<Receiver, ReceiverError> {
-        let given = given.trim();
-        if !is_name(given) {
-            let address = self.address(given)?;
-            return Ok(Receiver { key: address.key, name: None, is_first_use: false });
-        }
-        let name = given.to_owned();
-        let known = self.contacts.get(given).cloned();
-        if let Some(known) = known.as_ref().filter(|known| known.source == ContactSource::Added) {
-            return Ok(Receiver { key: known.key, name: Some(name), is_first_use: false });
-        }
-        let told = self.ask_directory(|directory| directory.name(given));
-        match (known, told) {
-            (Some(known), Some(Some(record))) if record.key != known.key => {
-                let address = |key| self.network.spec.address(key).to_string();
-                let (pinned, told) = (address(known.key), address(record.key));
-                Err(ReceiverError::KeyChanged { name, pinned, told })
-            }
-            (Some(known), _) => {
-                Ok(Receiver { key: known.key, name: Some(known.name), is_first_use: false })
-            }
-            (None, Some(Some(record))) => {
-                Ok(Receiver { key: record.key, name: Some(record.name), is_first_use: true })
-            }
-            (None, Some(None)) => Err(ReceiverError::Unknown { name }),
-            (None, None) => Err(ReceiverError::DirectoryUnreachable { name }),
-        }
-    }
-
-    /// An address of this network.
-    ///
-    /// # Errors
-    /// [`ReceiverError::Address`].
-    pub fn address(&self, given: &str) -> Result<Address, ReceiverError> {
-        Address::parse(given, &self.network.spec.address_prefix).map_err(|reason| {
-            ReceiverError::Address { given: given.chars().take(100).collect(), reason }
-        })
-    }
-
     /// The fee that is as low as nodes take now.
     pub fn fee_auto(&self) -> Fee {
         Fee::Rate(self.wallet.fee_rate_min())

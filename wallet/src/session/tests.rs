@@ -270,6 +270,69 @@ fn a_changed_key_behind_a_known_name_is_never_paid_until_the_contact_is_removed(
 }
 
 #[test]
+fn a_new_name_that_looks_like_a_known_one_needs_a_yes_and_is_known_from_then_on() {
+    let rig = Rig::new();
+    let eve = Seed::from_entropy([6; 16]);
+    for (name, seed) in [("Alice", &*BOB), ("AIice", &eve), ("alice_", &*BOB), ("Alicia", &eve)] {
+        rig.register(name, seed);
+    }
+    let mut adam = rig.adam();
+    assert!(adam.receiver("AIice").is_ok(), "nobody is known yet");
+    let alice = adam.receiver("Alice").unwrap();
+    adam.pay(&alice, coins(1), fee()).unwrap();
+    let refused = adam.receiver("AIice").unwrap_err();
+    let address = |seed| NETWORK.spec.address(first_key(seed)).to_string();
+    let told = refused.to_string();
+    for part in ["NOT PAID", "AIice", "Alice", &address(&eve), &address(&BOB), "--yes"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(matches!(refused, ReceiverError::LookAlike { .. }));
+    assert!(adam.receiver("alice_").is_ok(), "the same key is nobody else");
+    assert!(adam.receiver("Alicia").is_ok(), "it looks otherwise");
+    let meant = adam.receiver_meant("AIice").unwrap();
+    assert!(meant.key == first_key(&eve) && meant.is_first_use);
+    adam.pay(&meant, coins(1), fee()).unwrap();
+    assert_eq!(adam.receiver("AIice").unwrap().key, first_key(&eve));
+    assert_eq!(adam.receiver("Alice").unwrap().key, first_key(&BOB));
+}
+
+#[test]
+fn an_address_that_begins_and_ends_as_one_that_was_paid_needs_a_yes() {
+    let rig = Rig::new();
+    let mut adam = rig.adam();
+    let paid = NETWORK.spec.address(first_key(&BOB)).to_string();
+    let bob = adam.receiver(&paid).unwrap();
+    adam.pay(&bob, coins(1), fee()).unwrap();
+    let own = &paid["dlode1p".len()..];
+    // A forger tries keys until one is alike; here the address is made, and nobody could spend.
+    let forged = forged_address(&own[..3], &own[own.len() - 3..]);
+    assert!(forged != paid && forged[..10] == paid[..10], "{forged} {paid}");
+    let refused = adam.receiver(&forged).unwrap_err();
+    assert!(refused.to_string().contains(&paid), "{refused}");
+    assert!(matches!(refused, ReceiverError::LookAlike { .. }));
+    assert!(adam.receiver_meant(&forged).is_ok());
+    assert!(adam.receiver(&paid).is_ok());
+    let other = forged_address(&own[..3], "qqq");
+    assert!(!paid.ends_with("qqq") && adam.receiver(&other).is_ok(), "one end alone is chance");
+}
+
+/// An address whose own characters begin with `first` and end with `last`.
+fn forged_address(first: &str, last: &str) -> String {
+    const LETTERS: &str = "qpzry9x8gf2tvdw0s3jn54khce6mua7l";
+    // The first three characters are the first fifteen bits of the key.
+    let bits = first.chars().fold(0, |bits, letter| 32 * bits + LETTERS.find(letter).unwrap());
+    let mut key = [0; 32];
+    key[..2].copy_from_slice(&u16::try_from(bits << 1).unwrap().to_be_bytes());
+    let address = |number: u32| {
+        let mut key = key;
+        key[20..24].copy_from_slice(&number.to_be_bytes());
+        NETWORK.spec.address(OutputKey(key)).to_string()
+    };
+    // One in 32,768 ends so.
+    (0..1_000_000).map(address).find(|address| address.ends_with(last)).unwrap()
+}
+
+#[test]
 fn who_cannot_be_paid_is_told_apart() {
     let rig = Rig::new();
     let mut adam = rig.adam();

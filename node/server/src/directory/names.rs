@@ -1,17 +1,18 @@
 //! `Names`: who is paid under which name. First come, first served; only the key that has a name
-//! can change its record.
+//! can change its record, and nobody else gets a name that looks like it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::ops::Bound;
 use std::time::Duration;
 
 use chain::hash::BlockHash;
 use wire::directory::{NAMES_MAX as PAGE_NAMES_MAX, NameOutcome, NameRecord, is_name};
+use wire::look_alikes::skeleton;
 
 use super::allowance::{AllowanceByAddress, Pace};
 
-/// Names that are held: some 30 MB of memory.
+/// Names that are held: some 40 MB of memory.
 pub const NAMES_MAX: usize = 100_000;
 
 /// Records that one address may hand in: a classroom behind one address can begin at once.
@@ -32,14 +33,19 @@ pub struct Names {
     genesis: BlockHash,
     /// By the name in small letters.
     records: BTreeMap<String, NameRecord>,
+    /// The skeleton of each name, and the name in small letters. Names of before there were
+    /// skeletons stay, so several may share one.
+    skeletons: BTreeSet<(String, String)>,
     handed_in: AllowanceByAddress,
 }
 
 impl Names {
     /// The names that were held before.
     pub fn new(genesis: BlockHash, records: Vec<NameRecord>) -> Self {
-        let records = records.into_iter().map(|record| (folded(&record.name), record)).collect();
-        Self { genesis, records, handed_in: AllowanceByAddress::default() }
+        let records: BTreeMap<String, NameRecord> =
+            records.into_iter().map(|record| (folded(&record.name), record)).collect();
+        let skeletons = records.keys().map(|name| (skeleton(name), name.clone())).collect();
+        Self { genesis, records, skeletons, handed_in: AllowanceByAddress::default() }
     }
 
     /// The record of a name, in whatever case it is asked for.
@@ -80,10 +86,28 @@ impl Names {
             None if self.records.len() >= NAMES_MAX => {
                 return Verdict::Answer(NameOutcome::Busy);
             }
-            _ => {}
+            Some(_) => {}
+            None => {
+                if let Some(other) = self.look_alike(record) {
+                    let reason = format!("it looks like {other}, a name that somebody else has");
+                    return Verdict::Answer(NameOutcome::Refused { reason });
+                }
+            }
         }
-        self.records.insert(folded(&record.name), record.clone());
+        let folded = folded(&record.name);
+        self.skeletons.insert((skeleton(&folded), folded.clone()));
+        self.records.insert(folded, record.clone());
         Verdict::Keep
+    }
+
+    /// A name of another key that would be taken for the record's.
+    fn look_alike(&self, record: &NameRecord) -> Option<&str> {
+        let skeleton = skeleton(&record.name);
+        let from = (skeleton.clone(), String::new());
+        let alike = self.skeletons.range(from..).take_while(|(other, _)| *other == skeleton);
+        let mut held = alike.filter_map(|(_, name)| self.records.get(name));
+        let other = held.find(|held| held.key != record.key)?;
+        Some(&other.name)
     }
 
     fn fault(&self, record: &NameRecord) -> Option<String> {

@@ -1,13 +1,14 @@
 //! `send`: paying somebody.
 
 use std::fmt;
+use std::io::{self, IsTerminal};
 
 use chain::amount::Amount;
 use serde::Serialize;
 use show::report::Report;
 use show::streams::note;
 use wallet::coin_selection::{Fee, Method, Proposal, Selection};
-use wallet::session::{Handover, Payment, Receiver, Session};
+use wallet::session::{Handover, Payment, Receiver, ReceiverError, Session};
 
 use crate::cli::{FeeChoice, SendOptions, WalletOptions};
 
@@ -169,9 +170,44 @@ pub(crate) fn check(made: &Payment) -> Result<(), CommandError> {
     }
 }
 
+/// Who is to be paid. Somebody new who looks like somebody known is paid only if `--yes` or an
+/// answer says so.
+pub(crate) fn receiver(
+    session: &mut Session,
+    order: &SendOptions,
+    mut is_meant: impl FnMut(&ReceiverError) -> io::Result<bool>,
+) -> Result<Receiver, CommandError> {
+    match session.receiver(&order.receiver) {
+        Err(error @ ReceiverError::LookAlike { .. }) if order.yes || is_meant(&error)? => {
+            Ok(session.receiver_meant(&order.receiver)?)
+        }
+        found => Ok(found?),
+    }
+}
+
+/// What is asked about a look-alike.
+pub(crate) const IS_MEANT: &str = "Pay nevertheless (yes, or Enter for no)? ";
+
+/// Whether an answer to [`IS_MEANT`] is a yes. Everything else is none.
+pub(crate) fn is_yes(answer: &str) -> bool {
+    ["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str())
+}
+
+/// Asks on the terminal; where there is none, nobody says yes.
+fn ask_on_terminal(error: &ReceiverError) -> io::Result<bool> {
+    if !io::stdin().is_terminal() {
+        return Ok(false);
+    }
+    note(&error.to_string());
+    eprint!("{IS_MEANT}");
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(is_yes(&answer))
+}
+
 pub(super) fn run(options: &WalletOptions, order: &SendOptions) -> Result<(), CommandError> {
     let mut session = opening::synced(options)?;
-    let receiver = session.receiver(&order.receiver)?;
+    let receiver = receiver(&mut session, order, ask_on_terminal)?;
     let made = match session.resume_unsent(&receiver, order.amount) {
         Some(made) => made,
         None => {

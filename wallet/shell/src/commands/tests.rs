@@ -51,7 +51,7 @@ impl Rig {
         rig
     }
 
-    fn register(&self, name: &str, seed: &Seed) {
+    pub fn register(&self, name: &str, seed: &Seed) {
         let account = Account::new(seed);
         let secret = account.secret(&account.receive_key(0)).unwrap();
         self.directory.lock().unwrap().register(&NETWORK, name, &secret);
@@ -161,6 +161,19 @@ fn a_changed_key_behind_a_known_name_is_not_paid_and_ends_with_3() {
     rig.run("contacts remove Bob").unwrap();
     rig.run("send Bob 1").unwrap();
     assert_eq!(rig.pending(), 2);
+}
+
+#[test]
+fn without_a_terminal_a_look_alike_is_not_paid_and_ends_with_3_unless_somebody_says_yes() {
+    let rig = Rig::new("");
+    rig.run("send Bob 1").unwrap();
+    rig.register("B0b", &Seed::from_entropy([6; 16]));
+    let (code, message) = rig.fails("send B0b 1");
+    assert!(code == 3 && message.starts_with("NOT PAID"), "{code} {message}");
+    assert_eq!(rig.pending(), 1);
+    rig.run("send B0b 1 --yes").unwrap();
+    rig.run("send B0b 1").unwrap();
+    assert_eq!(rig.pending(), 3);
 }
 
 #[test]

@@ -61,6 +61,7 @@ fn pay_as_planned(
             receiver: name.to_owned(),
             amount,
             fee: FeeChoice::Fixed(fee),
+            yes: false,
             explain: false,
             wait: false,
         };

@@ -44,6 +44,11 @@ impl Input {
         io::stdin().is_terminal() && io::stdout().is_terminal()
     }
 
+    /// Whether a line that is asked for is typed after the question, and not before it.
+    pub fn can_answer(&self) -> bool {
+        matches!(self, Self::Terminal { .. })
+    }
+
     pub fn terminal(session: &Session) -> Result<Self, CommandError> {
         let config = Config::builder().auto_add_history(false).max_history_size(HISTORY_MAX);
         let config = config.map_err(failed)?.build();

@@ -8,22 +8,29 @@ pub(super) struct SendLine {
     pub receiver: Option<String>,
     pub amount: Option<String>,
     pub fee: Option<String>,
+    /// Look-alikes are meant.
+    pub yes: bool,
 }
 
 impl SendLine {
     /// Takes `RECEIVER AMOUNT FEE` as far as they are there; the fee may also be written as on the
-    /// command line, `--fee FEE`, anywhere.
+    /// command line, `--fee FEE`, anywhere, and so may `--yes`.
     ///
     /// # Errors
     /// [`CommandError::Usage`].
     pub fn of(words: &[&str]) -> Result<Self, CommandError> {
         let mut flag = None;
+        let mut yes = false;
         let mut rest = Vec::new();
         let mut words = words.iter();
         while let Some(word) = words.next() {
             let fee = match word.strip_prefix("--") {
                 None => {
                     rest.push((*word).to_owned());
+                    continue;
+                }
+                Some("yes") if !yes => {
+                    yes = true;
                     continue;
                 }
                 Some("fee") => words.next().copied(),
@@ -40,12 +47,12 @@ impl SendLine {
         }
         let mut rest = rest.into_iter();
         let (receiver, amount, third) = (rest.next(), rest.next(), rest.next());
-        Ok(Self { receiver, amount, fee: third.or(flag) })
+        Ok(Self { receiver, amount, fee: third.or(flag), yes })
     }
 }
 
 fn unusable() -> CommandError {
-    CommandError::Usage("write send RECEIVER AMOUNT [--fee AMOUNT|auto]".to_owned())
+    CommandError::Usage("write send RECEIVER AMOUNT [--fee AMOUNT|auto] [--yes]".to_owned())
 }
 
 #[cfg(test)]
@@ -54,7 +61,7 @@ mod tests {
 
     fn parts(line: &str) -> Option<[String; 3]> {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let SendLine { receiver, amount, fee } = SendLine::of(&words).ok()?;
+        let SendLine { receiver, amount, fee, .. } = SendLine::of(&words).ok()?;
         Some([receiver, amount, fee].map(Option::unwrap_or_default))
     }
 
@@ -68,6 +75,16 @@ mod tests {
     }
 
     #[test]
+    fn a_yes_may_stand_anywhere() {
+        for line in ["--yes Bob 5 0.1", "Bob --yes 5 --fee 0.1", "Bob 5 0.1 --yes"] {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            assert!(SendLine::of(&words).unwrap().yes, "{line}");
+            assert_eq!(parts(line).unwrap(), ["Bob", "5", "0.1"], "{line}");
+        }
+        assert!(!SendLine::of(&["Bob", "5"]).unwrap().yes);
+    }
+
+    #[test]
     fn what_stands_there_too_much_is_refused() {
         let lines = [
             "Bob 5 1 1",
@@ -77,6 +94,8 @@ mod tests {
             "Bob 5 1 --fee 1",
             "--fee 1 --fee 2 Bob",
             "Bob 5 --wait",
+            "Bob 5 --yes --yes",
+            "Bob 5 --fee --yes",
         ];
         for line in lines {
             assert_eq!(parts(line), None, "{line}");

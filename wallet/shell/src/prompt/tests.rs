@@ -6,6 +6,7 @@ use std::io;
 use rustyline::Context;
 use rustyline::completion::Completer;
 use rustyline::history::DefaultHistory;
+use wallet::seed::Seed;
 
 use super::input::Completion;
 use super::*;
@@ -84,6 +85,16 @@ fn what_fails_is_told_and_the_shell_goes_on() {
     let expected: Vec<_> = codes.into_iter().chain([Ok(Next::Prompt)]).collect();
     assert_eq!(obeyed(&rig, &lines), expected);
     assert_eq!(rig.pending(), 0);
+}
+
+#[test]
+fn no_line_of_a_pipe_is_a_yes_to_a_look_alike() {
+    let rig = Rig::new("");
+    rig.register("B0b", &Seed::from_entropy([6; 16]));
+    let lines = ["send Bob 1", "send B0b 1", "yes", "send B0b 1 --yes", "send B0b 1"];
+    let expected = [Ok(Next::Prompt), Err(3), Err(2), Ok(Next::Prompt), Ok(Next::Prompt)];
+    assert_eq!(obeyed(&rig, &lines), expected);
+    assert_eq!(rig.pending(), 3);
 }
 
 #[test]

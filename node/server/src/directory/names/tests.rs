@@ -57,6 +57,36 @@ proptest! {
         }
     }
 
+    /// Names of few letters, so that many look alike; those that were held before stay what they
+    /// were, alike or not.
+    #[test]
+    fn no_two_keys_have_names_that_look_alike_but_those_that_had_them_before(
+        before in prop::collection::vec(("[oO0lI1_-]{1,3}", 0u8..3), 0..6),
+        puts in prop::collection::vec(("[oO0lI1_-]{1,3}", 0u8..3), 1..40),
+    ) {
+        let records = before.iter().map(|(name, key)| record(name, *key, 1)).collect();
+        let mut names = Names::new(GENESIS, records);
+        for (name, key) in puts {
+            let new = record(&name, key, 2);
+            let held: Vec<NameRecord> = names.records.values().cloned().collect();
+            let is_held = names.get(&name).is_some();
+            let alike = |other: &NameRecord| skeleton(&other.name) == skeleton(&name);
+            let stranger = held.iter().find(|other| alike(other) && other.key != new.key);
+            match put(&mut names, &new) {
+                Verdict::Answer(NameOutcome::Refused { reason }) => {
+                    prop_assert!(!is_held && stranger.is_some(), "{}", name);
+                    prop_assert!(reason.contains("looks like") && reason.len() < 400);
+                }
+                Verdict::Keep => prop_assert!(is_held || stranger.is_none(), "{}", name),
+                _ => prop_assert!(is_held),
+            }
+            // Whoever was there is there still, under the same key.
+            for other in held {
+                prop_assert_eq!(names.get(&other.name).map(|found| found.key), Some(other.key));
+            }
+        }
+    }
+
     #[test]
     fn a_record_with_any_bit_changed_is_refused(bit in 0usize..(32 + 8 + 64) * 8) {
         let mut record = record("Adam", 1, 7);
