@@ -1,7 +1,7 @@
 //! `Journal`: every payment that was signed, on disk before anybody sees it.
 //!
 //! Records are appended and synced, never changed. Only the last one can be torn by a crash: it is
-//! cut off then, as nobody was told of it. Anything else that does not read is damage.
+//! moved aside then, as nobody was told of it. Anything else that does not read is damage.
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
@@ -13,9 +13,12 @@ use chain::spec::BLOCK_BYTES_MAX;
 use client::durable_file;
 
 use crate::payment::SignedPayment;
+use crate::payment_id::PaymentId;
 
 const MAGIC: &[u8; 8] = b"LODE PAY";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
+/// Knew neither ids nor what was told: whoever had handed a payment over counted as told.
+const VERSION_WITHOUT_IDS: u16 = 1;
 const HEADER_BYTES: usize = 8 + 2 + 32;
 const LENGTH_BYTES: usize = 4;
 const CHECKSUM_BYTES: usize = 8;
@@ -26,8 +29,15 @@ const RECORD_BYTES_MAX: u32 = 2 * BLOCK_BYTES_MAX;
 /// Most bytes that are read back: millions of payments.
 const JOURNAL_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
+/// Written by [`VERSION_WITHOUT_IDS`].
 const SIGNED: u8 = 1;
 const HANDED_OVER: u8 = 2;
+/// Followed by the length of an id, 0 for none, and the id, before the payment.
+const SIGNED_FOR: u8 = 3;
+const TOLD: u8 = 4;
+
+/// Files with what was cut off that may lie beside a journal; more than disks lose power.
+const CUTS_MAX: u32 = 1000;
 
 /// The open journal of one wallet.
 #[derive(Debug)]
@@ -36,6 +46,17 @@ pub struct Journal {
     file: File,
     /// Bytes that are whole and synced.
     end: u64,
+    /// What was found behind the last whole record.
+    cut: Option<Cut>,
+}
+
+/// What stood behind the last whole record and was moved aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cut {
+    /// How much it was.
+    pub bytes: u64,
+    /// Where it lies now.
+    pub kept: PathBuf,
 }
 
 /// A payment that was written down.
@@ -43,8 +64,20 @@ pub struct Journal {
 pub struct RecordedPayment {
     /// The payment, in the bytes it was signed in.
     pub payment: SignedPayment,
+    /// What the payer calls it.
+    pub id: Option<PaymentId>,
     /// Whether a node is known to have taken it.
     pub handed_over: bool,
+    /// Whether whoever ordered it was told of it, so that the next such order is another one.
+    pub told: bool,
+    /// Written by [`VERSION_WITHOUT_IDS`], which wrote down nothing of what was told.
+    is_of_older_version: bool,
+}
+
+impl RecordedPayment {
+    fn new(payment: SignedPayment, id: Option<PaymentId>, is_of_older_version: bool) -> Self {
+        Self { payment, id, handed_over: false, told: false, is_of_older_version }
+    }
 }
 
 /// Why the journal cannot be used. No payment may be made without it.
@@ -94,7 +127,7 @@ impl Journal {
             let path = path.to_owned();
             move |source| JournalError::Io { action, path, source }
         };
-        let header = header(genesis);
+        let header = header(genesis, VERSION);
         let bytes = match durable_file::read_limited(path, JOURNAL_BYTES_MAX) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 durable_file::replace(path, &header).map_err(io("write"))?;
@@ -102,25 +135,55 @@ impl Journal {
             }
             read => read.map_err(io("read"))?,
         };
-        if !bytes.starts_with(&header) {
+        let is_older = bytes.starts_with(&self::header(genesis, VERSION_WITHOUT_IDS));
+        if !bytes.starts_with(&header) && !is_older {
             return Err(JournalError::Foreign { path: path.to_owned() });
         }
         let (payments, end) =
             read_records(&bytes).map_err(|at| JournalError::Damaged { path: path.into(), at })?;
+        let (whole, torn) = bytes.split_at(end);
+        let cut = set_aside(path, torn).map_err(io("write"))?;
+        if is_older {
+            // Programs that know no ids must not go on with it.
+            let newer = [header.as_slice(), &whole[HEADER_BYTES..]].concat();
+            durable_file::replace(path, &newer).map_err(io("write"))?;
+        }
+        let end = end as u64;
         let mut file = durable_file::private().write(true).open(path).map_err(io("write"))?;
-        let cut = file.set_len(end).and_then(|()| file.sync_all());
-        cut.and_then(|()| file.seek(SeekFrom::Start(end))).map_err(io("write"))?;
-        Ok((Self { path: path.to_owned(), file, end }, payments))
+        let shortened = file.set_len(end).and_then(|()| file.sync_all());
+        shortened.and_then(|()| file.seek(SeekFrom::Start(end))).map_err(io("write"))?;
+        Ok((Self { path: path.to_owned(), file, end, cut }, payments))
     }
 
-    /// Writes a payment down. When this returns, no crash can lose it: only now may it be sent.
+    /// What was found behind the last whole record when this was opened.
+    pub fn cut(&self) -> Option<&Cut> {
+        self.cut.as_ref()
+    }
+
+    /// Writes a payment down, and what its payer calls it. When this returns, no crash can lose
+    /// it: only now may it be sent.
     ///
     /// # Errors
     /// [`JournalError::Io`]; the payment is not written down then.
-    pub fn append(&mut self, payment: &SignedPayment) -> Result<(), JournalError> {
-        let mut record = vec![SIGNED];
+    pub fn append(
+        &mut self,
+        payment: &SignedPayment,
+        id: Option<&PaymentId>,
+    ) -> Result<(), JournalError> {
+        let id = id.map_or("", PaymentId::as_str);
+        let length = u8::try_from(id.len()).expect("an id has 64 bytes at most");
+        let mut record = vec![SIGNED_FOR, length];
+        record.extend_from_slice(id.as_bytes());
         payment.encode_to(&mut record);
         self.write(&record)
+    }
+
+    /// Writes down that whoever ordered a payment was told that it is made.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`].
+    pub fn mark_told(&mut self, txid: Txid) -> Result<(), JournalError> {
+        self.mark(TOLD, txid)
     }
 
     /// Writes down that a node has taken a payment, so that nobody takes it for one that was only
@@ -129,7 +192,11 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Io`].
     pub fn mark_handed_over(&mut self, txid: Txid) -> Result<(), JournalError> {
-        let mut record = vec![HANDED_OVER];
+        self.mark(HANDED_OVER, txid)
+    }
+
+    fn mark(&mut self, kind: u8, txid: Txid) -> Result<(), JournalError> {
+        let mut record = vec![kind];
         record.extend_from_slice(txid.as_bytes());
         self.write(&record)
     }
@@ -148,10 +215,29 @@ impl Journal {
     }
 }
 
-fn header(genesis: BlockHash) -> Vec<u8> {
+/// Copies what is torn into a file of its own beside the journal; `None` when nothing is.
+fn set_aside(path: &Path, torn: &[u8]) -> io::Result<Option<Cut>> {
+    if torn.is_empty() {
+        return Ok(None);
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let places = (1..=CUTS_MAX).map(|number| path.with_file_name(format!("{name}.cut{number}")));
+    for kept in places {
+        let mut file = match durable_file::private().write(true).create_new(true).open(&kept) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+            opened => opened?,
+        };
+        file.write_all(torn).and_then(|()| file.sync_all())?;
+        durable_file::sync_directory(path.parent().unwrap_or(Path::new(".")))?;
+        return Ok(Some(Cut { bytes: torn.len() as u64, kept }));
+    }
+    Err(io::Error::other(format!("{CUTS_MAX} files {name}.cut lie there: move them away")))
+}
+
+fn header(genesis: BlockHash, version: u16) -> Vec<u8> {
     let mut header = Vec::with_capacity(HEADER_BYTES);
     header.extend_from_slice(MAGIC);
-    header.extend_from_slice(&VERSION.to_le_bytes());
+    header.extend_from_slice(&version.to_le_bytes());
     header.extend_from_slice(genesis.as_bytes());
     header
 }
@@ -172,7 +258,7 @@ fn checksum(record: &[u8], at: u64) -> [u8; CHECKSUM_BYTES] {
 }
 
 /// The payments, and where the last whole record ends; or where the damage begins.
-fn read_records(bytes: &[u8]) -> Result<(Vec<RecordedPayment>, u64), u64> {
+fn read_records(bytes: &[u8]) -> Result<(Vec<RecordedPayment>, usize), u64> {
     let mut payments: Vec<RecordedPayment> = Vec::new();
     let mut at = HEADER_BYTES;
     while at < bytes.len() {
@@ -186,7 +272,7 @@ fn read_records(bytes: &[u8]) -> Result<(Vec<RecordedPayment>, u64), u64> {
         take(record, &mut payments).ok_or(place)?;
         at += LENGTH_BYTES + record.len() + CHECKSUM_BYTES;
     }
-    Ok((payments, at as u64))
+    Ok((payments, at))
 }
 
 /// The record at the beginning of `rest`, if it is whole.
@@ -208,19 +294,36 @@ fn is_torn(rest: &[u8], at: u64) -> bool {
 }
 
 fn take(record: &[u8], payments: &mut Vec<RecordedPayment>) -> Option<()> {
-    match record.split_first()? {
-        (&SIGNED, payment) => {
-            let payment = SignedPayment::decode(payment).ok()?;
-            payments.push(RecordedPayment { payment, handed_over: false });
+    let (kind, rest) = record.split_first()?;
+    match *kind {
+        SIGNED => {
+            let payment = SignedPayment::decode(rest).ok()?;
+            payments.push(RecordedPayment::new(payment, None, true));
         }
-        (&HANDED_OVER, txid) => {
-            let txid = Txid(txid.try_into().ok()?);
-            let known = payments.iter_mut().rev().find(|known| known.payment.txid == txid);
-            known?.handed_over = true;
+        SIGNED_FOR => {
+            let (length, rest) = rest.split_first()?;
+            let (id, rest) = rest.split_at_checked(usize::from(*length))?;
+            let id = match id {
+                [] => None,
+                id => Some(std::str::from_utf8(id).ok()?.parse().ok()?),
+            };
+            let payment = SignedPayment::decode(rest).ok()?;
+            payments.push(RecordedPayment::new(payment, id, false));
         }
+        HANDED_OVER => {
+            let known = known(rest, payments)?;
+            known.handed_over = true;
+            known.told |= known.is_of_older_version;
+        }
+        TOLD => known(rest, payments)?.told = true,
         _ => return None,
     }
     Some(())
+}
+
+fn known<'a>(txid: &[u8], payments: &'a mut [RecordedPayment]) -> Option<&'a mut RecordedPayment> {
+    let txid = Txid(txid.try_into().ok()?);
+    payments.iter_mut().rev().find(|known| known.payment.txid == txid)
 }
 
 #[cfg(test)]

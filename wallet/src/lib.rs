@@ -12,6 +12,7 @@ pub mod journal;
 pub mod keystore;
 pub mod miner_choice;
 pub mod payment;
+pub mod payment_id;
 pub mod seed;
 pub mod session;
 pub mod traffic;

@@ -20,10 +20,11 @@ use wire::directory::{MinerEntry, NameRecord};
 use crate::accounts::{InvalidAccountKey, OtherSeed};
 use crate::contacts::{Contacts, ContactsError};
 use crate::history::Balance;
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Journal, JournalError, RecordedPayment};
 use crate::keystore::{KeyFile, KeystoreError};
 use crate::miner_choice::RememberedMiners;
 use crate::payment::SignedPayment;
+use crate::payment_id::PaymentId;
 use crate::wallet::Wallet;
 use crate::wallet_directory::WalletDirectory;
 
@@ -125,8 +126,11 @@ pub struct Session {
     journal: Journal,
     /// Payments that a node is known to have taken.
     handed_over: BTreeSet<Txid>,
-    /// Payments of earlier processes that nobody was told to be made: a crash came in between.
+    /// Payments without an id that nobody was told to be made: a crash came in between, or what
+    /// they were told on failed.
     unfinished: BTreeMap<Txid, SignedPayment>,
+    /// Payments by what their payer calls them.
+    named: BTreeMap<PaymentId, Txid>,
     /// Payments whose refusal was told.
     refusals_told: BTreeSet<Txid>,
     contacts: Contacts,
@@ -178,13 +182,25 @@ impl Session {
     pub fn open(order: SessionOrder, now: Instant) -> Result<Self, SessionError> {
         let SessionOrder { name, bootstraps, network, files, key_file, is_new, rng } = order;
         let mut wallet = Wallet::watch_only(key_file.account_key, Arc::clone(&network))?;
+        let mut events = VecDeque::new();
         let (journal, recorded) = Journal::open(&files.journal(), network.genesis_hash())?;
         let contacts = Contacts::load(&files.contacts(), &network.spec.address_prefix)?;
         wallet.restore_all(recorded.iter().map(|recorded| recorded.payment.clone()));
-        let (taken, unfinished): (Vec<_>, Vec<_>) =
-            recorded.into_iter().partition(|recorded| recorded.handed_over);
-        let unfinished =
-            unfinished.into_iter().map(|recorded| (recorded.payment.txid, recorded.payment));
+        events.extend(journal.cut().cloned().map(|cut| WalletEvent::JournalCut { cut }));
+        let handed_over = recorded.iter().filter(|recorded| recorded.handed_over);
+        let handed_over = handed_over.map(|recorded| recorded.payment.txid).collect();
+        let (mut named, mut unfinished) = (BTreeMap::new(), BTreeMap::new());
+        for RecordedPayment { payment, id, told, .. } in recorded {
+            match id {
+                Some(id) => {
+                    named.insert(id, payment.txid);
+                }
+                None if !told => {
+                    unfinished.insert(payment.txid, payment);
+                }
+                None => {}
+            }
+        }
         let search = Search {
             next: now,
             pause: connecting::PAUSE_MIN,
@@ -208,8 +224,9 @@ impl Session {
             key_file,
             wallet,
             journal,
-            handed_over: taken.iter().map(|recorded| recorded.payment.txid).collect(),
-            unfinished: unfinished.collect(),
+            handed_over,
+            unfinished,
+            named,
             refusals_told: BTreeSet::new(),
             contacts,
             rng,
@@ -219,7 +236,7 @@ impl Session {
             seen: None,
             is_synced: false,
             is_new,
-            events: VecDeque::new(),
+            events,
         })
     }
 

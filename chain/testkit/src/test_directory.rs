@@ -13,7 +13,7 @@ use wire::directory::{
 use wire::frame::Phase;
 use wire::{ByteString, Message};
 
-use crate::test_node::{receive, send, serve, shake_hands};
+use crate::test_node::{greet, receive, send, serve};
 
 /// What a directory in a test knows and does; changed by the test while it runs.
 #[derive(Debug)]
@@ -63,7 +63,9 @@ fn converse(mut stream: TcpStream, network: &Network, state: &SharedDirectory) {
     if state.lock().unwrap().is_down {
         return;
     }
-    shake_hands(&mut stream, network);
+    if greet(&mut stream, network).is_none() {
+        return;
+    }
     while let Some(Message::Directory(question)) = receive(&mut stream, Phase::Established) {
         let answer = answer(question, network, &mut state.lock().unwrap());
         send(&mut stream, &Message::Directory(answer));

@@ -120,11 +120,17 @@ pub fn send(stream: &mut TcpStream, message: &Message) {
 
 /// Exchanges hellos as a node of `network`; returns the other side's.
 pub fn shake_hands(stream: &mut TcpStream, network: &Network) -> Hello {
-    let Some(Message::Hello(theirs)) = receive(stream, Phase::Handshake) else {
-        panic!("a wallet begins with its hello")
+    greet(stream, network).expect("a wallet begins with its hello")
+}
+
+/// The same with a wallet that may be killed before it has said anything.
+pub(crate) fn greet(stream: &mut TcpStream, network: &Network) -> Option<Hello> {
+    let theirs = match receive(stream, Phase::Handshake)? {
+        Message::Hello(theirs) => theirs,
+        other => panic!("a wallet begins with its hello, not {other:?}"),
     };
     send(stream, &Message::Hello(Box::new(hello(network))));
-    *theirs
+    Some(*theirs)
 }
 
 fn converse(mut stream: TcpStream, state: &SharedState) {
@@ -132,7 +138,9 @@ fn converse(mut stream: TcpStream, state: &SharedState) {
     if state.lock().unwrap().is_down {
         return;
     }
-    shake_hands(&mut stream, &network);
+    if greet(&mut stream, &network).is_none() {
+        return;
+    }
     state.lock().unwrap().connections += 1;
     while let Some(message) = receive(&mut stream, Phase::Established) {
         let mut state = state.lock().unwrap();

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use client::data_directory::check_name;
 use client::joining::{DEFAULT_BOOTSTRAP, check_address};
+use wallet::payment_id::PaymentId;
 
 /// A wallet for a small proof-of-work network.
 #[derive(Debug, Parser)]
@@ -97,6 +98,9 @@ pub struct SendOptions {
     /// Wait until the payment is in a block
     #[arg(long)]
     pub wait: bool,
+    /// Never pay this payment twice: whatever was killed, repeat the command with the same id
+    #[arg(long, value_name = "TEXT")]
+    pub id: Option<PaymentId>,
     /// Pay also somebody new who looks like somebody you know
     #[arg(long)]
     pub yes: bool,

@@ -3,6 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 
+use chain::hash::Txid;
 use clap::Parser;
 use client::data_directory::PinError;
 use client::joining::JoinError;
@@ -86,6 +87,17 @@ pub enum CommandError {
     /// Ctrl-C at a question. Whoever pressed it need not be told.
     #[error("interrupted")]
     Interrupted,
+    /// A payment was made, and whoever ordered it could not be told.
+    #[error(
+        "PAID, but it could not be shown ({source}): tx {txid}; the same command again shows it \
+         and pays nothing more"
+    )]
+    PaidNotShown {
+        /// The payment.
+        txid: Txid,
+        /// What the operating system says.
+        source: io::Error,
+    },
     /// The terminal, or standard input or output.
     #[error("cannot use the terminal: {0}")]
     Terminal(#[from] io::Error),
@@ -105,6 +117,7 @@ impl CommandError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::SessionFailed(_) | Self::Terminal(_) => Exit::Other,
+            Self::PaidNotShown { .. } => Exit::PaidNotShown,
             Self::Usage(_) | Self::Words(_) => Exit::Usage,
             Self::Refused(_) => Exit::Refused,
             Self::Unreachable(_) => Exit::Unreachable,
@@ -167,7 +180,10 @@ fn of_receiver(error: &ReceiverError) -> Exit {
 fn of_pay(error: &PayError) -> Exit {
     match error {
         PayError::Payment(PaymentError::Locked) => Exit::Passphrase,
-        PayError::Payment(_) | PayError::TooMuch { .. } => Exit::Refused,
+        PayError::Payment(_)
+        | PayError::TooMuch { .. }
+        | PayError::OtherPayment { .. }
+        | PayError::CannotConfirm { .. } => Exit::Refused,
         PayError::NotSynced => Exit::Unreachable,
         PayError::Journal(_) => Exit::Directory,
         PayError::Contacts(error) => of_contacts(error),
@@ -237,10 +253,19 @@ pub fn run(options: &WalletOptions) -> Result<(), CommandError> {
 
 /// Shows a report on standard output.
 pub(crate) fn show<R: Report>(options: &WalletOptions, report: &R) -> Result<(), CommandError> {
-    let text = if options.json {
-        report::json(report).map_err(io::Error::from)?
-    } else {
-        report.to_string()
-    };
-    Ok(print_line(&text)?)
+    Ok(print_report(options, report)?)
+}
+
+/// Shows what became of a payment that was made: if that fails, it is paid all the same.
+pub(crate) fn show_paid<R: Report>(
+    options: &WalletOptions,
+    txid: Txid,
+    report: &R,
+) -> Result<(), CommandError> {
+    print_report(options, report).map_err(|source| CommandError::PaidNotShown { txid, source })
+}
+
+fn print_report<R: Report>(options: &WalletOptions, report: &R) -> io::Result<()> {
+    let text = if options.json { report::json(report)? } else { report.to_string() };
+    print_line(&text)
 }

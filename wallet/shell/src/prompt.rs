@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use chain::hash::Txid;
 use show::ids;
 use show::streams::{note, print_line};
 use wallet::session::{ReceiverError, Session, WalletEvent};
@@ -15,7 +16,7 @@ use crate::background::Background;
 use crate::cli::{ContactChange, FeeChoice, SendOptions, WalletOptions, fee};
 use crate::commands::opening::{self, Patience};
 use crate::commands::{
-    CommandError, balance, coins, contacts, history, miners, receive, send, show,
+    CommandError, balance, coins, contacts, history, miners, receive, send, show, show_paid,
 };
 use crate::passphrase::PassphraseSource;
 use input::{Answer, Input};
@@ -28,7 +29,8 @@ mod send_line;
 /// What can be typed.
 const HELP: &str = "\
 send [RECEIVER AMOUNT [FEE]]    pay a name or an address; asks for what is left away; --fee FEE
-                                does as well; --yes pays also who looks like somebody you know
+                                does as well; --yes pays also who looks like somebody you know,
+                                --id TEXT pays once, however often it is repeated
 balance                         what you have
 history                         every transaction that touched this wallet
 receive                         the address to be paid at next
@@ -90,7 +92,10 @@ pub fn run(options: &WalletOptions) -> Result<(), CommandError> {
         match shell.obey(&line) {
             Ok(Next::Prompt) => {}
             Ok(Next::Leave) => break,
-            Err(error @ CommandError::SessionFailed(_)) => return Err(error),
+            // Whoever reads nothing must not go on paying.
+            Err(error @ (CommandError::SessionFailed(_) | CommandError::PaidNotShown { .. })) => {
+                return Err(error);
+            }
             Err(CommandError::Interrupted) => {}
             Err(error) => note(&format!("lode: {error}")),
         }
@@ -202,9 +207,12 @@ impl Shell<'_> {
             return Ok(Next::Prompt);
         };
         self.unlock()?;
-        let (report, checked) = self.background.ask(move |session| pay(session, &order))??;
-        show(self.options, &report)?;
-        checked.map(|()| Next::Prompt)
+        let Paid { txid, report, checked } =
+            self.background.ask(move |session| pay(session, &order))??;
+        show_paid(self.options, txid, &report)?;
+        checked?;
+        self.background.ask(move |session| session.note_told(txid))?;
+        Ok(Next::Prompt)
     }
 
     /// Asks for whatever was left away, one by one, and looks at each answer before the next
@@ -231,7 +239,8 @@ impl Shell<'_> {
         };
         let fee = if typed.is_empty() { Ok(FeeChoice::Auto) } else { fee(&typed) };
         let fee = fee.map_err(CommandError::Usage)?;
-        Ok(Some(SendOptions { receiver, amount, fee, yes, explain: false, wait: false }))
+        let id = line.id;
+        Ok(Some(SendOptions { receiver, amount, fee, id, yes, explain: false, wait: false }))
     }
 
     /// Looks whether `named` can be paid, and asks about a look-alike where somebody can answer:
@@ -281,15 +290,23 @@ impl Shell<'_> {
     }
 }
 
-/// Pays on the session's thread; the second value says whether the miner took it.
-fn pay(
-    session: &mut Session,
-    order: &SendOptions,
-) -> Result<(send::SendReport, Result<(), CommandError>), CommandError> {
+/// A payment that was made.
+struct Paid {
+    txid: Txid,
+    report: send::SendReport,
+    /// Whether the miner took it.
+    checked: Result<(), CommandError>,
+}
+
+/// Pays on the session's thread.
+fn pay(session: &mut Session, order: &SendOptions) -> Result<Paid, CommandError> {
     let receiver = send::receiver(session, order, |_| Ok(false))?;
-    let fee = send::fee_of(session, order.fee);
-    let made = session.pay(&receiver, order.amount, fee)?;
-    Ok((send::report(session, &receiver, &made, order.explain), send::check(&made)))
+    let made = match send::resumed(session, order, &receiver)? {
+        Some(made) => made,
+        None => send::pay_new(session, order, &receiver)?,
+    };
+    let report = send::report(session, &receiver, &made, order.explain);
+    Ok(Paid { txid: made.payment.txid, report, checked: send::check(&made) })
 }
 
 #[cfg(test)]

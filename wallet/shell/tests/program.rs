@@ -9,7 +9,7 @@ use chain::genesis::Network;
 use chain::spec::ChainSpec;
 use client::data_directory::pin;
 use tempfile::TempDir;
-use testkit::test_chain::TestChain;
+use testkit::test_chain::{self, TestChain};
 use testkit::{samples, test_directory, test_node};
 
 /// Nobody listens on the port that is called discard.
@@ -121,6 +121,64 @@ fn from_a_pipe_the_first_line_is_the_passphrase_and_the_rest_are_commands() {
         // A wallet without a passphrase does not ask what its first line was.
         assert_eq!((code(&wrong), is_told), (if secret.is_empty() { 0 } else { 6 }, false));
     }
+}
+
+/// Where nothing can be written, as on a disk that is full.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_payment_that_cannot_be_shown_ends_with_8_and_is_the_same_when_it_is_repeated() {
+    use chain::encoding::Decode;
+    use chain::transaction::Transaction;
+    use std::collections::BTreeSet;
+
+    let place = tempfile::tempdir().unwrap();
+    let seed = wallet::seed::Seed::from_entropy([1; 16]);
+    let funded = wallet::accounts::Account::new(&seed).receive_key(0);
+    let network = test_chain::network(&[funded]);
+    let (miner, state) = test_node::start(TestChain::new(Arc::clone(&network)));
+    let (bootstrap, _) = test_directory::start(&network, &[miner]);
+    pin(place.path(), &network).unwrap();
+    let address = network.spec.address(chain::key::OutputKey([7; 32])).to_string();
+    let program = |words: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_lode-wallet"));
+        command.arg("Adam").args(words).args(["--bootstrap", &bootstrap]);
+        command.arg("--data-dir").arg(place.path()).stdin(std::process::Stdio::null());
+        command
+    };
+    let made = || {
+        let submitted = state.lock().unwrap().submitted.clone();
+        let txids = submitted.iter().map(|bytes| Transaction::decode(bytes).unwrap().txid());
+        txids.collect::<BTreeSet<_>>().len()
+    };
+    let restored = run(place.path(), &["restore"], &seed.words());
+    assert_eq!(code(&restored), 0, "{}", errors(&restored));
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    for words in [&["send", &address, "1"][..], &["send", &address, "1", "--json"]] {
+        let before = made();
+        for _ in 0..3 {
+            let ended = program(words).stdout(full()).output().unwrap();
+            assert_eq!(code(&ended), 8, "{}", errors(&ended));
+            let errors = errors(&ended);
+            assert!(errors.contains("PAID") && errors.contains("pays nothing more"), "{errors}");
+        }
+        assert_eq!(made(), before + 1, "it was paid once");
+        let shown = program(words).output().unwrap();
+        assert!(code(&shown) == 0 && told(&shown).contains("1.00000000"), "{}", told(&shown));
+        assert_eq!(made(), before + 1, "and is shown now");
+        assert_eq!(code(&program(words).output().unwrap()), 0);
+        assert_eq!(made(), before + 2, "the next one is another");
+    }
+    // Somebody who has read enough is no failure.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    assert_eq!(code(&program(&["send", &address, "2"]).stdout(writer).output().unwrap()), 0);
+    // In the wallet's own shell the first one that cannot be shown is the last one that is made.
+    let (before, lines) = (made(), format!("send {address} 3\nsend {address} 3\n"));
+    let input = tempfile::tempfile().unwrap();
+    std::io::Write::write_all(&mut &input, lines.as_bytes()).unwrap();
+    std::io::Seek::rewind(&mut &input).unwrap();
+    let ended = program(&[]).stdin(input).stdout(full()).output().unwrap();
+    assert_eq!((code(&ended), made()), (8, before + 1), "{}", errors(&ended));
 }
 
 #[test]

@@ -22,6 +22,8 @@ pub enum Exit {
     Passphrase = 6,
     /// Another network was meant.
     WrongNetwork = 7,
+    /// A payment was made and could not be shown: repeated, it is the same payment.
+    PaidNotShown = 8,
     /// The program itself is wrong.
     Panicked = 70,
     /// Ctrl-C, as a shell reports it.
@@ -56,6 +58,7 @@ mod tests {
             (Exit::Directory, 5),
             (Exit::Passphrase, 6),
             (Exit::WrongNetwork, 7),
+            (Exit::PaidNotShown, 8),
             (Exit::Panicked, 70),
             (Exit::Interrupted, 130),
         ];

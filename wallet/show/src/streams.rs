@@ -7,7 +7,10 @@ use std::io::{self, Write};
 /// # Errors
 /// What the operating system says.
 pub fn print_line(text: &str) -> io::Result<()> {
-    unless_nobody_reads(writeln!(io::stdout(), "{}", text.trim_end_matches('\n')))
+    let mut out = io::stdout().lock();
+    let written = writeln!(out, "{}", text.trim_end_matches('\n'));
+    // Only what has left this process was printed.
+    unless_nobody_reads(written.and_then(|()| out.flush()))
 }
 
 /// Prints a result of whole lines as it is; a reader that went away is no error.

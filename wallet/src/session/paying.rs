@@ -11,8 +11,9 @@ use crate::contacts::{ContactSource, ContactsError};
 use crate::history::{Movement, PaymentState};
 use crate::journal::JournalError;
 use crate::payment::{PaymentError, SignedPayment};
+use crate::payment_id::PaymentId;
 
-use super::{Receiver, Session};
+use super::{Receiver, Session, WalletEvent};
 
 /// Why no payment was made. Nothing was signed, or what was signed was seen by nobody.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +41,32 @@ pub enum PayError {
     /// The name could not be pinned.
     #[error(transparent)]
     Contacts(#[from] ContactsError),
+    /// The id belongs to another payment.
+    #[error(
+        "NOT PAID: {id:?} is the id of another payment, {amount} to {receiver}, tx {txid}: give \
+         each payment an id of its own"
+    )]
+    OtherPayment {
+        /// The id.
+        id: String,
+        /// Who was paid under it, by name or address.
+        receiver: String,
+        /// How much.
+        amount: Amount,
+        /// That payment.
+        txid: Txid,
+    },
+    /// The payment of this id was made, and what it spends was spent by another transaction.
+    #[error(
+        "the payment with the id {id:?} can never confirm, as its coin was spent by another \
+         transaction, tx {txid}: nothing was paid again; to pay anew give another id"
+    )]
+    CannotConfirm {
+        /// The id.
+        id: String,
+        /// The payment.
+        txid: Txid,
+    },
 }
 
 /// Where a payment went.
@@ -49,6 +76,11 @@ pub enum Handover {
     Taken {
         /// The miner's name.
         miner: String,
+    },
+    /// It is in a block already: an earlier process handed it over.
+    Confirmed {
+        /// The block's height.
+        height: u32,
     },
     /// No miner answers: it is sent as soon as one does.
     Waiting,
@@ -92,7 +124,8 @@ impl Session {
     }
 
     /// Pays: selects coins, signs, writes it down, and only then hands it over. Whatever happens
-    /// after it was written down, these bytes are sent and no others.
+    /// after it was written down, these bytes are sent and no others. Whoever has told it says so
+    /// to [`Session::note_told`].
     ///
     /// # Errors
     /// [`PayError`]; nothing is paid and nothing reserved then.
@@ -102,28 +135,95 @@ impl Session {
         amount: Amount,
         fee: Fee,
     ) -> Result<Payment, PayError> {
+        self.pay_new(receiver, amount, fee, None)
+    }
+
+    /// Like [`Session::pay`], but whatever happens in between, and however often it is repeated, in
+    /// this process or a later one: one payment is made for `id`.
+    ///
+    /// # Errors
+    /// [`PayError`]; nothing is paid then that was not paid before.
+    pub fn pay_once(
+        &mut self,
+        id: &PaymentId,
+        receiver: &Receiver,
+        amount: Amount,
+        fee: Fee,
+    ) -> Result<Payment, PayError> {
+        match self.resume_named(id, receiver, amount)? {
+            Some(made) => Ok(made),
+            None => self.pay_new(receiver, amount, fee, Some(id)),
+        }
+    }
+
+    fn pay_new(
+        &mut self,
+        receiver: &Receiver,
+        amount: Amount,
+        fee: Fee,
+        id: Option<&PaymentId>,
+    ) -> Result<Payment, PayError> {
         if !self.is_synced {
             return Err(PayError::NotSynced);
         }
-        let (payment, selection) = self.sign(receiver, amount, fee)?;
+        let (payment, selection) = self.sign(receiver, amount, fee, id)?;
         let handover = self.hand_over(&payment);
         Ok(Payment { payment, selection: Some(selection), handover })
     }
 
-    /// A payment like this that an earlier process signed, and was ended before it could tell
-    /// anybody. It is handed over instead of another one, once.
+    /// The payment that was made for `id`, handed over again while it waits; `None` when there is
+    /// none yet.
+    ///
+    /// # Errors
+    /// [`PayError::OtherPayment`], [`PayError::CannotConfirm`].
+    pub fn resume_named(
+        &mut self,
+        id: &PaymentId,
+        receiver: &Receiver,
+        amount: Amount,
+    ) -> Result<Option<Payment>, PayError> {
+        let Some(txid) = self.named.get(id) else {
+            return Ok(None);
+        };
+        let made = self.wallet.payments().map(|(payment, _)| payment);
+        let payment = made.into_iter().find(|payment| payment.txid == *txid).cloned();
+        let payment = payment.expect("whatever the journal holds is restored");
+        let (id, txid) = (id.to_string(), payment.txid);
+        if payment.receiver != receiver.key || payment.amount != amount {
+            let receiver = self.name_or_address(payment.receiver);
+            return Err(PayError::OtherPayment { id, receiver, amount: payment.amount, txid });
+        }
+        let resumed = self.resume(payment);
+        resumed.map(Some).ok_or(PayError::CannotConfirm { id, txid })
+    }
+
+    /// A payment like this, without an id, that an earlier process signed and told nobody of: it
+    /// was ended before, or could not write. It is handed over instead of another one, once.
     pub fn resume_unsent(&mut self, receiver: &Receiver, amount: Amount) -> Option<Payment> {
         let is_alike =
             |payment: &&SignedPayment| payment.receiver == receiver.key && payment.amount == amount;
         let payment = self.unfinished.values().find(is_alike)?.clone();
         self.unfinished.remove(&payment.txid);
-        let state = self.wallet.history().state(&payment.transfer);
-        match state {
+        self.resume(payment)
+    }
+
+    /// Hands over again what waits; `None` for what can never confirm.
+    fn resume(&mut self, payment: SignedPayment) -> Option<Payment> {
+        let handover = match self.wallet.history().state(&payment.transfer) {
             PaymentState::Conflicted { .. } | PaymentState::Orphaned => return None,
-            PaymentState::Pending | PaymentState::Confirmed { .. } => {}
-        }
-        let handover = self.hand_over(&payment);
+            PaymentState::Confirmed { height } => Handover::Confirmed { height },
+            PaymentState::Pending => self.hand_over(&payment),
+        };
         Some(Payment { payment, selection: None, handover })
+    }
+
+    /// Whoever ordered the payment was told that it is made: the next order like it is another one.
+    /// When that cannot be written down, it is taken for the same after the next start.
+    pub fn note_told(&mut self, txid: Txid) {
+        self.unfinished.remove(&txid);
+        if let Err(error) = self.journal.mark_told(txid) {
+            self.tell(WalletEvent::NotKept { what: error.to_string() });
+        }
     }
 
     /// Signs a payment and writes it down; nobody has seen it yet.
@@ -132,21 +232,30 @@ impl Session {
         receiver: &Receiver,
         amount: Amount,
         fee: Fee,
+        id: Option<&PaymentId>,
     ) -> Result<(SignedPayment, Selection), PayError> {
         let (payment, selection) =
             self.wallet.pay_explained(receiver.key, amount, fee, &mut self.rng)?;
-        if let Err(error) = self.write_down(receiver, &payment) {
+        if let Err(error) = self.write_down(receiver, &payment, id) {
             self.wallet.discard_unsent(payment.txid);
             return Err(error);
+        }
+        if let Some(id) = id {
+            self.named.insert(id.clone(), payment.txid);
         }
         Ok((payment, selection))
     }
 
-    fn write_down(&mut self, receiver: &Receiver, payment: &SignedPayment) -> Result<(), PayError> {
+    fn write_down(
+        &mut self,
+        receiver: &Receiver,
+        payment: &SignedPayment,
+        id: Option<&PaymentId>,
+    ) -> Result<(), PayError> {
         if let Some(name) = receiver.name.as_ref().filter(|_| receiver.is_first_use) {
             self.contacts.add(name, receiver.key, ContactSource::Directory)?;
         }
-        Ok(self.journal.append(payment)?)
+        Ok(self.journal.append(payment, id)?)
     }
 
     /// Hands a payment to the miner; to another one if that one is gone.

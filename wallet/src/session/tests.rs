@@ -92,6 +92,10 @@ impl Rig {
         self.directory.lock().unwrap().register(&NETWORK, name, &secret);
     }
 
+    fn stranger(&self) -> Receiver {
+        Receiver { key: OutputKey([8; 32]), name: None, is_first_use: false }
+    }
+
     fn mine(&self) {
         self.miner.lock().unwrap().chain.mine_pending(OutputKey([9; 32]));
     }
@@ -136,7 +140,7 @@ fn killed_between_signing_and_sending_it_pays_once_in_the_same_bytes_however_oft
     rig.register("Bob", &BOB);
     let mut adam = rig.adam();
     let bob = adam.receiver("Bob").unwrap();
-    let (signed, _) = adam.sign(&bob, coins(5), fee()).unwrap();
+    let (signed, _) = adam.sign(&bob, coins(5), fee(), None).unwrap();
     drop(adam);
     assert!(rig.submitted().is_empty(), "it was killed before it sent anything");
     for _ in 0..2 {
@@ -166,7 +170,7 @@ fn whoever_repeats_a_command_that_was_killed_repeats_the_payment_and_makes_no_se
     rig.register("Bob", &BOB);
     let mut adam = rig.adam();
     let bob = adam.receiver("Bob").unwrap();
-    let (signed, _) = adam.sign(&bob, coins(5), fee()).unwrap();
+    let (signed, _) = adam.sign(&bob, coins(5), fee(), None).unwrap();
     drop(adam);
     let mut again = rig.adam();
     assert!(again.resume_unsent(&bob, coins(6)).is_none(), "another amount is another one");
@@ -174,8 +178,94 @@ fn whoever_repeats_a_command_that_was_killed_repeats_the_payment_and_makes_no_se
     assert_eq!(taken_up.payment, signed);
     assert!(matches!(taken_up.handover, Handover::Taken { .. }));
     assert!(again.resume_unsent(&bob, coins(5)).is_none(), "the next one is meant anew");
+    again.note_told(signed.txid);
     drop(again);
     assert!(rig.adam().resume_unsent(&bob, coins(5)).is_none(), "it is finished now");
+}
+
+#[test]
+fn killed_between_handing_over_and_telling_it_pays_once_and_what_was_told_is_finished() {
+    let rig = Rig::new();
+    rig.register("Bob", &BOB);
+    let mut adam = rig.adam();
+    let bob = adam.receiver("Bob").unwrap();
+    let made = adam.pay(&bob, coins(5), fee()).unwrap();
+    assert!(matches!(made.handover, Handover::Taken { .. }));
+    assert!(adam.resume_unsent(&bob, coins(5)).is_none(), "one process may pay twice");
+    drop(adam);
+    // In the pool, and in a block.
+    for mined in [false, true] {
+        if mined {
+            rig.mine();
+        }
+        let mut again = rig.adam();
+        let resumed = again.resume_unsent(&bob, coins(5)).unwrap();
+        assert_eq!(resumed.payment, made.payment);
+        let confirmed = Handover::Confirmed { height: 1 };
+        let taken = Handover::Taken { miner: "Miner1".to_owned() };
+        assert_eq!(resumed.handover, if mined { confirmed } else { taken });
+        if mined {
+            again.note_told(made.payment.txid);
+        }
+    }
+    let mut told = rig.adam();
+    assert!(told.resume_unsent(&bob, coins(5)).is_none());
+    let other = told.pay(&bob, coins(5), fee()).unwrap();
+    assert_ne!(other.payment.txid, made.payment.txid);
+    told.note_told(other.payment.txid);
+    drop(told);
+    assert!(rig.adam().resume_unsent(&bob, coins(5)).is_none());
+}
+
+#[test]
+fn for_one_id_one_payment_is_made_whatever_was_killed_or_told() {
+    let rig = Rig::new();
+    rig.register("Bob", &BOB);
+    let id = |text: &str| text.parse::<PaymentId>().unwrap();
+    let mut adam = rig.adam();
+    let bob = adam.receiver("Bob").unwrap();
+    let (signed, _) = adam.sign(&bob, coins(5), fee(), Some(&id("rent"))).unwrap();
+    assert!(adam.resume_unsent(&bob, coins(5)).is_none(), "it has an id");
+    drop(adam);
+    for round in 0..3 {
+        let mut again = rig.adam();
+        assert!(again.resume_unsent(&bob, coins(5)).is_none(), "it has an id");
+        for _ in 0..2 {
+            let made = again.pay_once(&id("rent"), &bob, coins(5), fee()).unwrap();
+            assert_eq!((&made.payment, made.selection.is_none()), (&signed, true));
+            again.note_told(made.payment.txid);
+        }
+        for (receiver, amount) in [(&bob, coins(6)), (&rig.stranger(), coins(5))] {
+            let other = again.pay_once(&id("rent"), receiver, amount, fee()).unwrap_err();
+            assert!(matches!(other, PayError::OtherPayment { .. }), "{other}");
+        }
+        if round == 1 {
+            rig.mine();
+        }
+    }
+    let mut adam = rig.adam();
+    let other = adam.pay_once(&id("Rent"), &bob, coins(5), fee()).unwrap();
+    assert_ne!(other.payment.txid, signed.txid);
+    assert_eq!(adam.wallet().payments().count(), 2);
+}
+
+#[test]
+fn a_payment_of_an_id_that_can_never_confirm_is_told_and_not_made_again() {
+    let rig = Rig::new();
+    let mut adam = rig.adam();
+    let id: PaymentId = "rent".parse().unwrap();
+    adam.sign(&rig.stranger(), coins(5), fee(), Some(&id)).unwrap();
+    drop(adam);
+    // The same wallet, restored elsewhere, spends the coin first.
+    let mut elsewhere = Wallet::new(&ADAM, Arc::clone(&NETWORK)).unwrap();
+    let mut rng = StdRng::seed_from_u64(1);
+    let spent = elsewhere.pay(first_key(&BOB), coins(7), fee(), &mut rng).unwrap();
+    rig.miner.lock().unwrap().chain.pending.push(spent.transaction());
+    rig.mine();
+    let mut adam = rig.adam();
+    let refused = adam.pay_once(&id, &rig.stranger(), coins(5), fee()).unwrap_err();
+    assert!(matches!(refused, PayError::CannotConfirm { .. }), "{refused}");
+    assert!(rig.submitted().is_empty());
 }
 
 #[test]

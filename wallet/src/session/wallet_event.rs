@@ -9,6 +9,7 @@ use chain::amount::Amount;
 use chain::hash::Txid;
 
 use crate::history::{Movement, MovementState};
+use crate::journal::Cut;
 use crate::wallet::Changes;
 
 use super::Session;
@@ -135,6 +136,11 @@ pub enum WalletEvent {
     },
     /// The faucet is dry.
     FaucetEmpty,
+    /// The journal of payments ended in what is no whole record.
+    JournalCut {
+        /// What was moved aside.
+        cut: Cut,
+    },
     /// A file could not be written; what it is for goes on without.
     NotKept {
         /// What was not kept, and why.
@@ -185,6 +191,13 @@ impl fmt::Display for WalletEvent {
                 write!(f, "the faucet is busy: it is asked again in {wait_s} s")
             }
             Self::FaucetEmpty => f.write_str("the faucet is empty: ask somebody for a payment"),
+            Self::JournalCut { cut: Cut { bytes, kept } } => write!(
+                f,
+                "the last {bytes} bytes of the journal of payments are no whole record: they were \
+                 moved to {}. A payment that was being written when the power went was never \
+                 sent; otherwise look at `history` before you pay again",
+                kept.display()
+            ),
             Self::NotKept { what } => write!(f, "not kept on disk: {what}"),
         }
     }

@@ -12,7 +12,7 @@ use wallet::session::{Handover, Payment, Receiver, ReceiverError, Session};
 
 use crate::cli::{FeeChoice, SendOptions, WalletOptions};
 
-use super::{CommandError, opening, show, wait};
+use super::{CommandError, opening, show_paid, wait};
 
 /// A payment that was made.
 #[derive(Debug, Serialize)]
@@ -62,6 +62,7 @@ pub(crate) fn report(
     let address = session.network().spec.address(payment.receiver).to_string();
     let (state, miner) = match handover {
         Handover::Taken { miner } => ("pending", Some(miner.clone())),
+        Handover::Confirmed { .. } => ("confirmed", None),
         Handover::Waiting => ("unsent", None),
         Handover::Refused { miner, .. } => ("refused", Some(miner.clone())),
     };
@@ -112,15 +113,15 @@ impl fmt::Display for SendReport {
             writeln!(f, "{to} is {}: pinned, as this is the first payment to {to}", self.address)?;
         }
         if self.repeated {
-            writeln!(
-                f,
-                "an earlier `send` signed this payment and was ended: it is not made twice"
-            )?;
+            writeln!(f, "an earlier `send` made this payment: it is not made twice")?;
         }
         if let Some(selection) = &self.selection {
             write!(f, "{selection}")?;
         }
         write!(f, "sent {amount} to {to}, fee {fee}, ")?;
+        if self.state == "confirmed" {
+            return write!(f, "in a block already, tx {txid}");
+        }
         match &self.miner {
             Some(miner) => write!(f, "to {miner} (pending), tx {txid}"),
             None => write!(f, "as soon as a miner answers, tx {txid}"),
@@ -166,7 +167,7 @@ pub(crate) fn check(made: &Payment) -> Result<(), CommandError> {
              offered again, tx {}",
             made.payment.txid
         ))),
-        Handover::Taken { .. } | Handover::Waiting => Ok(()),
+        Handover::Taken { .. } | Handover::Confirmed { .. } | Handover::Waiting => Ok(()),
     }
 }
 
@@ -208,23 +209,51 @@ fn ask_on_terminal(error: &ReceiverError) -> io::Result<bool> {
 pub(super) fn run(options: &WalletOptions, order: &SendOptions) -> Result<(), CommandError> {
     let mut session = opening::synced(options)?;
     let receiver = receiver(&mut session, order, ask_on_terminal)?;
-    let made = match session.resume_unsent(&receiver, order.amount) {
+    let made = match resumed(&mut session, order, &receiver)? {
         Some(made) => made,
         None => {
             opening::unlock(options, &mut session)?;
-            let fee = fee_of(&session, order.fee);
-            session.pay(&receiver, order.amount, fee)?
+            pay_new(&mut session, order, &receiver)?
         }
     };
     if order.explain && order.fee == FeeChoice::Auto {
         let rate = Amount(session.wallet().fee_rate_min());
         note(&format!("the fee is the least that is taken now, {rate} for 1000 bytes"));
     }
-    show(options, &report(&session, &receiver, &made, order.explain))?;
+    let txid = made.payment.txid;
+    show_paid(options, txid, &report(&session, &receiver, &made, order.explain))?;
     check(&made)?;
+    // A refused one stays the same payment, as it may still be taken.
+    session.note_told(txid);
     if order.wait {
-        let waited = wait::wait(&mut session, vec![made.payment.txid], 1)?;
-        show(options, &waited)?;
+        let waited = wait::wait(&mut session, vec![txid], 1)?;
+        show_paid(options, txid, &waited)?;
     }
     Ok(())
+}
+
+/// A payment of an earlier process that is the one ordered: of the same id, or, where none is
+/// given, one that nobody was told of.
+pub(crate) fn resumed(
+    session: &mut Session,
+    order: &SendOptions,
+    receiver: &Receiver,
+) -> Result<Option<Payment>, CommandError> {
+    match &order.id {
+        Some(id) => Ok(session.resume_named(id, receiver, order.amount)?),
+        None => Ok(session.resume_unsent(receiver, order.amount)),
+    }
+}
+
+/// Pays what no earlier process has paid.
+pub(crate) fn pay_new(
+    session: &mut Session,
+    order: &SendOptions,
+    receiver: &Receiver,
+) -> Result<Payment, CommandError> {
+    let fee = fee_of(session, order.fee);
+    Ok(match &order.id {
+        Some(id) => session.pay_once(id, receiver, order.amount, fee)?,
+        None => session.pay(receiver, order.amount, fee)?,
+    })
 }

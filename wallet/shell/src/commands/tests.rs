@@ -177,6 +177,34 @@ fn without_a_terminal_a_look_alike_is_not_paid_and_ends_with_3_unless_somebody_s
 }
 
 #[test]
+fn a_repeated_id_pays_nothing_more_and_another_payment_under_it_ends_with_3() {
+    let rig = Rig::new("secret");
+    for _ in 0..2 {
+        rig.run("send Bob 5 --id rent").unwrap();
+        // The second time nothing is signed, so nobody is asked for the passphrase.
+        fs::write(&rig.passphrase, "wrong").unwrap();
+    }
+    let (code, message) = rig.fails("send Bob 6 --id rent");
+    assert!(code == 3 && message.contains("5.00000000 to Bob"), "{code} {message}");
+    rig.miner.lock().unwrap().chain.mine_pending(first_key(&ADAM));
+    rig.run("send Bob 5 --id rent --wait --json").unwrap();
+    assert_eq!(rig.pending(), 0);
+    assert_eq!(rig.miner.lock().unwrap().chain.history(&first_key(&BOB)).len(), 2, "and genesis");
+}
+
+#[test]
+fn what_a_miner_refused_is_the_same_payment_when_it_is_repeated() {
+    let rig = Rig::new("");
+    rig.miner.lock().unwrap().refuses = Some("it is full".to_owned());
+    assert_eq!(rig.fails("send Bob 5").0, 3);
+    rig.miner.lock().unwrap().refuses = None;
+    rig.run("send Bob 5").unwrap();
+    assert_eq!(rig.pending(), 1);
+    rig.run("send Bob 5").unwrap();
+    assert_eq!(rig.pending(), 2, "this one was told, so the next one is another");
+}
+
+#[test]
 fn a_second_wallet_on_one_directory_ends_with_5() {
     let rig = Rig::new("");
     rig.run("contacts").unwrap();

@@ -12,7 +12,9 @@ use wallet::keystore::KeystoreError;
 
 use crate::background::Background;
 use crate::cli::{FeeChoice, SendOptions, WalletOptions};
-use crate::commands::{CommandError, show};
+use crate::commands::{CommandError, show_paid};
+
+use super::Paid;
 
 /// Pays one of the known names after each pause, as long as the session lives.
 ///
@@ -61,14 +63,21 @@ fn pay_as_planned(
             receiver: name.to_owned(),
             amount,
             fee: FeeChoice::Fixed(fee),
+            id: None,
             yes: false,
             explain: false,
             wait: false,
         };
         match background.ask(move |session| super::pay(session, &order))? {
-            Ok((report, _)) if options.json => show(options, &report)?,
-            Ok((report, Ok(()))) => tell(lines, report.to_string()),
-            Ok((_, Err(error))) | Err(error) => tell(lines, format!("lode: {error}")),
+            Ok(Paid { txid, report, checked }) => {
+                match checked {
+                    _ if options.json => show_paid(options, txid, &report)?,
+                    Ok(()) => tell(lines, report.to_string()),
+                    Err(error) => tell(lines, format!("lode: {error}")),
+                }
+                background.ask(move |session| session.note_told(txid))?;
+            }
+            Err(error) => tell(lines, format!("lode: {error}")),
         }
     }
 }
