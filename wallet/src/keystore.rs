@@ -4,6 +4,7 @@
 //! before it as associated data. The account's public half stands there readable, so that looking
 //! needs no passphrase; a checksum over all tells damage from a wrong passphrase.
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -63,6 +64,16 @@ pub enum KeystoreError {
     /// There is none.
     #[error("there is no wallet in {}", path.display())]
     Missing {
+        /// The file that was looked for.
+        path: PathBuf,
+    },
+    /// There is none, though a wallet was at work there.
+    #[error(
+        "{} is gone, and what the wallet wrote lies there: put the key back, restore it from its \
+         words with `lode wallet NAME restore`, or choose another name",
+        path.display()
+    )]
+    Gone {
         /// The file that was looked for.
         path: PathBuf,
     },
@@ -304,7 +315,20 @@ impl KeyFile {
     }
 }
 
-/// Creates a wallet's key file with a fresh seed, unless one is there.
+/// The key file of a wallet that is open.
+///
+/// # Errors
+/// As [`KeyFile::load`]; [`KeystoreError::Gone`] where the key alone is missing.
+pub fn load(directory: &WalletDirectory) -> Result<KeyFile, KeystoreError> {
+    match KeyFile::load(&directory.key_file()) {
+        Err(KeystoreError::Missing { path }) if directory.was_used() => {
+            Err(KeystoreError::Gone { path })
+        }
+        loaded => loaded,
+    }
+}
+
+/// Creates a wallet's key file of `seed`, unless one is there.
 ///
 /// # Errors
 /// [`KeystoreError::Exists`], [`KeystoreError::PassphraseNeeded`] for an empty passphrase on
@@ -320,7 +344,8 @@ pub fn create(
         return Err(KeystoreError::PassphraseNeeded);
     }
     let path = directory.key_file();
-    if path.exists() {
+    // A link that leads nowhere now may lead to a key again.
+    if fs::symlink_metadata(&path).is_ok() {
         return Err(KeystoreError::Exists { path });
     }
     let file = KeyFile::seal(seed, passphrase, stretching)?;
@@ -339,7 +364,7 @@ pub fn payout_key(directory: &Path, network: &Network) -> Result<OutputKey, Keys
         Err(KeystoreError::Missing { .. }) => {
             let held = WalletDirectory::open(directory)?;
             // The wallet itself may have made one before the lock was ours.
-            match KeyFile::load(&path) {
+            match load(&held) {
                 Err(KeystoreError::Missing { .. }) => {
                     let seed = Seed::generate()
                         .map_err(|error| KeystoreError::Encryption(error.to_string()))?;

@@ -183,6 +183,10 @@ impl Session {
         let SessionOrder { name, bootstraps, network, files, key_file, is_new, rng } = order;
         let mut wallet = Wallet::watch_only(key_file.account_key, Arc::clone(&network))?;
         let mut events = VecDeque::new();
+        // What a wallet writes first is the journal.
+        if files.was_used() && !files.journal().exists() {
+            events.push_back(WalletEvent::JournalGone { path: files.journal() });
+        }
         let (journal, recorded) = Journal::open(&files.journal(), network.genesis_hash())?;
         let contacts = Contacts::load(&files.contacts(), &network.spec.address_prefix)?;
         wallet.restore_all(recorded.iter().map(|recorded| recorded.payment.clone()));

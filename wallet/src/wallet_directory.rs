@@ -9,10 +9,15 @@ use client::durable_file;
 /// Name of the wallet's folder in its data directory, so that a node may live beside it.
 pub const WALLET_FOLDER: &str = "wallet";
 
+/// The files in it that are replaced as a whole, and the journal, which is brought up to date so.
+const REPLACED: [&str; 5] = ["key", "payments", "contacts.json", "name.json", "miners.json"];
+
 /// The files of a wallet. While it is held, no other process can have it.
 #[derive(Debug)]
 pub struct WalletDirectory {
     path: PathBuf,
+    /// What a killed process was writing and this one removed.
+    pub swept: Vec<PathBuf>,
     /// Locked; the lock ends with the file, even when the process is killed.
     _lock: File,
 }
@@ -65,7 +70,10 @@ impl WalletDirectory {
             .open(path.join("lock"))
             .map_err(failed("open the lock in"))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path, _lock: lock }),
+            Ok(()) => {
+                let swept = durable_file::sweep(&path, &REPLACED).map_err(failed("clean up"))?;
+                Ok(Self { path, swept, _lock: lock })
+            }
             Err(TryLockError::WouldBlock) => Err(DirectoryError::Locked { path }),
             Err(TryLockError::Error(source)) => Err(failed("lock")(source)),
         }
@@ -74,6 +82,12 @@ impl WalletDirectory {
     /// The encrypted key file.
     pub fn key_file(&self) -> PathBuf {
         key_file(&self.path)
+    }
+
+    /// Whether a wallet was at work here: its key was made before all that it writes.
+    pub fn was_used(&self) -> bool {
+        let written = [self.journal(), self.contacts(), self.name_record()];
+        written.iter().any(|path| fs::symlink_metadata(path).is_ok())
     }
 
     /// The journal of payments.
@@ -135,6 +149,19 @@ mod tests {
         assert!(matches!(second, Err(DirectoryError::Locked { .. })));
         drop(first);
         WalletDirectory::open(directory.path()).unwrap();
+    }
+
+    #[test]
+    fn what_a_killed_process_was_writing_is_removed_and_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = WalletDirectory::open(directory.path()).unwrap();
+        assert!(first.swept.is_empty() && !first.was_used());
+        let left = first.contacts().with_extension("json.new");
+        fs::write(&left, "half").unwrap();
+        drop(first);
+        let second = WalletDirectory::open(directory.path()).unwrap();
+        assert_eq!(second.swept, [left]);
+        assert!(WalletDirectory::open(directory.path()).is_err());
     }
 
     #[cfg(unix)]

@@ -1,108 +1,29 @@
 //! `lode bootstrap`: makes a network or goes on with one, and keeps its directory and faucet.
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::SystemTime;
+mod network;
 
-use chain::genesis::Network;
-use chain::hash::{from_hex, to_hex};
-use chain::key::{OutputKey, SecretKey};
-use chain::spec::{ChainSpec, SpecError};
-use client::data_directory::{
-    NoHome, PinError, data_home, directories_of, network_directory, pin, pinned_network,
-};
-use client::durable_file;
+use std::sync::Arc;
+
 use client::joining::DEFAULT_BOOTSTRAP;
 use tokio::sync::mpsc::channel;
-use zeroize::Zeroizing;
 
 use super::node_process::{NodeProcess, ProcessOrder};
-use command::failure::Failure;
-use show::exit::Exit;
-use show::streams::note;
-
-use super::network_of;
 use crate::cli::BootstrapOptions;
-use command::founding::{Contradiction, Wishes, apply, contradiction, default_spec};
+use command::failure::Failure;
 use command::interrupt::Interrupt;
 use machine::MachineConfig;
-use server::directory::{Directory, DirectoryOrder, faucet};
+use network::{Founded, found};
+use server::directory::{Directory, DirectoryOrder};
 use server::operator::Role;
 use server::operator::pass::reachable;
 use server::runtime::{FORWARDED_MAX, NodeConfig, StorePlace};
+use show::exit::Exit;
+use show::streams::note;
+
+pub(super) use network::BootstrapError;
 
 /// Its name, and that of its directory.
 const NAME: &str = "bootstrap";
-
-/// Prefix of addresses of a network that is made here.
-const ADDRESS_PREFIX: &str = "tlode";
-
-/// Seconds between blocks.
-const SPACING_S: u32 = 10;
-
-/// Payouts of the faucet: a hundred thousand coins, and a spec file of a hundred kilobytes.
-const FAUCET_OUTPUTS: usize = 1000;
-
-/// Holds the faucet's secret key as 64 hex digits.
-const FAUCET_FILE: &str = "faucet.key";
-
-/// Why no network was made or taken up.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum BootstrapError {
-    /// The system does not say where data belongs.
-    #[error(transparent)]
-    NoHome(#[from] NoHome),
-    /// The flags make a spec that breaks a bound.
-    #[error("these flags make no network: {0}")]
-    Spec(SpecError),
-    /// The directory holds another network.
-    #[error(
-        "{} holds a network with {contradiction}, or give another \
-         --data-dir for a new network",
-        directory.display()
-    )]
-    Contradiction {
-        /// The directory.
-        directory: PathBuf,
-        /// The field that differs.
-        contradiction: Contradiction,
-    },
-    /// The directory holds a network that pays others.
-    #[error(
-        "{} holds a network with other allocations than --spec: give another --data-dir",
-        directory.display()
-    )]
-    OtherAllocations {
-        /// The directory.
-        directory: PathBuf,
-    },
-    /// Several networks were made here.
-    #[error("several networks were made here: say which with --data-dir, one of {}", list(_0))]
-    Several(Vec<PathBuf>),
-    /// A file of the data directory cannot be read or written.
-    #[error("cannot {action} {}: {source}", path.display())]
-    File {
-        /// `make`, `read` or `write`.
-        action: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// What the operating system says.
-        source: io::Error,
-    },
-    /// The faucet's key is none.
-    #[error("{} is not 64 hex digits: restore it, or move it away and go on without", _0.display())]
-    FaucetKey(PathBuf),
-}
-
-/// A network, where its data lies, and the key of its faucet, if it has one.
-struct Founded {
-    network: Arc<Network>,
-    directory: PathBuf,
-    faucet: Option<SecretKey>,
-    is_new: bool,
-}
 
 /// Makes a network or goes on with one, until it is told to stop.
 ///
@@ -154,167 +75,4 @@ fn say_what_next(address: &str) {
         "In other terminals:  lode miner Miner1 9001{flag}\n                     \
          lode wallet Adam{flag}"
     ));
-}
-
-/// The network that the flags ask for: the one that lies there already, or a new one.
-fn found(options: &BootstrapOptions) -> Result<Founded, Failure> {
-    let given = options.spec.as_deref().map(network_of).transpose()?;
-    match place(options, given.as_ref())? {
-        Place::Kept(directory, kept) => {
-            refuse_contradiction(options, given.as_ref(), &kept, &directory)?;
-            let faucet = read_faucet(&directory)?;
-            Ok(Founded { network: kept, directory, faucet, is_new: false })
-        }
-        Place::New(directory) => make(options, given, directory),
-    }
-}
-
-/// Where a network lies or will lie.
-enum Place {
-    /// One was made there.
-    Kept(PathBuf, Arc<Network>),
-    /// Nothing is there; none for a directory that is named after the new network.
-    New(Option<PathBuf>),
-}
-
-fn place(options: &BootstrapOptions, given: Option<&Network>) -> Result<Place, Failure> {
-    if let Some(directory) = &options.data_dir {
-        return Ok(kept_at(directory)?.unwrap_or_else(|| Place::New(Some(directory.clone()))));
-    }
-    let home = data_home().map_err(BootstrapError::from)?;
-    if let Some(given) = given {
-        let directory = network_directory(&home, given).join(NAME);
-        return Ok(kept_at(&directory)?.unwrap_or(Place::New(None)));
-    }
-    let mut all = directories_of(&home, NAME);
-    match all.len() {
-        0 => Ok(Place::New(None)),
-        1 => {
-            let only = all.remove(0);
-            Ok(Place::Kept(only.directory, only.network))
-        }
-        _ => {
-            let directories = all.into_iter().map(|pinned| pinned.directory).collect();
-            Err(BootstrapError::Several(directories).into())
-        }
-    }
-}
-
-fn kept_at(directory: &Path) -> Result<Option<Place>, PinError> {
-    match pinned_network(directory) {
-        Ok(network) => Ok(Some(Place::Kept(directory.to_owned(), Arc::new(network)))),
-        Err(PinError::Missing { .. }) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// Makes a new network: the spec is pinned last, so that a crash before leaves none behind.
-fn make(
-    options: &BootstrapOptions,
-    given: Option<Network>,
-    directory: Option<PathBuf>,
-) -> Result<Founded, Failure> {
-    let secret = given.is_none().then(new_secret);
-    let network = match given {
-        Some(network) => network,
-        None => {
-            let faucet = secret.as_ref().map(|(_, secret)| secret.output_key());
-            Network::new(new_spec(options, faucet)).map_err(BootstrapError::Spec)?
-        }
-    };
-    let directory = match directory {
-        Some(directory) => directory,
-        None => {
-            let home = data_home().map_err(BootstrapError::from)?;
-            network_directory(&home, &network).join(NAME)
-        }
-    };
-    let failed = |action, path: &Path| {
-        let path = path.to_owned();
-        move |source| BootstrapError::File { action, path, source }
-    };
-    fs::create_dir_all(&directory).map_err(failed("make", &directory))?;
-    if let Some((hex, _)) = &secret {
-        let path = directory.join(FAUCET_FILE);
-        durable_file::replace(&path, hex.as_bytes()).map_err(failed("write", &path))?;
-    }
-    pin(&directory, &network)?;
-    // A key that lies there already may be that of a given spec.
-    let faucet = read_faucet(&directory)?;
-    Ok(Founded { network: Arc::new(network), directory, faucet, is_new: true })
-}
-
-/// A secret key, and how it is written down.
-fn new_secret() -> (Zeroizing<String>, SecretKey) {
-    loop {
-        // All but one in 2^127 numbers are keys.
-        let bytes = Zeroizing::new(rand::random::<[u8; 32]>());
-        if let Ok(secret) = SecretKey::from_bytes(*bytes) {
-            return (Zeroizing::new(to_hex(bytes.as_slice()) + "\n"), secret);
-        }
-    }
-}
-
-fn new_spec(options: &BootstrapOptions, faucet: Option<OutputKey>) -> ChainSpec {
-    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let seconds = since_1970.map_or(0, |time| time.as_secs());
-    let genesis_time = u32::try_from(seconds).unwrap_or(u32::MAX);
-    let mut spec = apply(&wishes(options), default_spec(ADDRESS_PREFIX, SPACING_S, genesis_time));
-    if let Some(key) = faucet {
-        spec.allocations = faucet::allocations(key, FAUCET_OUTPUTS).collect();
-    }
-    spec
-}
-
-fn wishes(options: &BootstrapOptions) -> Wishes {
-    Wishes {
-        coin: options.coin.clone(),
-        difficulty: options.difficulty,
-        retarget: options.retarget,
-        spacing_s: options.spacing_s,
-    }
-}
-
-/// Names the first field in which the network of `directory` is another than the one asked for.
-fn refuse_contradiction(
-    options: &BootstrapOptions,
-    given: Option<&Network>,
-    kept: &Network,
-    directory: &Path,
-) -> Result<(), BootstrapError> {
-    let wanted = match given {
-        Some(given) => given.spec.clone(),
-        None => apply(&wishes(options), kept.spec.clone()),
-    };
-    let directory = directory.to_owned();
-    if let Some(contradiction) = contradiction(&kept.spec, &wanted, given.is_some()) {
-        return Err(BootstrapError::Contradiction { directory, contradiction });
-    }
-    if kept.spec.hash() != wanted.hash() {
-        return Err(BootstrapError::OtherAllocations { directory });
-    }
-    Ok(())
-}
-
-/// The faucet's key; none when the directory has none.
-fn read_faucet(directory: &Path) -> Result<Option<SecretKey>, BootstrapError> {
-    /// 64 digits, and an editor's line end.
-    const BYTES_MAX: u64 = 80;
-    let path = directory.join(FAUCET_FILE);
-    let bytes = match durable_file::read_limited(&path, BYTES_MAX) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(BootstrapError::File { action: "read", path, source }),
-    };
-    let text = String::from_utf8(bytes).unwrap_or_default();
-    let secret = from_hex(text.trim()).and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-    let secret = secret.and_then(|bytes| SecretKey::from_bytes(bytes).ok());
-    secret.map(Some).ok_or(BootstrapError::FaucetKey(path))
-}
-
-fn list(directories: &[PathBuf]) -> String {
-    /// So many fit in two lines.
-    const SHOWN_MAX: usize = 4;
-    let shown = directories.iter().take(SHOWN_MAX).map(|directory| directory.display().to_string());
-    shown.collect::<Vec<_>>().join(", ")
 }

@@ -31,7 +31,11 @@ impl EndsProgram for BootstrapError {
             | Self::Contradiction { .. }
             | Self::OtherAllocations { .. }
             | Self::Several(_) => Exit::Usage,
-            Self::NoHome(_) | Self::File { .. } | Self::FaucetKey(_) => Exit::Directory,
+            Self::NoHome(_)
+            | Self::File { .. }
+            | Self::FaucetKey(_)
+            | Self::OtherFaucetKey(_)
+            | Self::SpecGone { .. } => Exit::Directory,
         }
     }
 }

@@ -6,7 +6,7 @@
 mod address_file;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use chain::genesis::Network;
 use client::data_directory::data_home;
+use client::durable_file;
 use show::streams::note;
 use show::style::Style;
 use tokio::sync::broadcast;
@@ -36,6 +37,10 @@ use show::exit::Exit;
 
 /// How often people are told how it goes.
 const STATUS_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The files of a data directory that are replaced as a whole.
+const REPLACED: [&str; 5] =
+    ["spec.toml", "bootstraps.json", "addresses.json", "operator.json", "faucet.key"];
 
 /// What a process is started with.
 pub(super) struct ProcessOrder {
@@ -80,6 +85,8 @@ impl NodeProcess {
         config.opening = bar.watcher();
         let mut node = Node::start(config)?;
         drop(bar);
+        // The store's lock keeps other nodes out now.
+        sweep(&directory);
         ready.address = node.address;
         ready.height = node.handle.ask_blocking(|machine| machine.tip().height).unwrap_or(0);
         let about = operator::About { name: name.clone(), role, directory: directory.clone() };
@@ -148,6 +155,16 @@ impl NodeProcess {
         if let Some(mining) = self.node.mining() {
             note(&format!("  {}", mining_line(&mining)));
         }
+    }
+}
+
+/// Removes what a killed process was writing. Where that fails it is merely in the way.
+fn sweep(directory: &Path) {
+    match durable_file::sweep(directory, &REPLACED) {
+        Ok(swept) => swept.iter().for_each(|path| {
+            note(&format!("removed {}: a killed process was writing it", path.display()));
+        }),
+        Err(error) => note(&format!("cannot clean up {}: {error}", directory.display())),
     }
 }
 

@@ -33,6 +33,12 @@ const BOOTSTRAPS_FILE_BYTES_MAX: u64 = 8 * 1024;
 /// Networks that are looked through for a name: far more than anybody joins.
 const NETWORKS_MAX: usize = 1024;
 
+/// Files that hold money or a chain, and the beginning of the names of others: a directory with any
+/// of them belongs to a network, whether its spec is there or not.
+const PRECIOUS: [&str; 5] =
+    ["faucet.key", "state.redb", "directory.redb", "wallet/key", "wallet/payments"];
+const PRECIOUS_BEGINNING: &str = "blocks-";
+
 /// Digits of genesis in a directory's name: two networks of one prefix hardly share them, and
 /// [`pin`] notices when they do.
 const GENESIS_DIGITS: usize = 8;
@@ -85,7 +91,11 @@ pub enum PinError {
         source: io::Error,
     },
     /// It is no spec.
-    #[error("{} is not a spec: {reason}", path.display())]
+    #[error(
+        "{} is not a spec: {reason}; put back that of another node of the network, or move it away \
+         and join again",
+        path.display()
+    )]
     Spec {
         /// The file.
         path: PathBuf,
@@ -143,6 +153,30 @@ pub fn directories_of(home: &Path, name: &str) -> Vec<Pinned> {
     found.sort_by(|one, other| {
         other.used.cmp(&one.used).then_with(|| one.directory.cmp(&other.directory))
     });
+    found
+}
+
+/// What holds money or a chain in `directory`, sorted; nothing where nothing can be read.
+pub fn precious_files(directory: &Path) -> Vec<PathBuf> {
+    let named = PRECIOUS.iter().map(|name| directory.join(name));
+    let mut found: Vec<PathBuf> = named.filter(|path| fs::symlink_metadata(path).is_ok()).collect();
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let is_precious = |name: &str| name.starts_with(PRECIOUS_BEGINNING);
+    let blocks = entries.filter(|entry| is_precious(&entry.file_name().to_string_lossy()));
+    found.extend(blocks.map(|entry| entry.path()));
+    found.sort();
+    found
+}
+
+/// The directories that `name` has under `home` which hold money or a chain, and no sound spec.
+pub fn without_spec(home: &Path, name: &str) -> Vec<PathBuf> {
+    let networks = fs::read_dir(home.join("lode")).into_iter().flatten().flatten();
+    let directories = networks.take(NETWORKS_MAX).map(|network| network.path().join(name));
+    let is_lost = |directory: &PathBuf| {
+        pinned_network(directory).is_err() && !precious_files(directory).is_empty()
+    };
+    let mut found: Vec<PathBuf> = directories.filter(is_lost).collect();
+    found.sort();
     found
 }
 

@@ -8,6 +8,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+/// Behind the name of a file that is being written.
+const NEW: &str = ".new";
+
 /// What is done in order; a crash may come behind any of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
@@ -26,6 +29,44 @@ enum Step {
 /// What the operating system says; the old file is untouched then, or the new one is whole.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace_stepwise(path, bytes, &mut |_| Ok(()))
+}
+
+/// Removes what processes that were killed left of the files called `names` in `directory`, and
+/// returns the paths. Nobody was told that they are whole. Other files that end alike may be
+/// anybody's, as a directory may be any. Writers that run are waited for.
+///
+/// # Errors
+/// What the operating system says.
+pub fn sweep(directory: &Path, names: &[&str]) -> io::Result<Vec<PathBuf>> {
+    let _writing = lock(directory)?;
+    let mut swept = Vec::new();
+    for name in names {
+        let left = beside(&directory.join(name));
+        match fs::remove_file(&left) {
+            Ok(()) => swept.push(left),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(swept)
+}
+
+/// Moves a file that is in the way to the first free name beside it, and returns that.
+///
+/// # Errors
+/// What the operating system says.
+pub fn move_aside(path: &Path) -> io::Result<PathBuf> {
+    /// More than anybody needs.
+    const OLD_MAX: u32 = 1000;
+    let _writing = lock(parent(path))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut places = (1..=OLD_MAX).map(|number| path.with_file_name(format!("{name}.old{number}")));
+    let Some(place) = places.find(|place| fs::symlink_metadata(place).is_err()) else {
+        return Err(io::Error::other(format!("{OLD_MAX} files {name}.old lie there")));
+    };
+    fs::rename(path, &place)?;
+    sync_directory(parent(path))?;
+    Ok(place)
 }
 
 /// At most `bytes_max` bytes of a file.
@@ -93,7 +134,7 @@ fn parent(path: &Path) -> &Path {
 
 fn beside(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
+    name.push(NEW);
     path.with_file_name(name)
 }
 
@@ -193,6 +234,39 @@ mod tests {
         replace(&path, b"new").unwrap();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         assert!(!elsewhere.exists());
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_swept_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = |name: &str| directory.path().join(name);
+        for name in ["key", "key.new", "letter.new", "new", "key.newer"] {
+            fs::write(place(name), name).unwrap();
+        }
+        let killed = replace_stepwise(&place("spec"), b"half", &mut |step| match step {
+            Step::HalfWritten => Err(io::Error::other("killed")),
+            _ => Ok(()),
+        });
+        assert!(killed.is_err());
+        let names = ["key", "spec", "other"];
+        let expected = [place("key.new"), place("spec.new")];
+        assert_eq!(sweep(directory.path(), &names).unwrap(), expected);
+        assert_eq!(sweep(directory.path(), &names).unwrap(), [] as [PathBuf; 0]);
+        for name in ["key", "letter.new", "new", "key.newer"] {
+            assert!(place(name).exists(), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_moved_aside_lies_beside_what_was_before() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        for number in 1..=3 {
+            fs::write(&path, number.to_string()).unwrap();
+            let place = move_aside(&path).unwrap();
+            assert!(place.ends_with(format!("key.old{number}")) && !path.exists());
+        }
+        assert_eq!(fs::read(directory.path().join("key.old1")).unwrap(), b"1");
     }
 
     #[test]

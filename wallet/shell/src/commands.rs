@@ -156,6 +156,7 @@ pub fn exit_of_key(error: &KeystoreError) -> Exit {
         KeystoreError::Exists { .. } => Exit::Refused,
         KeystoreError::Encryption(_) => Exit::Other,
         KeystoreError::Missing { .. }
+        | KeystoreError::Gone { .. }
         | KeystoreError::Io { .. }
         | KeystoreError::Damaged { .. }
         | KeystoreError::LaterVersion { .. }

@@ -184,3 +184,23 @@ fn the_main_network_takes_no_empty_passphrase_and_no_key_is_overwritten() {
     let key = Account::new(&seed(1)).receive_key(0);
     assert_eq!(payout_key(directory.path(), &main).unwrap(), key);
 }
+
+#[test]
+fn no_key_is_made_where_a_wallet_was_at_work_or_a_link_leads_to_one() {
+    let network = test_chain::network(&[]);
+    let directory = tempfile::tempdir().unwrap();
+    let files = WalletDirectory::open(directory.path()).unwrap();
+    assert!(matches!(load(&files), Err(KeystoreError::Missing { .. })));
+    fs::write(files.journal(), "payments").unwrap();
+    assert!(matches!(load(&files), Err(KeystoreError::Gone { .. })));
+    drop(files);
+    let refused = payout_key(directory.path(), &network).unwrap_err().to_string();
+    assert!(refused.contains("is gone") && refused.contains("restore"), "{refused}");
+    #[cfg(unix)]
+    {
+        let files = WalletDirectory::open(directory.path()).unwrap();
+        std::os::unix::fs::symlink("/nowhere/key", files.key_file()).unwrap();
+        let refused = create(&files, &network, &seed(1), "", CHEAP);
+        assert!(matches!(refused, Err(KeystoreError::Exists { .. })));
+    }
+}

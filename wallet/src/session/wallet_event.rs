@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use chain::address::Address;
 use chain::amount::Amount;
@@ -136,6 +137,11 @@ pub enum WalletEvent {
     },
     /// The faucet is dry.
     FaucetEmpty,
+    /// The journal of payments is not there, though the wallet was at work before.
+    JournalGone {
+        /// Where it should be.
+        path: PathBuf,
+    },
     /// The journal of payments ended in what is no whole record.
     JournalCut {
         /// What was moved aside.
@@ -191,6 +197,12 @@ impl fmt::Display for WalletEvent {
                 write!(f, "the faucet is busy: it is asked again in {wait_s} s")
             }
             Self::FaucetEmpty => f.write_str("the faucet is empty: ask somebody for a payment"),
+            Self::JournalGone { path } => write!(
+                f,
+                "{} is gone: payments that are in no block yet and the ids of all payments are \
+                 not known any more; put it back before you pay anything again",
+                path.display()
+            ),
             Self::JournalCut { cut: Cut { bytes, kept } } => write!(
                 f,
                 "the last {bytes} bytes of the journal of payments are no whole record: they were \

@@ -126,7 +126,10 @@ impl Database {
     /// [`DatabaseError::Failed`].
     pub fn write(&self, changes: &[Change]) -> Result<(), DatabaseError> {
         let try_write = || -> Result<(), redb::Error> {
-            let transaction = self.redb.begin_write()?;
+            let mut transaction = self.redb.begin_write()?;
+            // In two phases: what was told is in the last commit, so that a start which finds it
+            // damaged must say so and not fall back to the one before.
+            transaction.set_two_phase_commit(true);
             write_changes(&transaction, changes)?;
             transaction.commit()?;
             Ok(())
@@ -137,7 +140,8 @@ impl Database {
     /// Marks a new file as the network's, and refuses that of another one.
     fn own(&self, genesis: BlockHash) -> Result<(), DatabaseError> {
         let mark = || -> Result<Option<&'static str>, redb::Error> {
-            let transaction = self.redb.begin_write()?;
+            let mut transaction = self.redb.begin_write()?;
+            transaction.set_two_phase_commit(true);
             let mut about = transaction.open_table(ABOUT)?;
             let schema = about.get(SCHEMA_KEY)?.map(|value| value.value().to_vec());
             let owner = about.get(GENESIS_KEY)?.map(|value| value.value().to_vec());

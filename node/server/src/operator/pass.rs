@@ -1,11 +1,12 @@
 //! `Pass`: the file that lets whoever can read it ask the running node.
 
-use std::fs::{self, Permissions};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use chain::hash::{from_hex, to_hex};
+use client::durable_file;
 use serde::{Deserialize, Serialize};
 use wire::operator::Token;
 
@@ -54,11 +55,7 @@ impl Pass {
             pid: self.pid,
         };
         let text = serde_json::to_string(&content).expect("texts and numbers always serialize");
-        let mut file = tempfile::NamedTempFile::new_in(directory)?;
-        make_private(file.as_file())?;
-        file.write_all(text.as_bytes())?;
-        file.persist(directory.join(FILE)).map_err(|error| error.error)?;
-        Ok(())
+        durable_file::replace(&directory.join(FILE), text.as_bytes())
     }
 
     /// Reads the file of the node whose data directory this is.
@@ -122,18 +119,6 @@ fn folders_in(folder: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = entries.take(FOLDERS_MAX).map(|entry| entry.path()).collect();
     paths.sort();
     paths
-}
-
-#[cfg(unix)]
-fn make_private(file: &fs::File) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(Permissions::from_mode(0o600))
-}
-
-#[cfg(not(unix))]
-fn make_private(_file: &fs::File) -> io::Result<()> {
-    // The data directory lies in the user's own folder.
-    Ok(())
 }
 
 #[cfg(test)]

@@ -80,8 +80,8 @@ pub(crate) fn joined(options: &WalletOptions, patience: Patience) -> Result<Join
 /// The wallet, made when there is none yet. Nobody was talked to about it.
 pub(crate) fn opened(options: &WalletOptions, patience: Patience) -> Result<Session, CommandError> {
     let joined = joined(options, patience)?;
-    let files = WalletDirectory::open(&joined.directory)?;
-    match KeyFile::load(&files.key_file()) {
+    let files = open_files(&joined)?;
+    match keystore::load(&files) {
         Ok(key_file) => begin(options, joined, files, key_file, None),
         Err(KeystoreError::Missing { .. }) if !may_create(options) => Err(missing(options)),
         Err(KeystoreError::Missing { .. }) => {
@@ -91,6 +91,15 @@ pub(crate) fn opened(options: &WalletOptions, patience: Patience) -> Result<Sess
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// The wallet's files, locked; what a killed process left there is removed and said.
+pub(super) fn open_files(joined: &Joined) -> Result<WalletDirectory, CommandError> {
+    let files = WalletDirectory::open(&joined.directory)?;
+    for path in &files.swept {
+        note(&format!("removed {}: a killed process was writing it", path.display()));
+    }
+    Ok(files)
 }
 
 /// Whether a wallet may be made where there is none: not for a question of a program, which may
@@ -154,6 +163,8 @@ fn begin(
         rng: StdRng::from_seed(seed),
     };
     let mut session = Session::open(order, Instant::now())?;
+    // What was found missing or cut, before anything is done.
+    session.take_events().iter().for_each(|event| note(&event.to_string()));
     match created {
         Some((passphrase, _)) => session.unlock(&passphrase)?,
         None if shares_input(options) => {

@@ -1,13 +1,13 @@
 //! `words` and `restore`: the wallet as twelve words, out and in.
 
 use std::fmt;
+use std::fs;
 use std::io::{self, BufRead, IsTerminal};
 
 use serde::Serialize;
 use show::report::Report;
-use wallet::keystore::{KeyFile, KeystoreError};
+use wallet::keystore::{self, KeystoreError};
 use wallet::seed::{Seed, WORDS};
-use wallet::wallet_directory::WalletDirectory;
 use zeroize::Zeroizing;
 
 use crate::cli::WalletOptions;
@@ -37,8 +37,8 @@ impl fmt::Display for WordsReport {
 /// Shows the words, after the passphrase if there is one.
 pub(super) fn show_words(options: &WalletOptions) -> Result<(), CommandError> {
     let joined = opening::joined(options, Patience::Seconds)?;
-    let files = WalletDirectory::open(&joined.directory)?;
-    let key_file = match KeyFile::load(&files.key_file()) {
+    let files = opening::open_files(&joined)?;
+    let key_file = match keystore::load(&files) {
         Err(KeystoreError::Missing { .. }) => return Err(opening::missing(options)),
         loaded => loaded?,
     };
@@ -54,9 +54,9 @@ pub(super) fn show_words(options: &WalletOptions) -> Result<(), CommandError> {
 /// Makes the wallet of the words that are typed, or that stand on standard input.
 pub(super) fn restore(options: &WalletOptions) -> Result<(), CommandError> {
     let joined = opening::joined(options, Patience::Seconds)?;
-    let files = WalletDirectory::open(&joined.directory)?;
+    let files = opening::open_files(&joined)?;
     let path = files.key_file();
-    if path.exists() {
+    if fs::symlink_metadata(&path).is_ok() {
         return Err(KeystoreError::Exists { path }.into());
     }
     let seed = Seed::from_words(&read_words()?)?;

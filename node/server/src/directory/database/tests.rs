@@ -1,6 +1,7 @@
 //! What was written is there again, and damage is told.
 
 use std::fs;
+use std::sync::LazyLock;
 
 use chain::genesis::Network;
 use chain::key::SecretKey;
@@ -46,6 +47,44 @@ proptest! {
         prop_assert_eq!(super::payout(payout.key, &bytes), Some(payout.clone()));
         let cut = bytes.len().saturating_sub(cut);
         prop_assert_eq!(super::payout(payout.key, &bytes[..cut]), None);
+    }
+}
+
+/// Where redb notes which of its two commits is the last one, a byte without a checksum.
+const REDB_PRIMARY_BYTE: usize = 9;
+
+proptest! {
+    /// What a killed process leaves, and one bit of what it wrote last.
+    #[test]
+    fn a_bit_that_flips_after_a_kill_never_makes_a_name_free_again(
+        place in any::<prop::sample::Index>(),
+        bit in 0u8..8,
+    ) {
+        static FILES: LazyLock<(Vec<u8>, Vec<usize>)> = LazyLock::new(|| {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join(FILE);
+            let (database, _) = Database::open(&path, GENESIS).unwrap();
+            database.write(&[Change::Name(record("Adam", 1))]).unwrap();
+            let before = fs::read(&path).unwrap();
+            database.write(&[Change::Name(record("Bob", 1))]).unwrap();
+            let after = fs::read(&path).unwrap();
+            let is_new = |at: &usize| before.get(*at) != Some(&after[*at]);
+            let mut new: Vec<usize> = (0..after.len()).filter(is_new).collect();
+            new.retain(|at| *at != REDB_PRIMARY_BYTE);
+            (after, new)
+        });
+        let (after, new) = &*FILES;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(FILE);
+        let mut damaged = after.clone();
+        damaged[new[place.index(new.len())]] ^= 1 << bit;
+        fs::write(&path, &damaged).unwrap();
+        match Database::open(&path, GENESIS) {
+            Ok((_, remembered)) => {
+                prop_assert_eq!(remembered.names, [record("Adam", 1), record("Bob", 1)]);
+            }
+            Err(error) => prop_assert!(error.to_string().contains("move it away"), "{}", error),
+        }
     }
 }
 
