@@ -167,6 +167,8 @@ struct Search {
 #[derive(Debug)]
 struct Visits {
     next: Instant,
+    /// When the list of miners is read again.
+    next_list: Instant,
     wants_name: bool,
     wants_faucet: bool,
     is_wait_told: bool,
@@ -213,6 +215,7 @@ impl Session {
         };
         let visits = Visits {
             next: now,
+            next_list: now + directory_visits::LIST_INTERVAL,
             wants_name: true,
             wants_faucet: true,
             is_wait_told: false,
@@ -250,6 +253,7 @@ impl Session {
         self.connect_to_miner(now);
         self.look(now);
         self.visit_directory(now);
+        self.refresh_miners(now);
     }
 
     /// How long until the next poll is worth while.

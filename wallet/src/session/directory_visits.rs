@@ -1,4 +1,5 @@
-//! What a wallet wants from the directory: its name, and for a new one the faucet's coins.
+//! What a wallet wants from the directory: its name, for a new one the faucet's coins, and now and
+//! then the list of miners.
 
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,10 @@ use super::{Session, WalletEvent};
 
 /// Pause between two visits while something is still wanted.
 const VISIT_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How often the list of miners is read while one answers: whoever joins is known for the time when
+/// that one is gone, and the directory with it. Seldom, as every wallet that is open does it.
+pub(super) const LIST_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Longest file of a name's record that is read; the record itself has 256 bytes at most.
 const RECORD_BYTES_MAX: u64 = 4096;
@@ -56,6 +61,14 @@ fn save_record(files: &WalletDirectory, record: &NameRecord) -> std::io::Result<
 }
 
 impl Session {
+    /// Reads the list of miners when it is time to. Where none answers the search reads it.
+    pub(super) fn refresh_miners(&mut self, now: Instant) {
+        if self.connected.is_some() && now >= self.visits.next_list {
+            self.listed_miners();
+            self.visits.next_list = now + LIST_INTERVAL;
+        }
+    }
+
     /// Registers the name and asks the faucet, when either is wanted and the time has come.
     pub(super) fn visit_directory(&mut self, now: Instant) {
         if now < self.visits.next {

@@ -14,6 +14,7 @@ use testkit::test_node::{self, SharedState};
 use testkit::{PATIENCE, poll_until};
 use wire::directory::FaucetOutcome;
 
+use super::directory_visits::LIST_INTERVAL;
 use super::*;
 use crate::accounts::Account;
 use crate::coin_selection::Fee;
@@ -337,6 +338,29 @@ fn without_the_directory_the_remembered_miners_and_the_pinned_names_are_used() {
     assert_eq!(adam.receiver("Bob").unwrap().key, first_key(&BOB));
     let unreachable = ReceiverError::DirectoryUnreachable { name: "Cid".to_owned() };
     assert_eq!(adam.receiver("Cid"), Err(unreachable));
+}
+
+/// A miner joins while a wallet is open; then the directory and the wallet's miner are gone.
+#[test]
+fn a_miner_that_joins_later_is_found_when_the_directory_and_the_first_one_are_gone() {
+    let rig = Rig::new();
+    let begun = Instant::now();
+    let mut adam = rig.adam();
+    let (other_at, _other) = test_node::start(TestChain::new(Arc::clone(&NETWORK)));
+    let entry = MinerEntry { name: "Miner2".to_owned(), address: other_at };
+    rig.directory.lock().unwrap().miners.push(entry);
+    adam.poll(begun + LIST_INTERVAL / 2);
+    assert_eq!(adam.remembered.miners().len(), 1, "the directory is not asked all the time");
+    adam.poll(Instant::now() + LIST_INTERVAL);
+    rig.directory.lock().unwrap().is_down = true;
+    rig.miner.lock().unwrap().is_down = true;
+    adam.take_events();
+    let events = poll(&mut adam);
+    assert!(
+        matches!(&events[..], [WalletEvent::Lost { .. }, WalletEvent::Connected { miner, .. }]
+            if miner == "Miner2"),
+        "{events:?}"
+    );
 }
 
 #[test]
