@@ -113,6 +113,11 @@ fn home(data_dir: Option<&Path>) -> Result<PathBuf, JoinError> {
 
 fn tell(news: JoinNews) {
     match news {
+        JoinNews::WithoutSpec { directory } => note(&format!(
+            "{} holds money or a chain and no sound spec.toml: put back that of another node of \
+             the network",
+            directory.display()
+        )),
         JoinNews::Waiting { bootstraps } => {
             note(&format!(
                 "waiting for the bootstrap node at {bootstraps}: start one with `lode \

@@ -56,6 +56,12 @@ pub struct JoinOrder {
 /// What happens meanwhile, told as it happens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JoinNews {
+    /// A directory of that name holds money or a chain, and its spec is gone or damaged: it is not
+    /// found by its network.
+    WithoutSpec {
+        /// The directory.
+        directory: PathBuf,
+    },
     /// No bootstrap node answers yet, and nothing is pinned; told once.
     Waiting {
         /// The nodes, as they were written.

@@ -10,7 +10,8 @@ use std::time::Duration;
 use chain::genesis::Network;
 
 use crate::data_directory::{
-    PinError, Pinned, directories_of, network_directory, pin, pinned_directory, remember_bootstraps,
+    PinError, Pinned, directories_of, network_directory, pin, pinned_directory,
+    remember_bootstraps, without_spec,
 };
 use crate::joining::{Choice, Found, JoinError, JoinNews, JoinOrder, choose};
 
@@ -36,6 +37,10 @@ pub fn join(
     pause: &mut dyn FnMut(Duration) -> ControlFlow<()>,
 ) -> Result<Joined, JoinError> {
     order.check()?;
+    if order.data_dir.is_none() {
+        let lost = without_spec(&order.home, &order.name).into_iter();
+        lost.for_each(|directory| tell(JoinNews::WithoutSpec { directory }));
+    }
     match choose(order, &pinned_of(order)?, tell, pause)? {
         Choice::Found(found) => settle(order, found),
         Choice::Pinned(pinned) => {

@@ -118,6 +118,30 @@ fn waiting_ends_when_it_is_enough() {
 }
 
 #[test]
+fn a_directory_of_that_name_without_its_spec_is_told_and_goes_on_when_its_network_answers() {
+    let home = tempfile::tempdir().unwrap();
+    let network = network(&[]);
+    let directory = network_directory(home.path(), &network).join("Miner1");
+    make_directory(&directory).unwrap();
+    let (told, _) = try_to_join(&order(home.path(), &[&nobody()]));
+    assert_eq!(told.len(), 1, "an empty one holds nothing");
+    fs::write(directory.join("blocks-00000.dat"), "a chain").unwrap();
+    let (told, _) = try_to_join(&order(home.path(), &[&nobody()]));
+    assert_eq!(told[0], JoinNews::WithoutSpec { directory: directory.clone() });
+    let (node, _) = start(TestChain::new(Arc::clone(&network)));
+    let (_, joined) = try_to_join(&order(home.path(), &[&node.to_string()]));
+    assert_eq!(joined.unwrap().directory, directory);
+    let (told, _) = try_to_join(&order(home.path(), &[&node.to_string()]));
+    assert!(told.is_empty(), "{told:?}");
+    // One that is damaged is never written over.
+    fs::write(directory.join("spec.toml"), "coin_name = 1").unwrap();
+    let (told, joined) = try_to_join(&order(home.path(), &[&node.to_string()]));
+    assert_eq!(told, [JoinNews::WithoutSpec { directory: directory.clone() }]);
+    assert!(matches!(joined, Err(JoinError::Pin(PinError::Spec { .. }))));
+    assert_eq!(fs::read_to_string(directory.join("spec.toml")).unwrap(), "coin_name = 1");
+}
+
+#[test]
 fn what_was_joined_before_goes_on_without_its_bootstrap_node() {
     let home = tempfile::tempdir().unwrap();
     let address = nobody();

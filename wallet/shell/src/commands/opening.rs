@@ -50,6 +50,11 @@ pub(crate) fn joined(options: &WalletOptions, patience: Patience) -> Result<Join
     };
     let until = Instant::now() + SINGLE_WAIT;
     let mut tell = |event| match event {
+        JoinNews::WithoutSpec { directory } => note(&format!(
+            "{} holds money or a chain and no sound spec.toml: put back that of another node of \
+             the network",
+            directory.display()
+        )),
         JoinNews::Waiting { bootstraps } => {
             note(&format!(
                 "waiting for the bootstrap node at {bootstraps}: start one with `lode bootstrap`, \
