@@ -1,12 +1,14 @@
 //! Keys, coin selection, payments and history: everything a wallet does that needs no screen.
 //!
-//! Blocking sockets, one thread. The wallet believes no amount that is not in a block with work
-//! behind it, and sends a payment only in the bytes it was signed in.
+//! Blocking sockets, one thread. The wallet believes no amount that is not in a block of the chain
+//! of most work that any miner has shown it, and sends a payment only in the bytes that it was
+//! signed in.
 
 pub mod accounts;
 pub mod auto_payments;
 pub mod coin_selection;
 pub mod contacts;
+pub mod header_chain;
 pub mod history;
 pub mod journal;
 pub mod keystore;

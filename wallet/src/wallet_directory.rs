@@ -110,6 +110,11 @@ impl WalletDirectory {
         self.path.join("miners.json")
     }
 
+    /// The headers of the chain that is believed.
+    pub fn headers(&self) -> PathBuf {
+        self.path.join("headers")
+    }
+
     /// What was typed in the shell.
     pub fn typed_lines(&self) -> PathBuf {
         self.path.join("shell_history")

@@ -7,7 +7,7 @@ use chain::amount::{Amount, COIN};
 use chain::block::{Block, CommittedBlock};
 use chain::encoding::Encode;
 use chain::genesis::Network;
-use chain::hash::MerkleRoot;
+use chain::hash::{BlockHash, MerkleRoot};
 use chain::header::{Header, VERSION_BASE};
 use chain::key::OutputKey;
 use chain::merkle;
@@ -17,6 +17,7 @@ use chain::subsidy::subsidy;
 use chain::transaction::{Coinbase, OutPoint, Output, Transaction, Transfer, TxPosition};
 use chain::utxo::Coin;
 use wire::ByteString;
+use wire::peer::HEADERS_MAX;
 use wire::wallet::{ChainTip, HistoryEntry};
 
 use crate::samples;
@@ -173,6 +174,21 @@ impl TestChain {
             }
         }
         entries
+    }
+
+    /// The header at `height`.
+    pub fn header(&self, height: u32) -> Option<Header> {
+        self.blocks.get(height as usize).map(|(block, _)| block.block.header)
+    }
+
+    /// What a node answers to a locator: the headers behind the first of its blocks that the chain
+    /// has.
+    pub fn headers_behind(&self, locator: &[BlockHash]) -> Vec<Header> {
+        let place =
+            |hash: &BlockHash| self.blocks.iter().position(|(block, _)| block.hash == *hash);
+        let from = locator.iter().find_map(place).map_or(0, |at| at + 1);
+        let behind = self.blocks[from..].iter().take(HEADERS_MAX);
+        behind.map(|(block, _)| block.block.header).collect()
     }
 
     /// The pending transactions that touch `key`.

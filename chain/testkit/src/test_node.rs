@@ -8,10 +8,12 @@ use std::thread;
 use bytes::BytesMut;
 use chain::encoding::{Decode, Encode};
 use chain::genesis::Network;
+use chain::header::Header;
 use chain::transaction::Transaction;
 use wire::directory::{DirectoryMessage, MinerEntry};
 use wire::frame::{FrameDecoder, Incoming, Phase};
 use wire::hello::{Hello, NetworkIdentity, Role};
+use wire::peer::PeerMessage;
 use wire::wallet::{
     History, HistoryEntry, Pending, RefusalKind, SubmitOutcome, Submitted, Tip, WalletMessage,
 };
@@ -42,7 +44,13 @@ pub struct NodeState {
     pub connections: u32,
     /// Mines what is pending right before the next question for it is answered.
     pub mines_when_asked_for_pending: bool,
+    /// What is sent instead of an honest answer.
+    pub deceit: Deceit,
 }
+
+/// What a node answers instead of what it would: from the question, what it knows, and the honest
+/// answer. `None` is silence.
+pub type Deceit = fn(&Message, &TestChain, Message) -> Option<Message>;
 
 /// The state of a node that runs; whoever holds the lock stops it.
 pub type SharedState = Arc<Mutex<NodeState>>;
@@ -60,6 +68,7 @@ pub fn start(chain: TestChain) -> (SocketAddr, SharedState) {
         is_down: false,
         connections: 0,
         mines_when_asked_for_pending: false,
+        deceit: |_, _, answer| Some(answer),
     }));
     let shared = Arc::clone(&state);
     let address = serve(move |stream| converse(stream, &shared));
@@ -147,7 +156,12 @@ fn converse(mut stream: TcpStream, state: &SharedState) {
         if state.is_down {
             return;
         }
-        let answer = match message {
+        let answer = match message.clone() {
+            Message::Peer(PeerMessage::GetHeaders(locator)) => {
+                let headers = state.chain.headers_behind(&locator);
+                let bytes = headers.iter().flat_map(Header::to_bytes).collect();
+                Message::Peer(PeerMessage::Headers(ByteString(bytes)))
+            }
             Message::Wallet(question) => match answer(question, &mut state) {
                 Some(answer) => Message::Wallet(answer),
                 None => return,
@@ -163,6 +177,7 @@ fn converse(mut stream: TcpStream, state: &SharedState) {
             }
             other => panic!("not a question of a wallet: {other:?}"),
         };
+        let Some(answer) = (state.deceit)(&message, &state.chain, answer) else { continue };
         // A ping and a command of a later version come before every answer.
         send(&mut stream, &Message::Ping(7));
         let _ = stream.write_all(b"LODE\xff\xff\x02\0\0\0??");
