@@ -19,6 +19,7 @@ use wire::directory::{MinerEntry, NameRecord};
 
 use crate::accounts::{InvalidAccountKey, OtherSeed};
 use crate::contacts::{Contacts, ContactsError};
+use crate::header_chain::{HeaderFile, Opened};
 use crate::history::Balance;
 use crate::journal::{Journal, JournalError, RecordedPayment};
 use crate::keystore::{KeyFile, KeystoreError};
@@ -28,10 +29,12 @@ use crate::payment_id::PaymentId;
 use crate::wallet::Wallet;
 use crate::wallet_directory::WalletDirectory;
 
+use comparing::Comparison;
 pub use paying::{Handover, PayError, Payment};
 pub use receivers::{Receiver, ReceiverError};
 pub use wallet_event::WalletEvent;
 
+mod comparing;
 mod connecting;
 mod directory_visits;
 mod paying;
@@ -138,6 +141,11 @@ pub struct Session {
     rng: StdRng,
     connected: Option<Connected>,
     search: Search,
+    comparison: Comparison,
+    /// Where the headers are kept; `None` once that failed.
+    header_file: Option<HeaderFile>,
+    /// Looks in a row during which the miner's tip changed.
+    tips_moved: u32,
     visits: Visits,
     /// Tip and count of pending changes as of the last synchronization, on this connection.
     seen: Option<(BlockHash, u64)>,
@@ -161,6 +169,8 @@ struct Search {
     is_told: bool,
     /// Whether any miner was found before.
     was_connected: bool,
+    /// The miners that were listed at the last search, for the comparison that follows it.
+    listed: Option<Vec<MinerEntry>>,
 }
 
 /// What is still wanted from the directory.
@@ -212,6 +222,7 @@ impl Session {
             pause: connecting::PAUSE_MIN,
             is_told: false,
             was_connected: false,
+            listed: None,
         };
         let visits = Visits {
             next: now,
@@ -222,7 +233,7 @@ impl Session {
             record: directory_visits::load_record(&files, &network),
             promise: None,
         };
-        Ok(Self {
+        let mut session = Self {
             name,
             bootstraps,
             remembered: RememberedMiners::load(&files.miners()),
@@ -239,19 +250,48 @@ impl Session {
             rng,
             connected: None,
             search,
+            comparison: Comparison::new(now),
+            header_file: None,
+            tips_moved: 0,
             visits,
             seen: None,
             is_synced: false,
             is_new,
             events,
-        })
+        };
+        session.restore_headers();
+        Ok(session)
+    }
+
+    /// Reads the headers back that an earlier process kept. Without them, the miners have them.
+    fn restore_headers(&mut self) {
+        match HeaderFile::open(&self.files.headers(), &self.network) {
+            Ok(Opened { file, chain, damaged_behind }) => {
+                *self.wallet.headers_mut() = chain;
+                self.header_file = Some(file);
+                if let Some(height) = damaged_behind {
+                    self.tell(WalletEvent::HeadersDamaged { height });
+                }
+            }
+            Err(error) => self.tell(WalletEvent::NotKept { what: format!("headers ({error})") }),
+        }
+    }
+
+    fn keep_headers(&mut self) {
+        let Some(file) = &mut self.header_file else { return };
+        if let Err(error) = file.keep(self.wallet.headers_mut()) {
+            self.header_file = None;
+            self.tell(WalletEvent::NotKept { what: format!("headers ({error})") });
+        }
     }
 
     /// Does what is due: finds a miner, reads what changed, sends what waits, asks the directory.
     /// Call it about every [`POLL_INTERVAL`], and sooner when [`Session::next_poll`] says so.
     pub fn poll(&mut self, now: Instant) {
         self.connect_to_miner(now);
+        self.compare(now);
         self.look(now);
+        self.keep_headers();
         self.visit_directory(now);
         self.refresh_miners(now);
     }

@@ -16,6 +16,7 @@ use wire::wallet::{ChainTip, SubmitOutcome};
 
 use crate::accounts::{Account, AccountKey, InvalidAccountKey, OtherSeed};
 use crate::coin_selection::{Fee, FeePolicy, Selection, SelectionError};
+use crate::header_chain::HeaderChain;
 use crate::history::proof::ConfirmedTransaction;
 use crate::history::{Balance, History, PaymentState};
 use crate::payment::{self, PaymentError, PaymentOrder, SignedPayment, SpendableCoin};
@@ -35,6 +36,7 @@ const BLOCK_RESERVE_BYTES: u32 = 1000;
 pub struct Wallet {
     network: Arc<Network>,
     account: Account,
+    headers: HeaderChain,
     history: History,
     /// What `history` was built from, and the keys that it was asked for.
     entries: Vec<ConfirmedTransaction>,
@@ -88,6 +90,7 @@ impl Wallet {
         let history = History::build(&network, &owns, genesis, [], &[], &[])
             .expect("genesis alone contradicts nothing: the spec's check bounds its amounts");
         let mut wallet = Self {
+            headers: HeaderChain::new(Arc::clone(&network)),
             network,
             account,
             history,
@@ -134,6 +137,23 @@ impl Wallet {
     /// An address that nobody paid yet. It stays the same until somebody does.
     pub fn address(&self) -> Address {
         self.network.spec.address(self.account.fresh_receive_key())
+    }
+
+    /// The chain that is believed.
+    pub fn headers(&self) -> &HeaderChain {
+        &self.headers
+    }
+
+    /// The chain that is believed, to bring back what was kept of it, to keep it, or to follow
+    /// another node.
+    pub fn headers_mut(&mut self) -> &mut HeaderChain {
+        &mut self.headers
+    }
+
+    /// Whether the history holds at this block, and the block ends the chain that is believed, or
+    /// nearly does.
+    pub fn is_current(&self, tip: ChainTip) -> bool {
+        self.history.tip() == tip && self.headers.contains(tip) && !self.is_behind(tip)
     }
 
     /// The wallet's keys.

@@ -270,7 +270,11 @@ impl Payer {
         }
         match synced {
             // The chain grows faster than the history can be read: the next time may be luckier.
-            Ok(_) | Err(SyncError::TipMoves) => {}
+            // So does one that is a block behind the miner before it, or has more headers to read.
+            Ok(_)
+            | Err(
+                SyncError::TipMoves | SyncError::Behind { .. } | SyncError::StillReading { .. },
+            ) => {}
             Err(error) => return Err(error.into()),
         }
         self.next_sync = Instant::now() + begun.elapsed() * SYNC_SHARE;

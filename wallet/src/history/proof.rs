@@ -1,10 +1,8 @@
 //! Proofs: what a node says about a confirmed transaction, believed only as far as work stands
 //! behind it.
 //!
-//! An entry is believed when its transaction hashes up to the merkle root of a header that meets
-//! its own target, and that target is no easier than the network's easiest. A node can still
-//! withhold entries, or name a height or block that is not on the best chain: only a chain of
-//! headers could show that.
+//! An entry is believed when its transaction hashes up to the merkle root of a header that lies on
+//! the chain which the wallet follows. A node can still withhold entries; it cannot invent one.
 
 use chain::encoding::{Decode, DecodeError};
 use chain::genesis::Network;
@@ -13,7 +11,9 @@ use chain::header::{HEADER_BYTES, Header};
 use chain::merkle::proven_root;
 use chain::rules::{self, RuleError};
 use chain::transaction::{Transaction, TxPosition};
-use wire::wallet::HistoryEntry;
+use wire::wallet::{ChainTip, HistoryEntry};
+
+use crate::header_chain::HeaderChain;
 
 /// A transaction that is proven to be in a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +58,14 @@ pub enum EntryError {
     /// The transaction does not decode.
     #[error("the transaction does not decode: {0}")]
     Undecodable(#[from] DecodeError),
+    /// The block is not on the chain that is followed.
+    #[error("block {block} is not the one at height {height} of the chain that it shows")]
+    OffChain {
+        /// The block that the entry names.
+        block: BlockHash,
+        /// The height that the entry names.
+        height: u32,
+    },
     /// The header or the transaction breaks a rule.
     #[error("{0}")]
     Rule(#[from] RuleError),
@@ -81,11 +89,30 @@ pub enum EntryError {
     },
 }
 
-/// Checks all that one entry can show by itself.
+/// Checks that the entry's block lies on `chain`, and all that the entry can show by itself.
 ///
 /// # Errors
 /// [`EntryError`] names the first thing that does not hold.
-pub fn verify(entry: &HistoryEntry, network: &Network) -> Result<ConfirmedTransaction, EntryError> {
+pub fn verify(
+    entry: &HistoryEntry,
+    network: &Network,
+    chain: &HeaderChain,
+) -> Result<ConfirmedTransaction, EntryError> {
+    let (height, block) = (entry.position.height, entry.block);
+    if !chain.contains(ChainTip { hash: block, height }) {
+        return Err(EntryError::OffChain { block, height });
+    }
+    verify_alone(entry, network)
+}
+
+/// Checks all that one entry can show by itself: that somebody did the work of one block for it.
+///
+/// # Errors
+/// [`EntryError`] names the first thing that does not hold.
+pub fn verify_alone(
+    entry: &HistoryEntry,
+    network: &Network,
+) -> Result<ConfirmedTransaction, EntryError> {
     let header = verify_header(entry, network)?;
     let transaction = Transaction::decode(&entry.transaction.0)?;
     verify_inclusion(entry, &header, &transaction)?;

@@ -13,7 +13,7 @@ use testkit::test_chain::{MATURITY, TestChain, network};
 use wire::ByteString;
 use wire::wallet::HistoryEntry;
 
-use super::proof::{EntryError, verify};
+use super::proof::{EntryError, verify_alone};
 use super::*;
 use crate::accounts::Account;
 use crate::coin_selection::{Fee, FeePolicy};
@@ -38,7 +38,7 @@ fn entries(chain: &TestChain, account: &Account) -> Vec<HistoryEntry> {
 
 fn history(chain: &TestChain, account: &Account) -> History {
     let verified = entries(chain, account);
-    let verified = verified.iter().map(|entry| verify(entry, &NETWORK).unwrap());
+    let verified = verified.iter().map(|entry| verify_alone(entry, &NETWORK).unwrap());
     let pending: Vec<Transaction> =
         account.watched().flat_map(|key| chain.pending_of(&key)).collect();
     let pending: Vec<Transfer> = pending.into_iter().filter_map(transfer).collect();
@@ -193,7 +193,7 @@ proptest! {
             _ => { entry.transactions += 1 << bit.index(20); entry.siblings.0.push(0); true }
         };
         prop_assume!(changed);
-        prop_assert!(verify(&entry, &NETWORK).is_err());
+        prop_assert!(verify_alone(&entry, &NETWORK).is_err());
     }
 
     #[test]
@@ -213,7 +213,7 @@ proptest! {
             transactions: count,
             siblings: ByteString(siblings),
         };
-        prop_assert!(verify(&entry, &NETWORK).is_err());
+        prop_assert!(verify_alone(&entry, &NETWORK).is_err());
     }
 }
 
@@ -239,7 +239,7 @@ fn a_lie_about_an_amount_breaks_the_proof() {
         transfer.outputs[0].amount.0 += 1;
     }
     entry.transaction = ByteString(transaction.encode());
-    assert!(matches!(verify(entry, &NETWORK), Err(EntryError::Root { .. })));
+    assert!(matches!(verify_alone(entry, &NETWORK), Err(EntryError::Root { .. })));
 }
 
 #[test]
@@ -253,11 +253,11 @@ fn a_header_without_work_or_of_another_genesis_is_refused() {
     }
     lazy.header = ByteString(header.to_bytes().to_vec());
     lazy.block = header.hash();
-    let refused = verify(&lazy, &NETWORK);
+    let refused = verify_alone(&lazy, &NETWORK);
     assert!(matches!(refused, Err(EntryError::Rule(RuleError::Work { .. }))), "{refused:?}");
     let mut foreign = entries.iter().find(|entry| entry.position.height == 1).unwrap().clone();
     foreign.position.height = 0;
-    assert!(matches!(verify(&foreign, &NETWORK), Err(EntryError::Genesis { .. })));
+    assert!(matches!(verify_alone(&foreign, &NETWORK), Err(EntryError::Genesis { .. })));
 }
 
 #[test]
@@ -288,7 +288,7 @@ fn entries_of_two_chains_do_not_mix() {
     other.rewind(0);
     other.mine(key(&ADAM, 2), vec![]);
     let build = |mixed: &[HistoryEntry], tip: ChainTip| {
-        let verified = mixed.iter().map(|entry| verify(entry, &NETWORK).unwrap());
+        let verified = mixed.iter().map(|entry| verify_alone(entry, &NETWORK).unwrap());
         History::build(&NETWORK, &|key| ADAM.owns(key), tip, verified, &[], &[]).map(|_| ())
     };
     let at = |chain: &TestChain, height| -> Vec<HistoryEntry> {

@@ -6,6 +6,7 @@ use client::directory_client::DirectoryClient;
 use client::joining::resolve;
 use client::node_client::{ClientError, NodeClient};
 use wire::directory::MinerEntry;
+use wire::wallet::ChainTip;
 
 use crate::miner_choice::order_of_trial;
 use crate::wallet::SyncError;
@@ -17,6 +18,9 @@ pub(super) const PAUSE_MIN: Duration = Duration::from_millis(125);
 
 /// Longest pause between two searches: whoever starts is found within 2 s.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Looks in a row at a miner whose tip changes while it is read, before another one is taken.
+const LOOKS_MAX: u32 = 5;
 
 impl Session {
     /// Takes any miner that answers when there is none and the time for a search has come.
@@ -31,14 +35,21 @@ impl Session {
             None if self.bootstraps.is_empty() => "no bootstrap node is named".to_owned(),
             None => format!("no bootstrap node answers at {}", self.bootstraps.join(", ")),
         };
+        self.search.listed.clone_from(&listed);
         let listed = listed.unwrap_or_default();
         for miner in order_of_trial(&listed, self.remembered.miners(), &mut self.rng) {
+            if self.comparison.is_left(&miner.address, Instant::now()) {
+                reason = format!("{} answers, and was left for what it said", miner.name);
+                continue;
+            }
             match NodeClient::connect(miner.address, &self.network, TIMEOUTS) {
                 Ok(client) => {
                     self.adopt(client, miner);
                     return;
                 }
-                Err(error @ ClientError::WrongNetwork { .. }) => reason = error.to_string(),
+                Err(error @ ClientError::WrongNetwork { .. }) => {
+                    reason = format!("{}: {error}", miner.name);
+                }
                 Err(_) => {}
             }
         }
@@ -89,29 +100,42 @@ impl Session {
             return;
         };
         match self.look_at(&mut connected.client) {
-            Ok(()) => self.connected = Some(connected),
-            Err(error) => self.lose(&connected.miner, &error.to_string(), now),
+            // There is more to read; the next look goes on.
+            Ok(()) | Err(SyncError::StillReading { .. }) => self.connected = Some(connected),
+            Err(error) => self.leave(&connected.miner, &error, now),
         }
     }
 
     pub(super) fn lose(&mut self, miner: &MinerEntry, reason: &str, now: Instant) {
         self.tell(WalletEvent::Lost { miner: miner.name.clone(), reason: reason.to_owned() });
+        self.disconnect(now);
+    }
+
+    pub(super) fn disconnect(&mut self, now: Instant) {
         self.connected = None;
         self.seen = None;
         self.search.next = now;
     }
 
+    /// A chain may change faster than it can be read, but not for ever.
+    fn is_patient(&mut self) -> bool {
+        self.tips_moved += 1;
+        self.tips_moved < LOOKS_MAX
+    }
+
     fn look_at(&mut self, client: &mut NodeClient) -> Result<(), SyncError> {
         let tip = client.tip()?;
         let now = (tip.tip, tip.pending_changes);
-        if self.seen == Some(now) {
+        let at = ChainTip { hash: tip.tip, height: tip.height };
+        if self.seen == Some(now) && self.wallet.is_current(at) {
             return Ok(());
         }
         let same_tip = self.seen.is_some_and(|(seen, _)| seen == tip.tip);
         let changes = match self.wallet.sync(client) {
-            Err(SyncError::TipMoves) => return Ok(()),
+            Err(SyncError::TipMoves) if self.is_patient() => return Ok(()),
             synced => synced?,
         };
+        self.tips_moved = 0;
         self.seen = Some(now);
         // The first look brings the whole past, which is no news.
         if std::mem::replace(&mut self.is_synced, true) {

@@ -23,6 +23,8 @@ use crate::keystore::Stretching;
 use crate::payment::PaymentError;
 use crate::seed::Seed;
 
+mod liars;
+
 static ADAM: LazyLock<Seed> = LazyLock::new(|| Seed::from_entropy([1; 16]));
 static BOB: LazyLock<Seed> = LazyLock::new(|| Seed::from_entropy([2; 16]));
 static NETWORK: LazyLock<Arc<Network>> =

@@ -34,6 +34,24 @@ pub enum WalletEvent {
         /// Why the connection ended.
         reason: String,
     },
+    /// A miner said what cannot be.
+    Disbelieved {
+        /// Its name.
+        miner: String,
+        /// What it said.
+        reason: String,
+    },
+    /// Only one miner answers, so that its chain is compared with nobody's. Told once until another
+    /// one does.
+    NotCompared {
+        /// Its name.
+        miner: String,
+    },
+    /// The headers on disk were damaged: those behind this height are read again.
+    HeadersDamaged {
+        /// Height of the last header that held.
+        height: u32,
+    },
     /// No miner answers. Told once until one does.
     Waiting {
         /// What was tried.
@@ -162,6 +180,18 @@ impl fmt::Display for WalletEvent {
                 write!(f, "connected{again}: {miner} at {address}")
             }
             Self::Lost { miner, reason } => write!(f, "lost {miner} ({reason}); taking another"),
+            Self::Disbelieved { miner, reason } => {
+                write!(f, "{miner} is not to be believed ({reason}); taking another")
+            }
+            Self::NotCompared { miner } => {
+                write!(f, "only {miner} answers: its chain was compared with nobody else's")
+            }
+            Self::HeadersDamaged { height } => {
+                write!(
+                    f,
+                    "the headers on disk were damaged: those behind block {height} are read again"
+                )
+            }
             Self::Waiting { reason } => write!(f, "waiting for a miner: {reason}"),
             Self::Arrived { amount, txid } => write!(f, "+{amount} (pending), tx {txid}"),
             Self::Received { amount, height, txid } => {

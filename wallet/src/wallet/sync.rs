@@ -3,20 +3,26 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chain::genesis::Network;
-use chain::hash::Txid;
+use chain::hash::{BlockHash, Txid};
 use chain::key::OutputKey;
-use chain::transaction::{Output, Transfer};
+use chain::rules::header::TooEarly;
+use chain::transaction::{Output, Transfer, TxPosition};
 use client::node_client::{ClientError, NodeClient};
 use wire::wallet::ChainTip;
 
 use super::Wallet;
 use crate::accounts::Account;
+use crate::header_chain::{Follow, FollowError, Followed, HeaderChain, HeaderFault, OfEqualWork};
 use crate::history::proof::{ConfirmedTransaction, EntryError, verify};
 use crate::history::{History, HistoryError, MovementState, PaymentState};
 use crate::payment::SignedPayment;
 
 /// How often a synchronization starts over because the node's tip changed meanwhile.
 const SYNC_ATTEMPTS: u32 = 8;
+
+/// Blocks that a miner's tip may be behind the chain that is known: one that was found a moment ago
+/// has not reached everybody.
+const LAG_MAX: u32 = 2;
 
 /// Most keys that are watched: nobody uses so many, but a node could promise payment to every last
 /// key of the gap and move it on for ever.
@@ -40,6 +46,63 @@ pub enum SyncError {
     /// The node has the wallet use up more keys than anybody does.
     #[error("the node knows payments to more than {WATCHED_MAX} keys of this wallet")]
     TooManyKeys,
+    /// The node's headers cannot be.
+    #[error("{0}")]
+    Headers(#[from] HeaderFault),
+    /// The node names a tip that its own headers do not lead to.
+    #[error("its tip {tip} is not on the chain that its headers show")]
+    TipOffChain {
+        /// What it names.
+        tip: BlockHash,
+    },
+    /// The node keeps silent about a transaction whose block is still on its chain.
+    #[error("it keeps silent about tx {txid}, which its own chain has")]
+    Withheld {
+        /// The transaction, proven by somebody before.
+        txid: Txid,
+    },
+    /// The node's chain is behind the one that is known. Nobody lies.
+    #[error("it is behind: its chain ends at height {height} and has less work than the known one")]
+    Behind {
+        /// Height of the node's tip.
+        height: u32,
+    },
+    /// The node has more headers than were read at once: the next time goes on from there.
+    #[error("its headers are read up to height {height}, and there are more")]
+    StillReading {
+        /// Height of the last header that was read.
+        height: u32,
+    },
+    /// The node's chain has a block from the future. Nobody lies: one of two clocks is wrong.
+    #[error("a block of its chain is ahead of this computer's clock: set the clock ({0})")]
+    Early(TooEarly),
+}
+
+impl SyncError {
+    /// Whether the node said what cannot be, so that nothing else of it is worth hearing.
+    pub fn is_lie(&self) -> bool {
+        match self {
+            Self::Client(error) => matches!(error, ClientError::Protocol(_)),
+            Self::Entry(_)
+            | Self::History(_)
+            | Self::TooManyKeys
+            | Self::Headers(_)
+            | Self::TipOffChain { .. }
+            | Self::Withheld { .. } => true,
+            Self::TipMoves | Self::Behind { .. } | Self::StillReading { .. } | Self::Early(_) => {
+                false
+            }
+        }
+    }
+}
+
+impl From<FollowError> for SyncError {
+    fn from(error: FollowError) -> Self {
+        match error {
+            FollowError::Client(error) => Self::Client(error),
+            FollowError::Fault(fault) => Self::Headers(fault),
+        }
+    }
 }
 
 /// What a synchronization brought. The first one tells the whole history.
@@ -59,14 +122,29 @@ pub struct Changes {
 
 impl Wallet {
     /// Reads the whole history anew from the node (only what is pending while its tip is the same),
-    /// and says what changed. All answers are from one tip.
+    /// and says what changed. All answers are from one tip, and what they prove lies on the chain
+    /// of most work that any node has shown.
     ///
     /// # Errors
-    /// [`SyncError`]; the wallet is as it was before.
+    /// [`SyncError`]; the wallet is as it was before, but for headers that were read.
     pub fn sync(&mut self, client: &mut NodeClient) -> Result<Changes, SyncError> {
+        let mut off_chain = None;
         for _ in 0..SYNC_ATTEMPTS {
             let tip = client.tip()?;
             let chain_tip = ChainTip { hash: tip.tip, height: tip.height };
+            if !self.headers.contains(chain_tip) {
+                // Between the tip and the headers a block may come, but not twice the same one.
+                if off_chain.replace(tip.tip) == Some(tip.tip) {
+                    return Err(SyncError::TipOffChain { tip: tip.tip });
+                }
+                self.follow_to(client, chain_tip)?;
+                if !self.headers.contains(chain_tip) {
+                    continue;
+                }
+            }
+            if self.is_behind(chain_tip) {
+                return Err(SyncError::Behind { height: tip.height });
+            }
             let Some(fetched) = self.fetch(client, chain_tip)? else { continue };
             if client.tip()?.tip != tip.tip {
                 continue;
@@ -75,6 +153,21 @@ impl Wallet {
             return Ok(self.adopt(fetched));
         }
         Err(SyncError::TipMoves)
+    }
+
+    /// Whether a block is further behind the chain's end than it takes blocks to reach everybody.
+    pub(super) fn is_behind(&self, tip: ChainTip) -> bool {
+        self.headers.tip().height.saturating_sub(tip.height) > LAG_MAX
+    }
+
+    /// Reads the node's headers until the chain holds its tip.
+    fn follow_to(&mut self, client: &mut NodeClient, tip: ChainTip) -> Result<(), SyncError> {
+        match self.headers.follow(client, Follow::now(OfEqualWork::Take))? {
+            Followed::Whole => Ok(()),
+            Followed::Partly => Err(SyncError::StillReading { height: self.headers.tip().height }),
+            Followed::Lighter => Err(SyncError::Behind { height: tip.height }),
+            Followed::Early(early) => Err(SyncError::Early(early)),
+        }
     }
 
     /// Asks for every watched key; keys that turn out to be used bring more into reach. `None` when
@@ -102,18 +195,38 @@ impl Wallet {
                 return Err(SyncError::TooManyKeys);
             }
             for key in open {
-                if !fetched.ask(client, key, tip, &self.network)? {
+                if !fetched.ask(client, key, tip, &self.network, &self.headers)? {
                     return Ok(None);
                 }
                 asked.insert(key);
             }
         }
+        self.check_complete(&fetched, tip)?;
         let owns = |key: &OutputKey| fetched.account.owns(key);
         let payments: Vec<&Transfer> = self.payments.iter().map(|made| &made.transfer).collect();
         let entries = fetched.entries.iter().cloned();
         fetched.history =
             History::build(&self.network, &owns, tip, entries, &payments, &fetched.pending)?;
         Ok(Some(fetched))
+    }
+
+    /// What was proven before, and whose block the chain still has, must have been told again.
+    fn check_complete(&self, fetched: &Fetched, tip: ChainTip) -> Result<(), SyncError> {
+        if !self.synced_keys.is_subset(&fetched.keys) {
+            return Ok(());
+        }
+        let told: BTreeSet<TxPosition> =
+            fetched.entries.iter().map(|entry| entry.position).collect();
+        let is_missing = |known: &&ConfirmedTransaction| {
+            let height = known.position.height;
+            height <= tip.height
+                && self.headers.contains(ChainTip { hash: known.block, height })
+                && !told.contains(&known.position)
+        };
+        match self.entries.iter().find(is_missing) {
+            Some(known) => Err(SyncError::Withheld { txid: known.txid }),
+            None => Ok(()),
+        }
     }
 
     fn adopt(&mut self, fetched: Fetched) -> Changes {
@@ -153,13 +266,14 @@ impl Fetched {
         key: OutputKey,
         tip: ChainTip,
         network: &Network,
+        headers: &HeaderChain,
     ) -> Result<bool, SyncError> {
         if self.keys.insert(key) {
             let Some(history) = client.history(key)?.filter(|history| history.tip == tip) else {
                 return Ok(false);
             };
             for entry in &history.entries {
-                let entry = verify(entry, network)?;
+                let entry = verify(entry, network, headers)?;
                 self.mark_used(entry.transaction.outputs());
                 self.entries.push(entry);
             }

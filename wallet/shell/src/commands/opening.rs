@@ -194,9 +194,15 @@ fn shares_input(options: &WalletOptions) -> bool {
 pub(crate) fn synced(options: &WalletOptions) -> Result<Session, CommandError> {
     let mut session = opened(options, Patience::Seconds)?;
     let mut reason = String::new();
-    let until = Instant::now() + SINGLE_WAIT;
+    let mut until = Instant::now() + SINGLE_WAIT;
+    let mut height = session.wallet().headers().tip().height;
     loop {
         session.poll(Instant::now());
+        // A first start may have many headers to read: it waits as long as more come.
+        let read = session.wallet().headers().tip().height;
+        if std::mem::replace(&mut height, read) < read {
+            until = Instant::now() + SINGLE_WAIT;
+        }
         for event in session.take_events() {
             match event {
                 WalletEvent::Waiting { reason: told } => reason = told,
