@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use chain::address::Address;
+use chain::amount::Amount;
 use chain::genesis::Network;
 use chain::hash::{from_hex, to_hex};
 use chain::key::OutputKey;
@@ -146,6 +147,11 @@ impl Session {
     fn visit_faucet(&mut self) -> Option<Duration> {
         let key = self.name_key();
         match self.ask_directory(|directory| directory.ask_faucet(key))? {
+            FaucetOutcome::Paid { amount, .. } if amount > self.faucet_pays_max() => {
+                self.visits.wants_faucet = false;
+                self.tell(WalletEvent::FaucetDisbelieved { amount });
+                None
+            }
             FaucetOutcome::Paid { txid, amount } => {
                 self.visits.promise = Some((txid, amount));
                 self.visits.wants_faucet = false;
@@ -167,6 +173,12 @@ impl Session {
                 None
             }
         }
+    }
+
+    /// The most that a payment of the faucet can be: it pays out of one output of genesis.
+    fn faucet_pays_max(&self) -> Amount {
+        let allocations = self.network.spec.allocations.iter();
+        allocations.map(|allocation| allocation.amount).max().unwrap_or_default()
     }
 
     /// The name that the wallet knows for a key, or its address.

@@ -513,6 +513,21 @@ fn a_new_wallet_is_named_and_shows_what_the_faucet_pays_at_once_and_once() {
 }
 
 #[test]
+fn a_promise_of_more_than_genesis_has_is_not_shown() {
+    let rig = Rig::new();
+    let new = Seed::from_entropy([3; 16]);
+    for amount in [Amount(u64::MAX), Amount(100 * COIN + 1)] {
+        let txid = Txid([5; 32]);
+        rig.directory.lock().unwrap().faucet = FaucetOutcome::Paid { txid, amount };
+        let mut session = rig.open(&new, "");
+        let events = poll(&mut session);
+        assert!(events.contains(&WalletEvent::FaucetDisbelieved { amount }), "{events:?}");
+        let standing = session.standing();
+        assert_eq!((standing.promised, standing.from_faucet), (None, None));
+    }
+}
+
+#[test]
 fn a_payment_of_somebody_else_is_told_when_it_waits_and_when_it_is_in_a_block() {
     let rig = Rig::new();
     let mut payer = Wallet::new(&BOB, Arc::clone(&NETWORK)).unwrap();

@@ -148,6 +148,11 @@ pub enum WalletEvent {
         /// The amount that the faucet pays.
         amount: Amount,
     },
+    /// The faucet promises what genesis does not have: nothing of it is shown.
+    FaucetDisbelieved {
+        /// The amount that it promises.
+        amount: Amount,
+    },
     /// The faucet asks to wait; it is asked again by itself.
     FaucetLater {
         /// Seconds until the faucet pays again.
@@ -223,6 +228,12 @@ impl fmt::Display for WalletEvent {
                 write!(f, "the directory does not take the name {name}: {reason}")
             }
             Self::FaucetPaid { amount } => write!(f, "{amount} (pending, from the faucet)"),
+            Self::FaucetDisbelieved { amount } => {
+                write!(
+                    f,
+                    "the faucet is not to be believed: it promises {amount}, which genesis does not have"
+                )
+            }
             Self::FaucetLater { wait_s } => {
                 write!(f, "the faucet is busy: it is asked again in {wait_s} s")
             }
