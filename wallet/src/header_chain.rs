@@ -49,6 +49,8 @@ pub struct HeaderChain {
     end: ChainEnd,
     /// Up to this height they stand on disk.
     kept: u32,
+    /// Up to this height they are those that the wallet's history was read on.
+    read: u32,
 }
 
 /// What breaks off the following of a miner: it shows headers that cannot be, or feeds some without
@@ -101,12 +103,23 @@ impl HeaderChain {
     /// The chain that has only genesis.
     pub fn new(network: Arc<Network>) -> Self {
         let headers = vec![network.genesis.block.header];
-        Self { end: ChainEnd::genesis(&network), headers, network, kept: 0 }
+        Self { end: ChainEnd::genesis(&network), headers, network, kept: 0, read: 0 }
     }
 
     /// Its last block.
     pub fn tip(&self) -> ChainTip {
         ChainTip { hash: self.end.hash, height: self.end.height }
+    }
+
+    /// Up to this height the chain is as it was when [`HeaderChain::mark_read`] was called last, or
+    /// shorter.
+    pub fn read(&self) -> u32 {
+        self.read
+    }
+
+    /// The blocks up to `height` are read.
+    pub fn mark_read(&mut self, height: u32) {
+        self.read = height;
     }
 
     /// Its work.
@@ -242,6 +255,7 @@ impl HeaderChain {
         self.headers.extend(branch.headers);
         self.end = branch.end;
         self.kept = self.kept.min(branch.fork);
+        self.read = self.read.min(branch.fork);
     }
 
     /// A chain of these headers, genesis first, which were judged when they were kept.

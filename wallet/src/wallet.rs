@@ -24,6 +24,7 @@ use crate::seed::{DEVNET_PREFIX, Seed};
 
 pub use sync::{Changes, SyncError};
 
+mod new_blocks;
 mod sync;
 
 /// Bytes of a block that are left to its header and coinbase.

@@ -191,6 +191,12 @@ impl TestChain {
         behind.map(|(block, _)| block.block.header).collect()
     }
 
+    /// The block of that name.
+    pub fn block(&self, hash: &BlockHash) -> Option<&Block> {
+        let mut blocks = self.blocks.iter().map(|(block, _)| block);
+        blocks.find(|block| block.hash == *hash).map(|block| &block.block)
+    }
+
     /// The pending transactions that touch `key`.
     pub fn pending_of(&self, key: &OutputKey) -> Vec<Transaction> {
         let touching = self.pending.iter().filter(|transaction| self.touches(transaction, key));

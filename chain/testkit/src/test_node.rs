@@ -162,6 +162,11 @@ fn converse(mut stream: TcpStream, state: &SharedState) {
                 let bytes = headers.iter().flat_map(Header::to_bytes).collect();
                 Message::Peer(PeerMessage::Headers(ByteString(bytes)))
             }
+            Message::Peer(PeerMessage::GetBlocks(hashes)) => {
+                let found = hashes.first().and_then(|hash| state.chain.block(hash));
+                let found = found.map(|block| PeerMessage::Block(ByteString(block.encode())));
+                Message::Peer(found.unwrap_or(PeerMessage::BlocksNotFound(hashes)))
+            }
             Message::Wallet(question) => match answer(question, &mut state) {
                 Some(answer) => Message::Wallet(answer),
                 None => return,

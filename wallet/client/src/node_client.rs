@@ -9,12 +9,9 @@ use std::time::{Duration, SystemTime};
 
 use chain::encoding::{Decode, Encode};
 use chain::genesis::Network;
-use chain::hash::BlockHash;
-use chain::header::{HEADER_BYTES, Header};
 use chain::key::OutputKey;
 use chain::transaction::{Transaction, Transfer, TxPosition};
 use wire::hello::{Greeting, Hello, HelloRefusal, NetworkIdentity, Role};
-use wire::peer::{HEADERS_MAX, PeerMessage};
 use wire::wallet::{
     ChainTip, GetHistory, GetPending, HISTORY_MAX, History, HistoryEntry, Submit, SubmitOutcome,
     Tip, WalletMessage,
@@ -23,6 +20,7 @@ use wire::{ByteString, Message};
 
 use connection::{Connection, deadline};
 
+mod chain_questions;
 mod connection;
 
 /// Most entries of one key's history that are taken from one node: enough for years of payments,
@@ -239,25 +237,6 @@ impl NodeClient {
             }
             _ => None,
         })
-    }
-
-    /// The headers that follow the first of the `locator`'s blocks that lies on the node's chain,
-    /// in rising order: at most [`HEADERS_MAX`], and fewer only when these are the last.
-    ///
-    /// # Errors
-    /// [`ClientError`], also for bytes that are no headers.
-    pub fn headers(&mut self, locator: Vec<BlockHash>) -> Result<Vec<Header>, ClientError> {
-        let question = Message::Peer(PeerMessage::GetHeaders(locator));
-        let bytes = self.ask(question, |message| match message {
-            Message::Peer(PeerMessage::Headers(bytes)) => Some(bytes.0),
-            _ => None,
-        })?;
-        let (headers, rest) = bytes.as_chunks::<HEADER_BYTES>();
-        if !rest.is_empty() || headers.len() > HEADERS_MAX {
-            let reason = format!("{} bytes of headers", bytes.len());
-            return Err(ClientError::Protocol(reason));
-        }
-        Ok(headers.iter().map(Header::from_bytes).collect())
     }
 
     /// Answers the node's pings for as long as `duration`; call it when there is nothing else to

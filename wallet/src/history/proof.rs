@@ -4,6 +4,7 @@
 //! An entry is believed when its transaction hashes up to the merkle root of a header that lies on
 //! the chain which the wallet follows. A node can still withhold entries; it cannot invent one.
 
+use chain::block::CommittedBlock;
 use chain::encoding::{Decode, DecodeError};
 use chain::genesis::Network;
 use chain::hash::{BlockHash, MerkleRoot, Txid};
@@ -122,6 +123,30 @@ pub fn verify_alone(
         block: entry.block,
         header,
         txid: transaction.txid(),
+        transaction,
+    })
+}
+
+/// A transaction of a block that lies on the chain at `height`: the body itself is the proof.
+///
+/// # Errors
+/// [`EntryError`] for one that breaks a rule at its place.
+///
+/// # Panics
+/// When the block has no transaction at `place`.
+pub fn of_block(
+    block: &CommittedBlock,
+    height: u32,
+    place: usize,
+) -> Result<ConfirmedTransaction, EntryError> {
+    let position = TxPosition { height, transaction: u32::try_from(place).unwrap_or(u32::MAX) };
+    let transaction = block.block.transactions[place].clone();
+    verify_rules(position, &transaction)?;
+    Ok(ConfirmedTransaction {
+        position,
+        block: block.hash,
+        header: block.block.header,
+        txid: block.txids[place],
         transaction,
     })
 }

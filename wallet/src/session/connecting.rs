@@ -131,7 +131,7 @@ impl Session {
             return Ok(());
         }
         let same_tip = self.seen.is_some_and(|(seen, _)| seen == tip.tip);
-        let changes = match self.wallet.sync(client) {
+        let changes = match self.wallet.sync_from(client, tip) {
             Err(SyncError::TipMoves) if self.is_patient() => return Ok(()),
             synced => synced?,
         };

@@ -8,7 +8,7 @@ use chain::key::OutputKey;
 use chain::rules::header::TooEarly;
 use chain::transaction::{Output, Transfer, TxPosition};
 use client::node_client::{ClientError, NodeClient};
-use wire::wallet::ChainTip;
+use wire::wallet::{ChainTip, Tip};
 
 use super::Wallet;
 use crate::accounts::Account;
@@ -121,38 +121,64 @@ pub struct Changes {
 }
 
 impl Wallet {
-    /// Reads the whole history anew from the node (only what is pending while its tip is the same),
-    /// and says what changed. All answers are from one tip, and what they prove lies on the chain
-    /// of most work that any node has shown.
+    /// Reads from the node what changed: the blocks since the last time when they are few, else the
+    /// whole history anew; and what is pending. Says what that changed. All answers are from one
+    /// tip, and what they prove lies on the chain of most work that any node has shown.
     ///
     /// # Errors
     /// [`SyncError`]; the wallet is as it was before, but for headers that were read.
     pub fn sync(&mut self, client: &mut NodeClient) -> Result<Changes, SyncError> {
+        let tip = client.tip()?;
+        self.sync_from(client, tip)
+    }
+
+    /// The same, where the node has just told its tip.
+    ///
+    /// # Errors
+    /// As [`Wallet::sync`].
+    pub fn sync_from(
+        &mut self,
+        client: &mut NodeClient,
+        mut tip: Tip,
+    ) -> Result<Changes, SyncError> {
         let mut off_chain = None;
         for _ in 0..SYNC_ATTEMPTS {
-            let tip = client.tip()?;
-            let chain_tip = ChainTip { hash: tip.tip, height: tip.height };
-            if !self.headers.contains(chain_tip) {
-                // Between the tip and the headers a block may come, but not twice the same one.
-                if off_chain.replace(tip.tip) == Some(tip.tip) {
-                    return Err(SyncError::TipOffChain { tip: tip.tip });
+            let fetched = self.fetch_at(client, &tip, &mut off_chain)?;
+            let now = client.tip()?;
+            match fetched {
+                Some(fetched) if now.tip == tip.tip => {
+                    self.fee_rate_min = now.fee_rate_min;
+                    return Ok(self.adopt(fetched));
                 }
-                self.follow_to(client, chain_tip)?;
-                if !self.headers.contains(chain_tip) {
-                    continue;
-                }
+                _ => tip = now,
             }
-            if self.is_behind(chain_tip) {
-                return Err(SyncError::Behind { height: tip.height });
-            }
-            let Some(fetched) = self.fetch(client, chain_tip)? else { continue };
-            if client.tip()?.tip != tip.tip {
-                continue;
-            }
-            self.fee_rate_min = tip.fee_rate_min;
-            return Ok(self.adopt(fetched));
         }
         Err(SyncError::TipMoves)
+    }
+
+    /// What the node has at `tip`; `None` when that is its tip no more. `off_chain` remembers a tip
+    /// that its headers did not lead to.
+    fn fetch_at(
+        &mut self,
+        client: &mut NodeClient,
+        tip: &Tip,
+        off_chain: &mut Option<BlockHash>,
+    ) -> Result<Option<Fetched>, SyncError> {
+        let at = ChainTip { hash: tip.tip, height: tip.height };
+        if !self.headers.contains(at) {
+            // Between the tip and the headers a block may come, but not twice the same one.
+            if off_chain.replace(tip.tip) == Some(tip.tip) {
+                return Err(SyncError::TipOffChain { tip: tip.tip });
+            }
+            self.follow_to(client, at)?;
+            if !self.headers.contains(at) {
+                return Ok(None);
+            }
+        }
+        if self.is_behind(at) {
+            return Err(SyncError::Behind { height: tip.height });
+        }
+        self.fetch(client, at)
     }
 
     /// Whether a block is further behind the chain's end than it takes blocks to reach everybody.
@@ -173,17 +199,10 @@ impl Wallet {
     /// Asks for every watched key; keys that turn out to be used bring more into reach. `None` when
     /// the tip is not `tip` any more.
     fn fetch(&self, client: &mut NodeClient, tip: ChainTip) -> Result<Option<Fetched>, SyncError> {
-        let mut fetched = Fetched {
-            account: self.account.clone(),
-            entries: Vec::new(),
-            pending: Vec::new(),
-            keys: BTreeSet::new(),
-            history: self.history.clone(),
+        let mut fetched = match self.read_on(client, tip)? {
+            Some(fetched) => fetched,
+            None => Fetched { entries: Vec::new(), keys: BTreeSet::new(), ..self.fetched() },
         };
-        if tip == self.history.tip() {
-            fetched.entries.clone_from(&self.entries);
-            fetched.keys.clone_from(&self.synced_keys);
-        }
         let mut asked = BTreeSet::new();
         loop {
             let watched = fetched.account.watched();
@@ -208,6 +227,17 @@ impl Wallet {
         fetched.history =
             History::build(&self.network, &owns, tip, entries, &payments, &fetched.pending)?;
         Ok(Some(fetched))
+    }
+
+    /// What is known, as the beginning of what is to be known.
+    pub(super) fn fetched(&self) -> Fetched {
+        Fetched {
+            account: self.account.clone(),
+            entries: self.entries.clone(),
+            pending: Vec::new(),
+            keys: self.synced_keys.clone(),
+            history: self.history.clone(),
+        }
     }
 
     /// What was proven before, and whose block the chain still has, must have been told again.
@@ -235,6 +265,7 @@ impl Wallet {
         self.entries = fetched.entries;
         self.pending = fetched.pending;
         self.synced_keys = fetched.keys;
+        self.headers.mark_read(self.history.tip().height);
         self.refresh_used();
         let mut changes = changes(&before, &self.history);
         let conflicted = |history: &History, payment: &SignedPayment| {
@@ -250,9 +281,9 @@ impl Wallet {
 }
 
 /// All that one synchronization brought, before it is adopted as a whole.
-struct Fetched {
-    account: Account,
-    entries: Vec<ConfirmedTransaction>,
+pub(super) struct Fetched {
+    pub account: Account,
+    pub entries: Vec<ConfirmedTransaction>,
     pending: Vec<Transfer>,
     keys: BTreeSet<OutputKey>,
     history: History,
@@ -285,7 +316,7 @@ impl Fetched {
         Ok(true)
     }
 
-    fn mark_used(&mut self, outputs: &[Output]) {
+    pub fn mark_used(&mut self, outputs: &[Output]) {
         outputs.iter().for_each(|output| self.account.mark_used(&output.key));
     }
 }

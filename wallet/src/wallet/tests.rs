@@ -6,11 +6,14 @@ use std::sync::LazyLock;
 use chain::amount::COIN;
 use chain::encoding::{Decode, Encode};
 use client::node_client::Timeouts;
+use proptest::prelude::*;
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use testkit::PATIENCE;
 use testkit::test_chain::{TestChain, network};
 use testkit::test_node::{SharedState, start};
+use wire::Message;
+use wire::peer::PeerMessage;
 
 use super::*;
 
@@ -36,6 +39,16 @@ fn node() -> (SharedState, impl Fn() -> NodeClient) {
     let (address, state) = start(TestChain::new(Arc::clone(&NETWORK)));
     let timeouts = Timeouts { connect: PATIENCE, answer: PATIENCE };
     (state, move || NodeClient::connect(address, &NETWORK, timeouts).unwrap())
+}
+
+/// A node that has no block to show, so that it must be asked for every key.
+fn keeps_blocks(question: &Message, _: &TestChain, answer: Message) -> Option<Message> {
+    match question {
+        Message::Peer(PeerMessage::GetBlocks(hashes)) => {
+            Some(Message::Peer(PeerMessage::BlocksNotFound(hashes.clone())))
+        }
+        _ => Some(answer),
+    }
 }
 
 fn pay(wallet: &mut Wallet, coins: u64) -> SignedPayment {
@@ -202,6 +215,7 @@ fn a_node_that_lies_changes_nothing() {
     wallet.sync(&mut client).unwrap();
     let before = wallet.balance();
     state.lock().unwrap().chain.mine(*BOB, vec![]);
+    state.lock().unwrap().deceit = keeps_blocks;
     state.lock().unwrap().lie = |entry| {
         if let Some(byte) = entry.transaction.0.get_mut(40) {
             *byte ^= 1;
@@ -220,6 +234,7 @@ fn a_tip_that_moves_while_the_history_is_read_is_waited_out() {
     wallet.sync(&mut client).unwrap();
     assert_eq!(wallet.history().tip(), state.lock().unwrap().chain.tip());
     state.lock().unwrap().mines_meanwhile = u32::MAX;
+    state.lock().unwrap().deceit = keeps_blocks;
     mine(&state);
     assert!(matches!(wallet.sync(&mut client), Err(SyncError::TipMoves)));
 }
@@ -264,4 +279,117 @@ fn a_devnet_seed_is_refused_elsewhere() {
     let refused = Wallet::new(&ADAM, Arc::clone(&main)).unwrap_err();
     assert_eq!(refused, DevnetSeedRefused { prefix: "lode".to_owned() });
     assert!(Wallet::new(&Seed::from_entropy([1; 16]), main).is_ok());
+}
+
+/// What happens between two looks at a node.
+#[derive(Debug, Clone)]
+enum Event {
+    /// Blocks pay the wallet's key of that number.
+    Mined { key: u32, blocks: u32 },
+    /// The wallet pays so many coins, or with none all that it has, so that no change comes back.
+    Paid { coins: u64, is_mined: bool },
+    /// So many blocks lose their place to one more, which pay that key.
+    Rewound { blocks: u32, key: u32 },
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let event = prop_oneof![
+        4 => (0u32..18, 1u32..4).prop_map(|(key, blocks)| Event::Mined { key, blocks }),
+        1 => (0u32..18, 33u32..36).prop_map(|(key, blocks)| Event::Mined { key, blocks }),
+        4 => (0u64..9, any::<bool>()).prop_map(|(coins, is_mined)| Event::Paid { coins, is_mined }),
+        3 => (1u32..4, 0u32..18).prop_map(|(blocks, key)| Event::Rewound { blocks, key }),
+    ];
+    prop::collection::vec(event, 1..6)
+}
+
+fn happens(event: &Event, wallet: &mut Wallet, state: &SharedState, client: &mut NodeClient) {
+    let account = Account::new(&ADAM);
+    let mine_empty = |key: u32, blocks: u32| {
+        let chain = &mut state.lock().unwrap().chain;
+        (0..blocks).for_each(|_| chain.mine(account.receive_key(key), vec![]));
+    };
+    match *event {
+        Event::Mined { key, blocks } => mine_empty(key, blocks),
+        Event::Paid { coins, is_mined } => {
+            let amount = match coins {
+                0 => Amount(wallet.available().0.saturating_sub(COIN / 100)),
+                coins => Amount(coins * COIN),
+            };
+            if let Ok(payment) = wallet.pay(*BOB, amount, fee(), &mut rng()) {
+                client.submit(&payment.transaction()).unwrap();
+            }
+            if is_mined {
+                mine(state);
+            }
+        }
+        Event::Rewound { blocks, key } => {
+            let height = state.lock().unwrap().chain.tip().height;
+            let blocks = blocks.min(height);
+            {
+                let chain = &mut state.lock().unwrap().chain;
+                chain.rewind(height - blocks);
+                chain.pending.clear();
+            }
+            mine_empty(key, blocks + 1);
+            wallet.sync(client).unwrap();
+            wallet.resend(client).unwrap();
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_was_read_block_by_block_is_what_a_reading_from_nothing_finds(events in events()) {
+        let (state, connect) = node();
+        let mut client = connect();
+        let mut kept = wallet();
+        kept.sync(&mut client).unwrap();
+        for event in &events {
+            happens(event, &mut kept, &state, &mut client);
+            kept.sync(&mut client).unwrap();
+            let mut anew = wallet();
+            let payments: Vec<_> = kept.payments().map(|(payment, _)| payment.clone()).collect();
+            anew.restore_all(payments);
+            anew.sync(&mut client).unwrap();
+            prop_assert_eq!(kept.balance(), anew.balance());
+            prop_assert_eq!(kept.available(), anew.available());
+            prop_assert_eq!(kept.address(), anew.address());
+            prop_assert!(kept.history().movements().eq(anew.history().movements()));
+            prop_assert_eq!(kept.history().tip(), anew.history().tip());
+        }
+    }
+}
+
+#[test]
+fn a_new_block_is_read_whole_and_no_key_is_asked_for_again() {
+    let mut wallet = wallet();
+    let (state, connect) = node();
+    let mut client = connect();
+    wallet.sync(&mut client).unwrap();
+    state.lock().unwrap().deceit = |question, _, answer| match question {
+        Message::Wallet(wire::wallet::WalletMessage::GetHistory(_)) => None,
+        _ => Some(answer),
+    };
+    let key = wallet.account().receive_key(0);
+    state.lock().unwrap().chain.mine(key, vec![]);
+    assert_eq!(wallet.sync(&mut client).unwrap().confirmed.len(), 1);
+}
+
+#[test]
+fn a_block_with_another_body_is_a_lie() {
+    let mut wallet = wallet();
+    let (state, connect) = node();
+    let mut client = connect();
+    wallet.sync(&mut client).unwrap();
+    state.lock().unwrap().chain.mine(wallet.account().receive_key(0), vec![]);
+    state.lock().unwrap().deceit = |_, _, answer| match answer {
+        Message::Peer(PeerMessage::Block(mut bytes)) => {
+            let last = bytes.0.len() - 1;
+            bytes.0[last] ^= 1;
+            Some(Message::Peer(PeerMessage::Block(bytes)))
+        }
+        answer => Some(answer),
+    };
+    let refused = wallet.sync(&mut client).unwrap_err();
+    assert!(refused.is_lie(), "{refused}");
 }

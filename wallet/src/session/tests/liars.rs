@@ -272,7 +272,13 @@ const LIES_OF_HEADERS: &[Lie] = &[
     against_better_knowledge(
         "a block that is kept silent about",
         |chain| chain.mine(OutputKey([9; 32]), vec![]),
-        |_, _, answer| entries(answer, |entries| entries.retain(|it| it.position.height == 0)),
+        |question, _, answer| match question {
+            // A block could not be shown without it.
+            Message::Peer(PeerMessage::GetBlocks(hashes)) => {
+                Some(Message::Peer(PeerMessage::BlocksNotFound(hashes.clone())))
+            }
+            _ => entries(answer, |entries| entries.retain(|it| it.position.height == 0)),
+        },
     ),
 ];
 
