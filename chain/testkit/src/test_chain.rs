@@ -142,17 +142,24 @@ impl TestChain {
         self.branch += 1;
     }
 
-    fn touches(&self, transaction: &Transaction, key: &OutputKey) -> bool {
-        let pays = transaction.outputs().iter().any(|output| output.key == *key);
-        let Transaction::Transfer(transfer) = transaction else { return pays };
+    /// The keys that a transaction pays to and spends from.
+    pub fn keys_of(&self, transaction: &Transaction) -> Vec<OutputKey> {
+        let mut keys: Vec<OutputKey> =
+            transaction.outputs().iter().map(|output| output.key).collect();
+        let Transaction::Transfer(transfer) = transaction else { return keys };
         let all = self.blocks.iter().flat_map(|(block, _)| &block.block.transactions);
         let output = |outpoint: &OutPoint| {
             let mut makers = all.clone().chain(&self.pending);
             let maker = makers.find(|transaction| transaction.txid() == outpoint.txid)?;
             maker.outputs().get(outpoint.index as usize).copied()
         };
-        let mut spent = transfer.inputs.iter().filter_map(|input| output(&input.outpoint));
-        pays || spent.any(|output| output.key == *key)
+        let spent = transfer.inputs.iter().filter_map(|input| output(&input.outpoint));
+        keys.extend(spent.map(|output| output.key));
+        keys
+    }
+
+    fn touches(&self, transaction: &Transaction, key: &OutputKey) -> bool {
+        self.keys_of(transaction).contains(key)
     }
 
     /// What a node tells of `key`: every transaction in a block that touches it, proven.

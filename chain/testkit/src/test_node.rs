@@ -9,6 +9,7 @@ use bytes::BytesMut;
 use chain::encoding::{Decode, Encode};
 use chain::genesis::Network;
 use chain::header::Header;
+use chain::key::OutputKey;
 use chain::transaction::Transaction;
 use wire::directory::{DirectoryMessage, MinerEntry};
 use wire::frame::{FrameDecoder, Incoming, Phase};
@@ -16,6 +17,7 @@ use wire::hello::{Hello, NetworkIdentity, Role};
 use wire::peer::PeerMessage;
 use wire::wallet::{
     History, HistoryEntry, Pending, RefusalKind, SubmitOutcome, Submitted, Tip, WalletMessage,
+    beginning,
 };
 use wire::{ByteString, Message, PROTOCOL_VERSION};
 
@@ -151,8 +153,15 @@ fn converse(mut stream: TcpStream, state: &SharedState) {
         return;
     }
     state.lock().unwrap().connections += 1;
+    let mut pongs_owed = 0;
     while let Some(message) = receive(&mut stream, Phase::Established) {
         let mut state = state.lock().unwrap();
+        if message == Message::Pong(7) {
+            pongs_owed -= 1;
+            continue;
+        }
+        // Two questions may be asked at once.
+        assert!((0..=1).contains(&pongs_owed), "{pongs_owed} pings were not answered");
         if state.is_down {
             return;
         }
@@ -186,10 +195,8 @@ fn converse(mut stream: TcpStream, state: &SharedState) {
         // A ping and a command of a later version come before every answer.
         send(&mut stream, &Message::Ping(7));
         let _ = stream.write_all(b"LODE\xff\xff\x02\0\0\0??");
+        pongs_owed += 1;
         send(&mut stream, &answer);
-        drop(state);
-        let pong = receive(&mut stream, Phase::Established);
-        assert!(matches!(pong, None | Some(Message::Pong(7))));
     }
 }
 
@@ -225,6 +232,18 @@ fn answer(question: WalletMessage, state: &mut NodeState) -> Option<WalletMessag
             let transactions = pending.iter().map(|pending| ByteString(pending.encode()));
             let request = question.request;
             WalletMessage::Pending(Pending { request, transactions: transactions.collect() })
+        }
+        WalletMessage::GetPendingOfMany(question) => {
+            if std::mem::take(&mut state.mines_when_asked_for_pending) {
+                state.chain.mine_pending(OutputKey([9; 32]));
+            }
+            let is_wanted = |transaction: &&Transaction| {
+                let keys = state.chain.keys_of(transaction);
+                keys.iter().any(|key| question.beginnings().contains(&beginning(key)))
+            };
+            let pending = state.chain.pending.iter().filter(is_wanted);
+            let transactions = pending.map(|pending| ByteString(pending.encode())).collect();
+            WalletMessage::Pending(Pending { request: question.request, transactions })
         }
         WalletMessage::Submit(question) => {
             let bytes = question.transaction.0;

@@ -21,8 +21,8 @@ use super::hello::{Greeting, HelloRefusal, NetworkIdentity, Role};
 use super::operator::{Answer, AnswerOutcome, Ask, BlockName, Question, Token};
 use super::peer::{BlockTransactions, CompactBlock, GetBlockTransactions};
 use super::wallet::{
-    GetHistory, GetPending, History, HistoryEntry, Pending, RefusalKind, Submit, SubmitOutcome,
-    Submitted, Tip,
+    GetHistory, GetPending, GetPendingOfMany, History, HistoryEntry, Pending, RefusalKind, Submit,
+    SubmitOutcome, Submitted, Tip,
 };
 use super::*;
 use chain::amount::Amount;
@@ -148,6 +148,8 @@ fn any_wallet_message() -> impl Strategy<Value = Message> {
             W::History(History { request, tip: BlockHash(tip), tip_height, entries, more })
         }),
         (any::<u32>(), key()).prop_map(|(request, key)| W::GetPending(GetPending { request, key })),
+        (any::<u32>(), vec(key(), 0..4))
+            .prop_map(|(request, keys)| W::GetPendingOfMany(GetPendingOfMany::new(request, &keys))),
         (any::<u32>(), pending)
             .prop_map(|(request, transactions)| W::Pending(Pending { request, transactions })),
         any::<u32>().prop_map(W::GetTip),

@@ -17,6 +17,14 @@ pub const HISTORY_MAX: usize = 500;
 /// Most transactions in a [`Pending`]: more of the shortest do not fit its payload.
 pub const PENDING_MAX: usize = BLOCK_BYTES_MAX as usize / TRANSFER_BYTES_MIN;
 
+/// Bytes of a key that stand for it in a [`GetPendingOfMany`]: enough that strangers hardly ever
+/// share them, and a fourth of what whole keys would take.
+pub const KEY_BEGINNING_BYTES: usize = 8;
+
+/// Most keys in a [`GetPendingOfMany`]: looking them up takes a node no longer than other questions
+/// of a wallet do, and they fit a command that older nodes still skip.
+pub const KEYS_MAX: usize = 2000;
+
 /// The end of a node's best chain, as its answers tell it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChainTip {
@@ -129,7 +137,38 @@ pub struct GetPending {
     pub key: OutputKey,
 }
 
-/// Answers [`GetPending`].
+/// Asks for the pending transactions that pay to or spend from any of many keys. The answer is a
+/// [`Pending`], and may have some of keys that only begin alike.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GetPendingOfMany {
+    /// Repeated in the answer.
+    pub request: u32,
+    /// The first [`KEY_BEGINNING_BYTES`] of each key, rising, none twice: so a node need not look
+    /// up each of them where little is pending.
+    pub beginnings: ByteString,
+}
+
+impl GetPendingOfMany {
+    /// The question for these keys, at most [`KEYS_MAX`].
+    pub fn new(request: u32, keys: &[OutputKey]) -> Self {
+        let mut beginnings: Vec<_> = keys.iter().map(beginning).collect();
+        beginnings.sort_unstable();
+        beginnings.dedup();
+        Self { request, beginnings: ByteString(beginnings.concat()) }
+    }
+
+    /// The beginnings, one by one.
+    pub fn beginnings(&self) -> &[[u8; KEY_BEGINNING_BYTES]] {
+        self.beginnings.0.as_chunks().0
+    }
+}
+
+/// The bytes that stand for a key.
+pub fn beginning(key: &OutputKey) -> [u8; KEY_BEGINNING_BYTES] {
+    *key.0.first_chunk().expect("a key has 32 bytes")
+}
+
+/// Answers [`GetPending`] and [`GetPendingOfMany`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {
     /// The request.
@@ -155,6 +194,17 @@ pub struct Tip {
     pub pending_changes: u64,
 }
 
+fn beginnings_are_whole(question: &GetPendingOfMany) -> Result<(), String> {
+    let (beginnings, rest) = question.beginnings.0.as_chunks::<KEY_BEGINNING_BYTES>();
+    if !rest.is_empty() {
+        return Err(format!("{} bytes of keys behind the last whole beginning", rest.len()));
+    }
+    if !beginnings.is_sorted_by(|before, after| before < after) {
+        return Err("beginnings of keys that do not rise".to_owned());
+    }
+    at_most(KEYS_MAX, beginnings.len(), "keys")
+}
+
 fn entries_are_few(history: &History) -> Result<(), String> {
     at_most(HISTORY_MAX, history.entries.len(), "entries")
 }
@@ -178,6 +228,10 @@ conversation! {
         70 GetTip(u32) <= 8;
         /// The answer.
         71 Tip(Tip) <= 64;
+        /// Asks for the pending transactions of many keys; a [`Self::Pending`] answers.
+        72 GetPendingOfMany(GetPendingOfMany)
+            <= (KEYS_MAX * KEY_BEGINNING_BYTES) as u32 + BLOCK_OVERHEAD_BYTES,
+            if beginnings_are_whole;
     }
 }
 

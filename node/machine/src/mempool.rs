@@ -24,6 +24,7 @@ use chain::amount::Amount;
 use chain::hash::{Txid, Wtxid};
 use chain::key::OutputKey;
 use chain::transaction::{Input, OutPoint, Output, Transaction};
+use wire::wallet::{KEY_BEGINNING_BYTES, beginning};
 
 pub use admission::{Candidate, MempoolError};
 pub use fee_rate::FeeRate;
@@ -230,6 +231,34 @@ impl Mempool {
             .filter_map(|(_, id)| self.get(*id))
             .map(|pending| Arc::clone(&pending.transaction))
             .collect()
+    }
+
+    /// The pending transactions that pay to or spend from a key that begins like any of these, in
+    /// order of arrival. The beginnings rise, so this takes as many steps as there are of them, or
+    /// as there are keys in the pool, whichever is less.
+    pub fn touching_any(
+        &self,
+        beginnings: &[[u8; KEY_BEGINNING_BYTES]],
+    ) -> impl Iterator<Item = Arc<Transaction>> {
+        let bound = |beginning: &[u8; KEY_BEGINNING_BYTES], rest: u8, id| {
+            let mut key = [rest; 32];
+            key[..KEY_BEGINNING_BYTES].copy_from_slice(beginning);
+            (OutputKey(key), id)
+        };
+        let (mut wanted, mut found) = (beginnings, BTreeSet::new());
+        while let Some(first) = wanted.first() {
+            let from = bound(first, 0, EntryId::FIRST);
+            let Some((key, _)) = self.by_key.range(from..).next() else { break };
+            let next = beginning(key);
+            wanted = &wanted[wanted.partition_point(|wanted| *wanted < next)..];
+            if wanted.first() == Some(&next) {
+                let alike = bound(&next, 0, EntryId::FIRST)..=bound(&next, 0xff, EntryId::LAST);
+                found.extend(self.by_key.range(alike).map(|(_, id)| *id));
+                wanted = &wanted[1..];
+            }
+        }
+        let pending = found.into_iter().filter_map(|id| self.get(id));
+        pending.map(|pending| Arc::clone(&pending.transaction))
     }
 
     /// The least fee rate that is taken, in units per 1000 bytes. A full pool that evicts raises it

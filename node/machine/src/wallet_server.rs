@@ -6,8 +6,8 @@ use chain::encoding::{Decode, Encode};
 use chain::transaction::{Transaction, TxPosition};
 use wire::frame::Frame;
 use wire::wallet::{
-    GetPending, HISTORY_MAX, Pending, RefusalKind, Submit, SubmitOutcome, Submitted, Tip,
-    WalletMessage,
+    GetPending, GetPendingOfMany, HISTORY_MAX, Pending, RefusalKind, Submit, SubmitOutcome,
+    Submitted, Tip, WalletMessage, beginning,
 };
 use wire::{ByteString, Message};
 
@@ -31,6 +31,7 @@ impl Machine {
                 return Ok(());
             }
             WalletMessage::GetPending(ask) => self.on_get_pending(&ask)?,
+            WalletMessage::GetPendingOfMany(ask) => self.on_get_pending_of_many(&ask)?,
             WalletMessage::GetTip(request) => WalletMessage::Tip(Tip {
                 request,
                 tip: self.ledger.published().hash,
@@ -116,17 +117,44 @@ impl Machine {
         }
         let pending = self.mempool.touching(&ask.key);
         let found = found.iter().chain(pending.iter().map(|transaction| &**transaction));
-        let mut bytes = 0;
-        let transactions = found
-            .map(|transaction| transaction.encode())
-            .take_while(|encoded| {
-                bytes += encoded.len();
-                bytes <= ANSWER_BYTES
-            })
-            .map(ByteString)
-            .collect();
-        Ok(WalletMessage::Pending(Pending { request: ask.request, transactions }))
+        Ok(pending_answer(ask.request, found))
     }
+
+    /// The same for many keys. Of a block that nobody is told of yet, what it pays to them is told:
+    /// for what it spends of theirs without paying any, every key's history would have to be read.
+    fn on_get_pending_of_many(
+        &self,
+        ask: &GetPendingOfMany,
+    ) -> Result<WalletMessage, MachineError> {
+        let pays = |transaction: &Transaction| {
+            let mut outputs = transaction.outputs().iter();
+            outputs.any(|output| ask.beginnings().binary_search(&beginning(&output.key)).is_ok())
+        };
+        let mut found = Vec::new();
+        let connected = self.publication.arrivals().flat_map(|arrival| &arrival.connected);
+        for connected in connected {
+            let block = self.ledger.block(&self.tree.entry(connected.id).hash)?;
+            let transfers = block.block.transactions.iter().skip(1);
+            found.extend(transfers.filter(|it| pays(it)).cloned());
+        }
+        let pending: Vec<Arc<Transaction>> = self.mempool.touching_any(ask.beginnings()).collect();
+        let found = found.iter().chain(pending.iter().map(|transaction| &**transaction));
+        Ok(pending_answer(ask.request, found))
+    }
+}
+
+/// As many of these transactions as one answer holds.
+fn pending_answer<'a>(request: u32, found: impl Iterator<Item = &'a Transaction>) -> WalletMessage {
+    let mut bytes = 0;
+    let transactions = found
+        .map(|transaction| transaction.encode())
+        .take_while(|encoded| {
+            bytes += encoded.len();
+            bytes <= ANSWER_BYTES
+        })
+        .map(ByteString)
+        .collect();
+    WalletMessage::Pending(Pending { request, transactions })
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ use chain::key::OutputKey;
 use chain::transaction::{Transaction, Transfer, TxPosition};
 use wire::hello::{Greeting, Hello, HelloRefusal, NetworkIdentity, Role};
 use wire::wallet::{
-    ChainTip, GetHistory, GetPending, HISTORY_MAX, History, HistoryEntry, Submit, SubmitOutcome,
-    Tip, WalletMessage,
+    ChainTip, GetHistory, GetPending, GetPendingOfMany, HISTORY_MAX, History, HistoryEntry,
+    KEYS_MAX, Pending, Submit, SubmitOutcome, Tip, WalletMessage,
 };
 use wire::{ByteString, Message};
 
@@ -91,6 +91,8 @@ pub struct NodeClient {
     /// The node's hello.
     hello: Hello,
     last_request: u32,
+    /// Whether it knows the question about many keys; `None` before it was asked.
+    knows_many: Option<bool>,
 }
 
 impl NodeClient {
@@ -124,7 +126,7 @@ impl NodeClient {
             HelloRefusal::NoNetwork => ClientError::Protocol("it names no network".to_owned()),
             other => ClientError::Protocol(other.to_string()),
         })?;
-        Ok(Self { connection, hello, last_request: 0 })
+        Ok(Self { connection, hello, last_request: 0, knows_many: None })
     }
 
     /// What the node said about itself when the connection was made.
@@ -213,15 +215,53 @@ impl NodeClient {
             }
             _ => None,
         })?;
-        let decoded =
-            pending.transactions.iter().map(|bytes| match Transaction::decode(&bytes.0) {
-                Ok(Transaction::Transfer(transfer)) => Ok(transfer),
-                Ok(Transaction::Coinbase(_)) => {
-                    Err(ClientError::Protocol("a pending coinbase".to_owned()))
-                }
-                Err(reason) => Err(ClientError::Protocol(format!("pending: {reason}"))),
-            });
-        decoded.collect()
+        transfers(&pending)
+    }
+
+    /// The pending transfers that pay to or spend from any of `keys`, each once for each
+    /// [`KEYS_MAX`] of them; some may be of others. `None` when the node is of a version that does
+    /// not know the question.
+    ///
+    /// # Errors
+    /// [`ClientError`], also for bytes that are no transfer.
+    pub fn pending_of_many(
+        &mut self,
+        keys: &[OutputKey],
+    ) -> Result<Option<Vec<Transfer>>, ClientError> {
+        let mut found = Vec::new();
+        for keys in keys.chunks(KEYS_MAX) {
+            let Some(pending) = self.pending_of_some(keys)? else { return Ok(None) };
+            found.extend(transfers(&pending)?);
+        }
+        Ok(Some(found))
+    }
+
+    /// A node answers in the order of the questions, and skips what it does not know. So the first
+    /// time the tip is asked for right behind it: who answers that first has skipped it.
+    fn pending_of_some(&mut self, keys: &[OutputKey]) -> Result<Option<Pending>, ClientError> {
+        if self.knows_many == Some(false) {
+            return Ok(None);
+        }
+        let request = self.next_request();
+        let many = WalletMessage::GetPendingOfMany(GetPendingOfMany::new(request, keys));
+        let mut question = Message::Wallet(many);
+        let mut tip_request = None;
+        if self.knows_many.is_none() {
+            self.connection.send(&question)?;
+            let behind = *tip_request.insert(self.next_request());
+            question = Message::Wallet(WalletMessage::GetTip(behind));
+        }
+        let answer = self.ask(question, |message| match message {
+            Message::Wallet(WalletMessage::Pending(answer)) if answer.request == request => {
+                Some(Some(answer))
+            }
+            Message::Wallet(WalletMessage::Tip(answer)) if Some(answer.request) == tip_request => {
+                Some(None)
+            }
+            _ => None,
+        })?;
+        self.knows_many = Some(answer.is_some());
+        Ok(answer)
     }
 
     /// The node's best block and the least fee rate it takes now.
@@ -296,6 +336,16 @@ fn greeting(role: Role, network: Option<&Network>) -> Result<Greeting, ClientErr
     };
     let network = network.map(NetworkIdentity::of);
     Ok(Greeting { network, role, nonce, name: name.to_owned(), listen_port: 0 })
+}
+
+/// The transfers of an answer.
+fn transfers(pending: &Pending) -> Result<Vec<Transfer>, ClientError> {
+    let decoded = pending.transactions.iter().map(|bytes| match Transaction::decode(&bytes.0) {
+        Ok(Transaction::Transfer(transfer)) => Ok(transfer),
+        Ok(Transaction::Coinbase(_)) => Err(ClientError::Protocol("a pending coinbase".to_owned())),
+        Err(reason) => Err(ClientError::Protocol(format!("pending: {reason}"))),
+    });
+    decoded.collect()
 }
 
 /// The place behind `position`; `None` behind the last one of all.

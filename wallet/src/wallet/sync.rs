@@ -181,9 +181,15 @@ impl Wallet {
         self.fetch(client, at)
     }
 
+    /// Whether a block at `height` is no further behind the chain's end than it takes blocks to
+    /// reach everybody.
+    pub fn is_near(&self, height: u32) -> bool {
+        self.headers.tip().height.saturating_sub(height) <= LAG_MAX
+    }
+
     /// Whether a block is further behind the chain's end than it takes blocks to reach everybody.
     pub(super) fn is_behind(&self, tip: ChainTip) -> bool {
-        self.headers.tip().height.saturating_sub(tip.height) > LAG_MAX
+        !self.is_near(tip.height)
     }
 
     /// Reads the node's headers until the chain holds its tip.
@@ -213,12 +219,13 @@ impl Wallet {
             if asked.len() + open.len() > WATCHED_MAX {
                 return Err(SyncError::TooManyKeys);
             }
-            for key in open {
-                if !fetched.ask(client, key, tip, &self.network, &self.headers)? {
+            for key in &open {
+                if !fetched.ask(client, *key, tip, &self.network, &self.headers)? {
                     return Ok(None);
                 }
-                asked.insert(key);
             }
+            fetched.ask_pending(client, &open)?;
+            asked.extend(open);
         }
         self.check_complete(&fetched, tip)?;
         let owns = |key: &OutputKey| fetched.account.owns(key);
@@ -290,7 +297,8 @@ pub(super) struct Fetched {
 }
 
 impl Fetched {
-    /// Asks for what touches `key`; false when the node's tip is not `tip` any more.
+    /// Asks for what touched `key`, unless that is known; false when the node's tip is not `tip`
+    /// any more.
     fn ask(
         &mut self,
         client: &mut NodeClient,
@@ -309,11 +317,27 @@ impl Fetched {
                 self.entries.push(entry);
             }
         }
-        for transfer in client.pending(key)? {
+        Ok(true)
+    }
+
+    /// Asks for what is pending of `keys`: in one question where the node knows such a one.
+    fn ask_pending(
+        &mut self,
+        client: &mut NodeClient,
+        keys: &[OutputKey],
+    ) -> Result<(), SyncError> {
+        let pending = match client.pending_of_many(keys)? {
+            Some(pending) => pending,
+            None => {
+                let each = keys.iter().map(|key| client.pending(*key));
+                each.collect::<Result<Vec<_>, _>>()?.concat()
+            }
+        };
+        for transfer in pending {
             self.mark_used(&transfer.outputs);
             self.pending.push(transfer);
         }
-        Ok(true)
+        Ok(())
     }
 
     pub fn mark_used(&mut self, outputs: &[Output]) {

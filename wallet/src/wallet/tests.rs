@@ -2,6 +2,7 @@
 //! lies.
 
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use chain::amount::COIN;
 use chain::encoding::{Decode, Encode};
@@ -14,6 +15,7 @@ use testkit::test_chain::{TestChain, network};
 use testkit::test_node::{SharedState, start};
 use wire::Message;
 use wire::peer::PeerMessage;
+use wire::wallet::WalletMessage;
 
 use super::*;
 
@@ -367,12 +369,51 @@ fn a_new_block_is_read_whole_and_no_key_is_asked_for_again() {
     let mut client = connect();
     wallet.sync(&mut client).unwrap();
     state.lock().unwrap().deceit = |question, _, answer| match question {
-        Message::Wallet(wire::wallet::WalletMessage::GetHistory(_)) => None,
+        Message::Wallet(WalletMessage::GetHistory(_)) => None,
         _ => Some(answer),
     };
     let key = wallet.account().receive_key(0);
     state.lock().unwrap().chain.mine(key, vec![]);
     assert_eq!(wallet.sync(&mut client).unwrap().confirmed.len(), 1);
+}
+
+#[test]
+fn a_new_block_costs_four_questions_beside_the_one_for_the_tip_however_many_keys_there_are() {
+    static QUESTIONS: AtomicU32 = AtomicU32::new(0);
+    let mut wallet = wallet();
+    let (state, connect) = node();
+    let mut client = connect();
+    let account = Account::new(&ADAM);
+    for key in 0..19 {
+        state.lock().unwrap().chain.mine(account.receive_key(key), vec![]);
+    }
+    wallet.sync(&mut client).unwrap();
+    state.lock().unwrap().deceit = |_, _, answer| {
+        QUESTIONS.fetch_add(1, Ordering::Relaxed);
+        Some(answer)
+    };
+    for block in 1..=3 {
+        state.lock().unwrap().chain.mine(account.receive_key(3), vec![]);
+        wallet.sync(&mut client).unwrap();
+        assert_eq!(QUESTIONS.load(Ordering::Relaxed), block * 5);
+    }
+}
+
+#[test]
+fn a_node_of_an_earlier_version_is_asked_key_by_key() {
+    let mut wallet = wallet();
+    let (state, connect) = node();
+    let mut client = connect();
+    wallet.sync(&mut client).unwrap();
+    let payment = pay(&mut wallet, 5);
+    client.submit(&payment.transaction()).unwrap();
+    state.lock().unwrap().deceit = |question, _, answer| match question {
+        Message::Wallet(WalletMessage::GetPendingOfMany(_)) => None,
+        _ => Some(answer),
+    };
+    let mut watching = self::wallet();
+    watching.sync(&mut connect()).unwrap();
+    assert_eq!(watching.balance().pending_out, Amount(5 * COIN + COIN / 100));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::super::hello::NODE_NAME_BYTES_MAX;
 use super::super::peer::{
     ADDRESSES_MAX, ANNOUNCED_MAX, BLOCK_TRANSACTIONS_MAX, HEADERS_MAX, LOCATOR_MAX, REQUESTED_MAX,
 };
-use super::super::wallet::{HISTORY_MAX, PENDING_MAX};
+use super::super::wallet::{HISTORY_MAX, KEY_BEGINNING_BYTES, KEYS_MAX, PENDING_MAX};
 use super::*;
 use chain::spec::Allocation;
 use chain::transaction::{COINBASE_BYTES_MIN, TRANSFER_BYTES_MIN};
@@ -162,6 +162,7 @@ fn the_largest_messages_of_wallets_fit() {
         page(vec![entry(tx_bytes, 1)]),
         page(vec![entry(7000, 16); HISTORY_MAX]),
         W::GetPending(GetPending { request, key }),
+        W::GetPendingOfMany(GetPendingOfMany::new(request, &keys(KEYS_MAX))),
         W::Pending(Pending { request, transactions: vec![string(tx_bytes)] }),
         W::Pending(Pending { request, transactions: vec![string(TRANSFER_BYTES_MIN); 26_800] }),
         W::GetTip(u32::MAX),
@@ -175,6 +176,34 @@ fn the_largest_messages_of_wallets_fit() {
     ] {
         fits(Message::Wallet(message));
     }
+}
+
+/// As many keys, each with a beginning of its own.
+fn keys(count: usize) -> Vec<OutputKey> {
+    let key = |at: usize| {
+        let mut key = [0xff; 32];
+        key[..KEY_BEGINNING_BYTES].copy_from_slice(&(at as u64).to_le_bytes());
+        OutputKey(key)
+    };
+    (0..count).map(key).collect()
+}
+
+#[test]
+fn a_question_about_many_keys_has_whole_beginnings_of_few_enough_and_older_nodes_skip_it() {
+    let command = 72;
+    let question = |many: GetPendingOfMany| {
+        let frame = Message::Wallet(WalletMessage::GetPendingOfMany(many)).to_frame();
+        Message::from_payload(command, &frame.payload).map(|message| message.is_some())
+    };
+    let of = |count| GetPendingOfMany::new(1, &keys(count));
+    assert_eq!(of(KEYS_MAX).beginnings().len(), KEYS_MAX);
+    assert_eq!(question(of(KEYS_MAX)), Ok(true));
+    assert_eq!(question(of(0)), Ok(true));
+    assert!(question(of(KEYS_MAX + 1)).is_err());
+    let bytes = |bytes| GetPendingOfMany { request: 1, beginnings: string(bytes) };
+    assert!(question(bytes(KEY_BEGINNING_BYTES + 1)).is_err());
+    assert!(question(bytes(2 * KEY_BEGINNING_BYTES)).is_err(), "the same one twice");
+    assert!(Message::payload_bytes_max(command) <= UNKNOWN_PAYLOAD_BYTES_MAX);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use std::time::Duration;
 use chain::hash::Txid;
 use chain::transaction::Transfer;
 use proptest::prelude::*;
+use wire::wallet::GetPendingOfMany;
 
 use super::fixture::{World, pool};
 use super::index::heap_estimate;
@@ -102,6 +103,32 @@ proptest! {
             pool.iter_by_arrival().filter(touches).map(|pending| pending.txid).collect();
         let touching: Vec<Txid> = pool.touching(&key).iter().map(|tx| tx.txid()).collect();
         prop_assert_eq!(touching, expected);
+    }
+
+    #[test]
+    fn the_transactions_of_many_keys_are_those_of_each_of_them_once_and_in_order(
+        payments in prop::collection::vec(1usize..4, 0..12),
+        keys in prop::collection::vec(0usize..4, 0..5),
+        strangers in prop::collection::vec(any::<[u8; 32]>(), 0..5),
+    ) {
+        let world = World::new(payments.len().max(1));
+        let mut pool = pool();
+        for (index, outputs) in (0u32..).zip(&payments) {
+            admit(&world, &mut pool, &world.payment(&[world.funds(index)], *outputs, 10_000));
+        }
+        let mut keys: Vec<OutputKey> = keys.into_iter().map(|key| world.key(key)).collect();
+        let expected: BTreeSet<EntryId> = keys
+            .iter()
+            .flat_map(|key| pool.touching(key))
+            .filter_map(|tx| pool.get_by_txid(&tx.txid()).map(|pending| pending.id))
+            .collect();
+        keys.extend(strangers.into_iter().map(OutputKey));
+        let many = GetPendingOfMany::new(1, &keys);
+        let touching: Vec<EntryId> = pool
+            .touching_any(many.beginnings())
+            .filter_map(|tx| pool.get_by_txid(&tx.txid()).map(|pending| pending.id))
+            .collect();
+        prop_assert_eq!(touching, expected.into_iter().collect::<Vec<_>>());
     }
 }
 

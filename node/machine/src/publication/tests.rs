@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use wire::Message;
 use wire::hello::Role;
 use wire::peer::PeerMessage;
-use wire::wallet::{GetHistory, GetPending, WalletMessage};
+use wire::wallet::{GetHistory, GetPending, GetPendingOfMany, WalletMessage};
 
 use super::*;
 use crate::Event;
@@ -60,6 +60,9 @@ fn the_miner_is_told_before_the_disk_and_everybody_else_after_it() {
     // To a wallet the payment is pending: neither lost nor confirmed.
     let ask = WalletMessage::GetPending(GetPending { request: 1, key });
     let WalletMessage::Pending(pending) = rig.ask(wallet, ask.clone()) else { panic!() };
+    assert_eq!(pending.transactions.len(), 1);
+    let many = WalletMessage::GetPendingOfMany(GetPendingOfMany::new(1, &[key]));
+    let WalletMessage::Pending(pending) = rig.ask(wallet, many) else { panic!() };
     assert_eq!(pending.transactions.len(), 1);
     let from = TxPosition { height: 1, transaction: 1 };
     let history = WalletMessage::GetHistory(GetHistory { request: 1, key, from });

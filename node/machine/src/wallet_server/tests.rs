@@ -139,6 +139,16 @@ fn the_tip_and_what_is_pending_are_told() {
         };
         assert_eq!((pending.request, pending.transactions.len()), (5, count));
     }
+    // Of many keys at once each transaction is told once.
+    let mut keys: Vec<OutputKey> = payment.outputs.iter().map(|output| output.key).collect();
+    keys.push(OutputKey([9; 32]));
+    for (keys, count) in [(&keys[..], 1), (&keys[keys.len() - 1..], 0), (&[], 0)] {
+        let ask = WalletMessage::GetPendingOfMany(GetPendingOfMany::new(6, keys));
+        let WalletMessage::Pending(pending) = rig.ask(wallet, ask) else {
+            panic!("no answer");
+        };
+        assert_eq!((pending.request, pending.transactions.len()), (6, count));
+    }
 }
 
 #[test]
