@@ -144,8 +144,8 @@ pub struct Session {
     comparison: Comparison,
     /// Where the headers are kept; `None` once that failed.
     header_file: Option<HeaderFile>,
-    /// Looks in a row during which the miner's tip changed.
-    tips_moved: u32,
+    /// Looks in a row that had to be broken off, because the miner's tip changed or is behind.
+    broken_off: u32,
     visits: Visits,
     /// Tip and count of pending changes as of the last synchronization, on this connection.
     seen: Option<(BlockHash, u64)>,
@@ -252,7 +252,7 @@ impl Session {
             search,
             comparison: Comparison::new(now),
             header_file: None,
-            tips_moved: 0,
+            broken_off: 0,
             visits,
             seen: None,
             is_synced: false,

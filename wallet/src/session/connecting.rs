@@ -19,7 +19,8 @@ pub(super) const PAUSE_MIN: Duration = Duration::from_millis(125);
 /// Longest pause between two searches: whoever starts is found within 2 s.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// Looks in a row at a miner whose tip changes while it is read, before another one is taken.
+/// Looks in a row at a miner whose tip changes while it is read, or that is a block behind, before
+/// another one is taken.
 const LOOKS_MAX: u32 = 5;
 
 impl Session {
@@ -39,7 +40,7 @@ impl Session {
         let listed = listed.unwrap_or_default();
         for miner in order_of_trial(&listed, self.remembered.miners(), &mut self.rng) {
             if self.comparison.is_left(&miner.address, Instant::now()) {
-                reason = format!("{} answers, and was left for what it said", miner.name);
+                reason = format!("{} was left before, and is not asked again yet", miner.name);
                 continue;
             }
             match NodeClient::connect(miner.address, &self.network, TIMEOUTS) {
@@ -69,6 +70,7 @@ impl Session {
         });
         self.connected = Some(Connected { client, miner });
         self.seen = None;
+        self.broken_off = 0;
         self.search.is_told = false;
         self.search.pause = PAUSE_MIN;
     }
@@ -117,10 +119,10 @@ impl Session {
         self.search.next = now;
     }
 
-    /// A chain may change faster than it can be read, but not for ever.
+    /// A chain may change faster than it can be read, or be a block behind, but not for ever.
     fn is_patient(&mut self) -> bool {
-        self.tips_moved += 1;
-        self.tips_moved < LOOKS_MAX
+        self.broken_off += 1;
+        self.broken_off < LOOKS_MAX
     }
 
     fn look_at(&mut self, client: &mut NodeClient) -> Result<(), SyncError> {
@@ -133,9 +135,15 @@ impl Session {
         let same_tip = self.seen.is_some_and(|(seen, _)| seen == tip.tip);
         let changes = match self.wallet.sync_from(client, tip) {
             Err(SyncError::TipMoves) if self.is_patient() => return Ok(()),
+            // A block that another one has takes a moment to reach this one.
+            Err(SyncError::Behind { height })
+                if self.wallet.is_near(height) && self.is_patient() =>
+            {
+                return Ok(());
+            }
             synced => synced?,
         };
-        self.tips_moved = 0;
+        self.broken_off = 0;
         self.seen = Some(now);
         // The first look brings the whole past, which is no news.
         if std::mem::replace(&mut self.is_synced, true) {

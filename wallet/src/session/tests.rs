@@ -627,6 +627,43 @@ fn a_lost_branch_is_told_and_its_payment_is_offered_again() {
 }
 
 #[test]
+fn a_miner_that_is_a_block_behind_has_a_moment_to_catch_up_and_no_more() {
+    let rig = Rig::new();
+    rig.mine();
+    let mut adam = rig.adam();
+    let mut longer = TestChain::new(Arc::clone(&NETWORK));
+    (0..2).for_each(|_| longer.mine(OutputKey([8; 32]), vec![]));
+    let (other_at, ahead) = test_node::start(longer.clone());
+    let other = MinerEntry { name: "Miner2".to_owned(), address: other_at };
+    rig.directory.lock().unwrap().miners.push(other);
+    adam.take_events();
+    let is_lost = |event: &WalletEvent| matches!(event, WalletEvent::Lost { .. });
+    // It hears of the other chain a moment later than this wallet.
+    adam.poll(Instant::now() + Duration::from_secs(60));
+    adam.poll(Instant::now());
+    rig.miner.lock().unwrap().chain = longer.clone();
+    adam.poll(Instant::now());
+    let standing = adam.standing();
+    assert_eq!((standing.height, standing.miner.unwrap().name), (Some(2), "Miner1".to_owned()));
+    assert!(!adam.take_events().iter().any(is_lost));
+    // The next time it never does.
+    longer.mine(OutputKey([8; 32]), vec![]);
+    let stays = rig.miner.lock().unwrap().chain.header(1).unwrap();
+    rig.miner.lock().unwrap().chain.rewind(1);
+    rig.mine();
+    assert_eq!(rig.miner.lock().unwrap().chain.header(1), Some(stays));
+    ahead.lock().unwrap().chain = longer;
+    adam.poll(Instant::now() + Duration::from_secs(120));
+    for _ in 0..10 {
+        adam.poll(Instant::now());
+    }
+    let events = adam.take_events();
+    assert_eq!(events.iter().filter(|event| is_lost(event)).count(), 1, "{events:?}");
+    let standing = adam.standing();
+    assert_eq!((standing.height, standing.miner.unwrap().name), (Some(3), "Miner2".to_owned()));
+}
+
+#[test]
 fn of_300_fresh_wallets_each_of_3_miners_gets_70_to_130() {
     let chain = || TestChain::new(Arc::clone(&NETWORK));
     let miners: Vec<(SocketAddr, SharedState)> =
