@@ -1,16 +1,21 @@
 //! Serving: headers, blocks and pending transactions, never more at a time than a queue holds.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use chain::encoding::Encode;
 use chain::hash::{BlockHash, Wtxid};
 use chain::header::HEADER_BYTES;
+use wire::frame::Frame;
 use wire::peer::{HEADERS_MAX, LOCATOR_MAX, PeerMessage, REQUESTED_MAX};
 use wire::{ByteString, Message};
 
 use crate::conduct::Misbehavior;
 use crate::effect::Effect;
 use crate::{Machine, MachineError, PeerId};
+use frames_on_their_way::FramesOnTheirWay;
+
+mod frames_on_their_way;
 
 /// Things that are queued for a connection that asks for them.
 const SERVING_MAX: usize = REQUESTED_MAX;
@@ -25,6 +30,7 @@ const SERVE_FRAMES: usize = 16;
 pub(crate) struct Serving {
     /// The nodes and wallets whose handshake is done.
     pub(crate) peers: BTreeMap<PeerId, ServingPeer>,
+    frames: FramesOnTheirWay,
 }
 
 /// What is owed to one connection.
@@ -47,7 +53,7 @@ impl Serving {
 }
 
 /// Something that a connection asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Served {
     /// A whole block.
     Block(BlockHash),
@@ -146,25 +152,13 @@ impl Machine {
         while frames_sent < SERVE_FRAMES
             && let Some(thing) = waiting.front().copied()
         {
-            let message = match thing {
-                Served::Block(hash) => {
-                    let is_durable = self.ledger.has_durable_block(&hash);
-                    let bytes = if is_durable { self.ledger.block_bytes(&hash)? } else { None };
-                    bytes.map(|bytes| (bytes.len(), PeerMessage::Block(ByteString(bytes))))
-                }
-                Served::Transaction(wtxid) => {
-                    let pending = self.mempool.get_by_wtxid(&wtxid);
-                    pending
-                        .map(|pending| pending.transaction.encode())
-                        .map(|bytes| (bytes.len(), PeerMessage::Transaction(ByteString(bytes))))
-                }
-            };
-            if let Some((bytes, message)) = message {
+            if let Some(frame) = self.serve(thing)? {
+                let bytes = frame.payload.len();
                 if frames_sent > 0 && bytes_sent + bytes > SERVE_BYTES {
                     break;
                 }
                 (bytes_sent, frames_sent) = (bytes_sent + bytes, frames_sent + 1);
-                self.send(id, &Message::Peer(message));
+                self.effects.push(Effect::Send { peer: id, frame });
             } else {
                 match thing {
                     Served::Block(hash) => no_blocks.push(hash),
@@ -180,6 +174,36 @@ impl Machine {
             self.send(id, &Message::Peer(PeerMessage::TransactionsNotFound(no_transactions)));
         }
         Ok(())
+    }
+
+    /// The frame that brings something; `None` when it is not to be had.
+    fn serve(&mut self, thing: Served) -> Result<Option<Arc<Frame>>, MachineError> {
+        let is_to_be_had = match thing {
+            Served::Block(hash) => self.ledger.has_durable_block(&hash),
+            Served::Transaction(wtxid) => self.mempool.get_by_wtxid(&wtxid).is_some(),
+        };
+        if !is_to_be_had {
+            return Ok(None);
+        }
+        if let Some(frame) = self.serving.frames.get(&thing) {
+            return Ok(Some(frame));
+        }
+        let message = match thing {
+            Served::Block(hash) => {
+                self.ledger.block_bytes(&hash)?.map(|bytes| PeerMessage::Block(ByteString(bytes)))
+            }
+            Served::Transaction(wtxid) => {
+                let pending = self.mempool.get_by_wtxid(&wtxid);
+                pending
+                    .map(|pending| ByteString(pending.transaction.encode()))
+                    .map(PeerMessage::Transaction)
+            }
+        };
+        let frame = message.map(|message| Arc::new(Message::Peer(message).to_frame()));
+        if let Some(frame) = &frame {
+            self.serving.frames.insert(thing, frame);
+        }
+        Ok(frame)
     }
 }
 

@@ -1,5 +1,7 @@
 //! What is served, and how much of it at a time.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -90,4 +92,32 @@ fn a_request_for_pending_transactions_of_many_fits_the_queue() {
         effects = rig.settle(Event::Drained { peer: asker });
     }
     assert_eq!(got, 100);
+}
+
+#[test]
+fn what_many_ask_for_lies_in_memory_once_and_only_as_long_as_it_is_on_its_way() {
+    let mut forge = Forge::new();
+    let block = forge.chain(forge.genesis(), 1)[0];
+    let payment = forge.payment(0);
+    let mut rig = Rig::new(&forge);
+    let peers = [rig.peer(), rig.peer(), rig.peer()];
+    rig.sync(peers[0], &forge, block);
+    rig.say(peers[0], PeerMessage::Transaction(payment_bytes(&payment)));
+    for asked in
+        [PeerMessage::GetBlocks(vec![block]), PeerMessage::GetTransactions(vec![payment.wtxid()])]
+    {
+        let mut sent = |peer| {
+            let effects = rig.say(peer, asked.clone());
+            let frame = |effect: &Effect| match effect {
+                Effect::Send { frame, .. } => Some(Arc::clone(frame)),
+                _ => None,
+            };
+            effects.iter().find_map(frame).unwrap()
+        };
+        let frames = peers.map(&mut sent);
+        assert!(frames.iter().all(|frame| Arc::ptr_eq(frame, &frames[0])));
+        let last = Arc::downgrade(&frames[0]);
+        drop(frames);
+        assert_eq!(last.strong_count(), 0);
+    }
 }

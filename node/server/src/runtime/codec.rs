@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::codec::{Decoder, Encoder, FramedRead, FramedWrite};
 use wire::frame::{DecodeError, Frame, FrameDecoder, Incoming, Phase};
 
-use super::inbound_memory::InboundShare;
+use super::connection_memory::Share;
 
 /// A frame that has begun must be whole after this time.
 const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
@@ -50,14 +50,14 @@ pub(super) enum InboundError {
 /// room is made by what has come, never by the length that a frame claims.
 pub(super) struct InboundCodec {
     frames: FrameDecoder,
-    share: InboundShare,
+    share: Share,
     /// When the frame that has begun must be whole; none between two frames.
     whole_by: Option<Instant>,
 }
 
 impl InboundCodec {
     /// For a connection on which nothing has been said.
-    pub fn new(share: InboundShare) -> Self {
+    pub fn new(share: Share) -> Self {
         Self { frames: FrameDecoder::new(Phase::Handshake), share, whole_by: None }
     }
 

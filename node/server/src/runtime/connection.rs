@@ -16,7 +16,7 @@ use wire::Message;
 use wire::frame::{DecodeError, Incoming};
 
 use super::codec::{InboundCodec, InboundError, OutboundCodec, next, write_frame};
-use super::inbound_memory::{InboundMemory, SHARED_BYTES_MAX};
+use super::connection_memory::{ConnectionMemory, SHARED_BYTES_MAX};
 use super::lanes::{Lane, Lanes};
 use super::outbound::Outbound;
 use machine::{Direction, Event, PeerId};
@@ -37,7 +37,10 @@ pub(super) struct Sockets {
     /// Everything that must have ended before the node has.
     pub tasks: TaskTracker,
     clients: Handle,
-    memory: Arc<InboundMemory>,
+    /// What has come and is not whole.
+    incoming: Arc<ConnectionMemory>,
+    /// What goes out and is not read.
+    outgoing: Arc<ConnectionMemory>,
     next_peer: AtomicU64,
 }
 
@@ -81,7 +84,8 @@ impl Sockets {
             clients,
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
-            memory: Arc::new(InboundMemory::new(SHARED_BYTES_MAX)),
+            incoming: Arc::new(ConnectionMemory::new(SHARED_BYTES_MAX)),
+            outgoing: Arc::new(ConnectionMemory::new(SHARED_BYTES_MAX)),
             next_peer: AtomicU64::new(1),
         }
     }

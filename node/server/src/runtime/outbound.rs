@@ -11,12 +11,20 @@ use tokio_util::sync::CancellationToken;
 use wire::command::HELLO;
 use wire::frame::{FRAME_HEADER_BYTES, Frame};
 
+use machine::PeerId;
+
+use super::connection_memory::{ConnectionMemory, GUARANTEED_BYTES, Share};
+
 /// Frames that may wait, the one being written among them.
 pub(super) const QUEUE_FRAMES_MAX: usize = 64;
 
 /// Bytes that may wait, those of the frame being written among them. A frame that comes while it is
 /// under half may exceed it.
 pub(super) const QUEUE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes that must go out before a connection has made progress, as far as memory is concerned: it
+/// shall not keep megabytes waiting by reading one byte at a time.
+const PROGRESS_BYTES: u64 = 64 * 1024;
 
 /// A reader that waits for its own outbound queue goes on when nothing at all was written for this
 /// long.
@@ -32,6 +40,8 @@ pub(super) struct Outbound {
     eased: Notify,
     /// Bytes written so far; only to see whether it grows.
     written: AtomicU64,
+    /// The part of all connections' memory that the queue has. It is locked after the queue.
+    share: Share,
     hello_sent: AtomicBool,
     /// Ends the reading of this connection.
     pub no_more_reading: CancellationToken,
@@ -44,6 +54,9 @@ struct Queue {
     /// Frames and bytes that wait or are being written.
     count: usize,
     bytes: usize,
+    /// The bytes among them of frames that fit the guarantee: these count for each connection, as
+    /// hardly any goes to many.
+    own_bytes: usize,
     /// Somebody wants to hear when the queue is under half.
     drained_wanted: bool,
     open: bool,
@@ -56,13 +69,21 @@ impl Queue {
 }
 
 impl Outbound {
-    /// An empty queue; `no_more_reading` ends the reading when the node stops.
-    pub fn new(no_more_reading: CancellationToken) -> Self {
+    /// An empty queue of `peer`; `no_more_reading` ends the reading when the node stops. When what
+    /// waits in `memory` is too much and this connection has kept most for longest, it is given up.
+    pub fn new(
+        peer: PeerId,
+        no_more_reading: CancellationToken,
+        memory: &Arc<ConnectionMemory>,
+    ) -> Self {
+        let no_more_writing = CancellationToken::new();
+        let share = memory.share(peer, no_more_writing.clone());
         Self {
             queue: Mutex::new(Queue {
                 frames: VecDeque::new(),
                 count: 0,
                 bytes: 0,
+                own_bytes: 0,
                 drained_wanted: false,
                 open: true,
             }),
@@ -70,15 +91,16 @@ impl Outbound {
             eased: Notify::new(),
             written: AtomicU64::new(0),
             hello_sent: AtomicBool::new(false),
+            share,
             no_more_reading,
-            no_more_writing: CancellationToken::new(),
+            no_more_writing,
         }
     }
 
     /// Queues a frame. Where the queue is full the connection is given up, with everything in it.
     pub fn send(&self, frame: Arc<Frame>) {
         let mut queue = self.lock();
-        if !queue.open {
+        if !queue.open || self.no_more_writing.is_cancelled() {
             return;
         }
         let bytes = FRAME_HEADER_BYTES + frame.payload.len();
@@ -94,6 +116,11 @@ impl Outbound {
         }
         queue.count += 1;
         queue.bytes += bytes;
+        if is_large(&frame) {
+            self.share.take(&frame);
+        } else {
+            self.hold_own(&mut queue, |own| own + bytes);
+        }
         queue.frames.push_back(frame);
         drop(queue);
         self.changed.notify_one();
@@ -106,13 +133,13 @@ impl Outbound {
 
     /// Whether frames are still taken.
     pub fn is_open(&self) -> bool {
-        self.lock().open
+        self.lock().open && !self.no_more_writing.is_cancelled()
     }
 
-    /// True when the queue is under half already; else the writer says so once it is.
+    /// True when there is room for more already; else the writer says so once there is.
     pub fn is_drained_or_will_tell(&self) -> bool {
         let mut queue = self.lock();
-        queue.drained_wanted = !queue.is_under_half();
+        queue.drained_wanted = !self.has_room(&queue);
         !queue.drained_wanted
     }
 
@@ -131,6 +158,7 @@ impl Outbound {
         drop(queue);
         self.no_more_reading.cancel();
         self.no_more_writing.cancel();
+        self.share.hold(0);
         self.changed.notify_one();
     }
 
@@ -152,16 +180,25 @@ impl Outbound {
 
     /// The socket took bytes, be they the smallest part of a frame.
     pub fn progressed(&self, bytes: usize) {
-        self.written.fetch_add(bytes as u64, Ordering::Relaxed);
+        let bytes = bytes as u64;
+        let before = self.written.fetch_add(bytes, Ordering::Relaxed);
+        if before / PROGRESS_BYTES != (before + bytes) / PROGRESS_BYTES {
+            self.share.progressed();
+        }
     }
 
-    /// A frame is written. True when somebody asked to hear that the queue is under half, and it
-    /// is.
-    pub fn wrote(&self, frame: &Frame) -> bool {
+    /// A frame is written. True when somebody asked to hear that there is room, and there is.
+    pub fn wrote(&self, frame: &Arc<Frame>) -> bool {
         let mut queue = self.lock();
+        let bytes = FRAME_HEADER_BYTES + frame.payload.len();
         queue.count = queue.count.saturating_sub(1);
-        queue.bytes = queue.bytes.saturating_sub(FRAME_HEADER_BYTES + frame.payload.len());
-        let tell = queue.drained_wanted && queue.is_under_half();
+        queue.bytes = queue.bytes.saturating_sub(bytes);
+        if is_large(frame) {
+            self.share.give_back(frame);
+        } else {
+            self.hold_own(&mut queue, |own| own.saturating_sub(bytes));
+        }
+        let tell = queue.drained_wanted && self.has_room(&queue);
         queue.drained_wanted &= !tell;
         drop(queue);
         self.eased.notify_one();
@@ -183,6 +220,22 @@ impl Outbound {
         }
     }
 
+    /// Whether the queue is under half; where all queues together have used much of their memory,
+    /// whether it is nearly empty: then many are served, each with little at a time, before anybody
+    /// has to go.
+    fn has_room(&self, queue: &Queue) -> bool {
+        queue.is_under_half() && (queue.bytes < GUARANTEED_BYTES || !self.share.is_short())
+    }
+
+    fn hold_own(&self, queue: &mut Queue, change: impl FnOnce(usize) -> usize) {
+        let before = queue.own_bytes;
+        queue.own_bytes = change(before);
+        // Within the guarantee nothing changes for anybody.
+        if before.max(queue.own_bytes) > GUARANTEED_BYTES {
+            self.share.hold(queue.own_bytes);
+        }
+    }
+
     /// Frames and bytes that wait.
     #[cfg(test)]
     pub fn waiting(&self) -> (usize, usize) {
@@ -195,10 +248,20 @@ impl Outbound {
     }
 }
 
+/// Whether a frame is counted once for all connections that hold it.
+fn is_large(frame: &Frame) -> bool {
+    frame.payload.len() > GUARANTEED_BYTES
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn outbound() -> Outbound {
+        let memory = Arc::new(ConnectionMemory::new(usize::MAX));
+        Outbound::new(PeerId(1), CancellationToken::new(), &memory)
+    }
 
     fn frame(payload_bytes: usize) -> Arc<Frame> {
         Arc::new(Frame { command: 2, payload: vec![0; payload_bytes] })
@@ -210,7 +273,7 @@ mod tests {
             sizes in prop::collection::vec(0usize..2_500_000, 1..100),
             writes in prop::collection::vec(any::<bool>(), 100),
         ) {
-            let outbound = Outbound::new(CancellationToken::new());
+            let outbound = outbound();
             let mut waiting: VecDeque<usize> = VecDeque::new();
             for (size, write) in sizes.into_iter().zip(writes) {
                 let bytes_before = waiting.iter().sum::<usize>();
@@ -224,8 +287,9 @@ mod tests {
                     break;
                 }
                 if write && let Some(bytes) = waiting.pop_front() {
-                    outbound.lock().frames.pop_front();
-                    outbound.wrote(&frame(bytes - FRAME_HEADER_BYTES));
+                    let frame = outbound.lock().frames.pop_front().unwrap();
+                    prop_assert_eq!(frame.payload.len(), bytes - FRAME_HEADER_BYTES);
+                    outbound.wrote(&frame);
                 }
             }
         }
@@ -233,7 +297,7 @@ mod tests {
 
     #[test]
     fn drained_is_told_once_and_only_under_half() {
-        let outbound = Outbound::new(CancellationToken::new());
+        let outbound = outbound();
         assert!(outbound.is_drained_or_will_tell());
         for _ in 0..QUEUE_FRAMES_MAX / 2 + 1 {
             outbound.send(frame(1));
@@ -246,7 +310,7 @@ mod tests {
 
     #[test]
     fn a_closed_queue_takes_nothing_and_still_gives_what_it_has() {
-        let outbound = Outbound::new(CancellationToken::new());
+        let outbound = outbound();
         outbound.send(frame(1));
         outbound.close();
         outbound.send(frame(2));

@@ -13,22 +13,22 @@ use wire::peer::PeerMessage;
 use wire::{ByteString, Message};
 
 use super::*;
-use crate::runtime::inbound_memory::{GUARANTEED_BYTES, InboundMemory};
+use crate::runtime::connection_memory::{ConnectionMemory, GUARANTEED_BYTES};
 
 fn block(payload: Vec<u8>) -> Message {
     Message::Peer(PeerMessage::Block(ByteString(payload)))
 }
 
 /// A codec behind the handshake, with an account of its own.
-fn established() -> (InboundCodec, Arc<InboundMemory>) {
-    let memory = Arc::new(InboundMemory::new(usize::MAX));
+fn established() -> (InboundCodec, Arc<ConnectionMemory>) {
+    let memory = Arc::new(ConnectionMemory::new(usize::MAX));
     let mut codec = InboundCodec::new(memory.share(PeerId(1), CancellationToken::new()));
     codec.establish();
     (codec, memory)
 }
 
 /// The reading half of a connection, and its other end.
-fn connection() -> (DuplexStream, FramedRead<DuplexStream, InboundCodec>, Arc<InboundMemory>) {
+fn connection() -> (DuplexStream, FramedRead<DuplexStream, InboundCodec>, Arc<ConnectionMemory>) {
     let (far, near) = duplex(8 * 1024 * 1024);
     let (codec, memory) = established();
     (far, FramedRead::new(near, codec), memory)

@@ -29,8 +29,8 @@ impl Sockets {
         direction: Direction,
     ) -> Connection<R> {
         let peer = PeerId(self.next_peer.fetch_add(1, Ordering::Relaxed));
-        let outbound = Arc::new(Outbound::new(self.stop.child_token()));
-        let share = self.memory.share(peer, outbound.no_more_reading.clone());
+        let outbound = Arc::new(Outbound::new(peer, self.stop.child_token(), &self.outgoing));
+        let share = self.incoming.share(peer, outbound.no_more_reading.clone());
         let messages = FramedRead::new(incoming, InboundCodec::new(share));
         let (hello_received, lane, ended) = (false, Lane::Nodes, None);
         let mut connection = Connection { peer, outbound, messages, hello_received, lane, ended };

@@ -14,7 +14,8 @@ mod deaf;
 /// A frame that fills the queue of its connection by more than half, on its way to a peer.
 fn sending() -> (DuplexStream, Arc<Outbound>, JoinHandle<()>) {
     let (far, near) = duplex(64 * 1024);
-    let outbound = Arc::new(Outbound::new(CancellationToken::new()));
+    let memory = Arc::new(ConnectionMemory::new(SHARED_BYTES_MAX));
+    let outbound = Arc::new(Outbound::new(PeerId(1), CancellationToken::new(), &memory));
     outbound.send(Arc::new(Frame { command: 19, payload: vec![7; 3_000_000] }));
     let lanes = Arc::new(Lanes::default());
     let writer = tokio::spawn(write(near, PeerId(1), Arc::clone(&outbound), lanes));

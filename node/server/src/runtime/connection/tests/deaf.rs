@@ -229,7 +229,7 @@ async fn who_asks_and_reads_nothing_for_a_minute_changes_nothing_and_grows_nothi
             assert!(bytes <= QUEUE_BYTES_MAX + large + 100, "{bytes} bytes wait");
             most = most.max(bytes);
         }
-        assert_eq!(house.sockets.memory.used(), 0);
+        assert_eq!(house.sockets.incoming.used(), 0);
         assert_eq!(peer.ask(&mut house, &blocks(1)).await, block);
         assert_eq!(wallet.ask(&mut house, &history).await, told);
     }
@@ -239,4 +239,32 @@ async fn who_asks_and_reads_nothing_for_a_minute_changes_nothing_and_grows_nothi
     assert_eq!(house.sockets.tasks.len(), 4);
     assert_eq!(house.machine.tip().hash, genesis);
     drop(deaf);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_reads_nothing_for_longest_makes_room_when_all_together_are_owed_too_much() {
+    let mut house = House::new();
+    let genesis = house.network.genesis_hash();
+    let question = Message::Peer(PeerMessage::GetBlocks(vec![genesis]));
+    let mut good = house.call(1, Role::Peer).await;
+    let (mut deaf, mut frames) = (Vec::new(), Vec::new());
+    for number in 0..30 {
+        let caller = house.call(10 + number, Role::Peer).await;
+        let newest = *house.outside.connections().keys().last().unwrap();
+        deaf.push((newest, caller));
+        // Each has asked for another block of the largest kind.
+        let frame = Arc::new(Frame { command: 19, payload: vec![7; 4_000_000] });
+        frames.push(Arc::downgrade(&frame));
+        let now = Now { wall_s: 0, monotonic: house.passed };
+        house.outside.carry_out(now, vec![Effect::Send { peer: newest, frame }]);
+        house.pass(Duration::from_millis(100)).await;
+        let held = frames.iter().filter(|frame| frame.strong_count() > 0).count() * 4_000_000;
+        assert!(held <= 64 * 1024 * 1024, "{held} bytes for {} connections", deaf.len());
+        let answer = good.ask(&mut house, &question).await;
+        assert!(answer.to_frame().payload.len() > 100_000);
+    }
+    let open = house.outside.connections().iter().filter(|(_, outbound)| outbound.is_open());
+    let left: Vec<PeerId> = open.map(|(peer, _)| *peer).skip(1).collect();
+    let newest: Vec<PeerId> = deaf[14..].iter().map(|(peer, _)| *peer).collect();
+    assert_eq!(left, newest, "the latest sixteen fit, and whoever waited longest went first");
 }
