@@ -11,6 +11,7 @@ use wire::peer::{ADDRESSES_MAX, PeerMessage};
 
 use crate::conduct::Misbehavior;
 use crate::effect::Effect;
+use crate::owner::Owner;
 use crate::{Direction, Machine, PeerId};
 
 /// Addresses that are remembered.
@@ -239,7 +240,7 @@ pub(crate) fn is_dialable(address: &SocketAddr) -> bool {
 }
 
 /// Groups of addresses that one owner can get cheaply: /16 of IPv4, /32 of IPv6.
-fn group(ip: IpAddr) -> [u8; 4] {
+pub(crate) fn group(ip: IpAddr) -> [u8; 4] {
     match ip.to_canonical() {
         IpAddr::V4(ip) => [4, ip.octets()[0], ip.octets()[1], 0],
         IpAddr::V6(ip) => [ip.octets()[0], ip.octets()[1], ip.octets()[2], ip.octets()[3]],
@@ -256,7 +257,8 @@ struct DialTime {
 /// Whether an address that nobody fixed may be dialed beside these connections.
 fn has_room(busy: &[IpAddr], ip: IpAddr) -> bool {
     let same_group = busy.iter().filter(|other| group(**other) == group(ip));
-    let fits = ip.is_loopback() || (!busy.contains(&ip) && same_group.count() < 2);
+    let is_new = || busy.iter().all(|other| Owner::of(*other) != Owner::of(ip));
+    let fits = ip.is_loopback() || (is_new() && same_group.count() < 2);
     busy.len() < OUTBOUND_MAX && fits
 }
 
@@ -267,7 +269,7 @@ impl Machine {
     }
 
     /// Opens connections until there are enough: fixed addresses always, others at random with at
-    /// most one an address and two a group (loopback is exempt).
+    /// most one an owner and two a group (loopback is exempt).
     pub(crate) fn dial_due(&mut self) {
         let now = self.now.monotonic;
         let (fixed, mut due): (Vec<_>, Vec<_>) =
@@ -301,7 +303,8 @@ impl Machine {
         let idle = self.address_book.entries.iter();
         let idle = idle.filter(|(_, entry)| entry.state == DialState::Idle);
         idle.filter(move |(address, _)| !linked.contains(address)).map(|(address, entry)| {
-            let banned_until = self.conduct.banned_until(address.ip()).unwrap_or_default();
+            let banned_until =
+                self.conduct.banned_until(Owner::of(address.ip())).unwrap_or_default();
             let at = entry.next_dial.max(banned_until);
             DialTime { address: *address, fixed: entry.fixed, at }
         })

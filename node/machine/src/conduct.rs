@@ -7,9 +7,10 @@ use std::time::Duration;
 use crate::effect::{Effect, Report};
 use crate::event::PeerId;
 use crate::machine::Machine;
-use crate::peers::{DEAD_AFTER, HANDSHAKE_MAX, PeerState};
+use crate::owner::Owner;
+use crate::peers::{CALL_MAX, DEAD_AFTER, HANDSHAKE_MAX, PeerState};
 
-/// Addresses that are remembered as banned.
+/// Owners of addresses that are remembered as banned.
 const BANNED_MAX: usize = 4096;
 
 const BAN_PUBLIC: Duration = Duration::from_hours(24);
@@ -118,6 +119,12 @@ pub(crate) enum DisconnectReason {
     /// No room for another connection of its role.
     #[error("no room for another connection")]
     NoRoom,
+    /// All places of its role are taken, and somebody came who has fewer of them or is of more use.
+    #[error("its place was needed for another connection")]
+    GaveWay,
+    /// It called the directory, and had its time.
+    #[error("a call of the directory lasts {} s", CALL_MAX.as_secs())]
+    CallOver,
     /// It is ourselves.
     #[error("this is our own address")]
     Ourselves,
@@ -141,7 +148,7 @@ pub(crate) enum DisconnectReason {
 pub(crate) struct Conduct {
     /// The connections that are not closing.
     pub(crate) peers: BTreeMap<PeerId, ConductPeer>,
-    banned_until: BTreeMap<IpAddr, Duration>,
+    banned_until: BTreeMap<Owner, Duration>,
 }
 
 /// What a connection did that is tolerated a few times.
@@ -175,27 +182,26 @@ impl Conduct {
         *count > UNKNOWN_COMMANDS_MAX
     }
 
-    /// Bans an address; loopback never is.
-    pub(crate) fn ban(&mut self, ip: IpAddr, now: Duration) {
-        let ip = ip.to_canonical();
-        if ip.is_loopback() {
+    /// Bans whoever has an address; loopback never is.
+    pub(crate) fn ban(&mut self, owner: Owner, now: Duration) {
+        if owner.is_loopback() {
             return;
         }
         self.banned_until.retain(|_, until| *until > now);
         if self.banned_until.len() < BANNED_MAX {
-            let time = if is_private(ip) { BAN_PRIVATE } else { BAN_PUBLIC };
-            self.banned_until.insert(ip, now + time);
+            let time = if is_private(owner.address()) { BAN_PRIVATE } else { BAN_PUBLIC };
+            self.banned_until.insert(owner, now + time);
         }
     }
 
-    /// Whether an address is banned.
-    pub(crate) fn is_banned(&self, ip: IpAddr, now: Duration) -> bool {
-        self.banned_until(ip).is_some_and(|until| until > now)
+    /// Whether whoever has an address is banned.
+    pub(crate) fn is_banned(&self, owner: Owner, now: Duration) -> bool {
+        self.banned_until(owner).is_some_and(|until| until > now)
     }
 
-    /// Until when an address is or was banned; IPv4 and its mapped form are one.
-    pub(crate) fn banned_until(&self, ip: IpAddr) -> Option<Duration> {
-        self.banned_until.get(&ip.to_canonical()).copied()
+    /// Until when whoever has an address is or was banned.
+    pub(crate) fn banned_until(&self, owner: Owner) -> Option<Duration> {
+        self.banned_until.get(&owner).copied()
     }
 }
 
@@ -229,7 +235,7 @@ impl Machine {
             Consequence::Disconnect => {}
             Consequence::Ban => {
                 if let Some(peer) = self.peers.get(id) {
-                    self.conduct.ban(peer.address.ip(), self.now.monotonic);
+                    self.conduct.ban(peer.owner(), self.now.monotonic);
                 }
             }
         }

@@ -25,10 +25,15 @@ impl Machine {
             }
             (Heard::Ready(role), message) => (role, message),
         };
+        if !matches!(message, Message::Ping(_) | Message::Pong(_))
+            && let Some(peer) = self.peers.get_mut(id)
+        {
+            peer.last_asked = self.now.monotonic;
+        }
         match (role, message) {
             (_, Message::Ping(number)) => self.send(id, &Message::Pong(number)),
-            // Any message is a sign of life; a pong is nothing else.
-            (_, Message::Pong(_)) => {}
+            // Any message is a sign of life; a pong also tells how far away its sender is.
+            (_, Message::Pong(number)) => self.on_pong(id, number),
             (role, Message::Directory(message)) => self.on_directory_message(id, role, message),
             (Role::Operator, Message::Operator(message)) => self.on_operator_message(id, message),
             (Role::Peer, Message::Peer(message)) => self.on_peer_message(id, message)?,

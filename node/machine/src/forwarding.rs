@@ -59,9 +59,19 @@ impl Machine {
         }
     }
 
+    /// Notes that a question has its answer; whether whoever asked is still there.
+    pub(crate) fn is_answered(&mut self, id: PeerId) -> bool {
+        let now = self.now.monotonic;
+        let Some(peer) = self.peers.get_mut(id) else {
+            return false;
+        };
+        (peer.awaits_answer, peer.last_asked) = (false, now);
+        peer.role().is_some()
+    }
+
     /// The answer to something that was forwarded.
     pub(crate) fn on_reply(&mut self, id: PeerId, message: &Message) {
-        if self.peers.get(id).is_some_and(|peer| peer.role().is_some()) {
+        if self.is_answered(id) {
             self.send(id, message);
         }
     }
@@ -77,7 +87,9 @@ impl Machine {
     }
 
     fn forward_question(&mut self, peer: PeerId, message: Message) {
-        if let Some(address) = self.peers.get(peer).map(|peer| peer.address) {
+        if let Some(asker) = self.peers.get_mut(peer) {
+            asker.awaits_answer = true;
+            let address = asker.address;
             self.effects.push(Effect::Forward { peer, address, message: Box::new(message) });
         }
     }

@@ -10,24 +10,9 @@ use wire::peer::PeerMessage;
 
 use crate::address_book::canonical;
 use crate::conduct::{DisconnectReason, Misbehavior};
+use crate::owner::Owner;
 use crate::peers::{PING_INTERVAL, Peer, PeerState};
 use crate::{Direction, Machine, PeerId, Report};
-
-/// Connections of others that may be without a hello at a time, all together and from one address.
-const HANDSHAKES_MAX: usize = 256;
-const HANDSHAKES_PER_IP_MAX: usize = 16;
-
-/// Connections that others may open, by their role, all together and from one address (loopback is
-/// exempt from the second).
-fn inbound_max(role: Role) -> (usize, usize) {
-    match role {
-        Role::Peer => (64, 8),
-        Role::Wallet => (128, 16),
-        // Sixty-four programs that a classroom starts on one machine, and calls of others.
-        Role::Directory => (96, 16),
-        Role::Operator => (8, 8),
-    }
-}
 
 /// How far a connection is that says something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,13 +43,13 @@ pub(crate) fn own_greeting(
 impl Machine {
     pub(crate) fn on_connected(&mut self, peer: PeerId, address: SocketAddr, direction: Direction) {
         let address = canonical(address);
-        let ip = address.ip();
+        let owner = Owner::of(address.ip());
         self.peers.insert(peer, address, direction, self.now.monotonic);
         self.conduct.add_peer(peer, self.now.monotonic);
         if direction == Direction::Outbound {
             self.address_book.connected(address, peer);
         }
-        if self.conduct.is_banned(ip, self.now.monotonic) {
+        if self.conduct.is_banned(owner, self.now.monotonic) {
             self.disconnect_peer(peer, &DisconnectReason::Banned);
             return;
         }
@@ -72,9 +57,7 @@ impl Machine {
             self.send_hello(peer);
             return;
         }
-        let (all, same_ip) = self.peers.inbound_handshakes(ip);
-        let crowded = same_ip > HANDSHAKES_PER_IP_MAX && !ip.is_loopback();
-        if all > HANDSHAKES_MAX || crowded {
+        if !self.may_shake_hands(owner) {
             self.disconnect_peer(peer, &DisconnectReason::TooManyHandshakes);
         }
     }
@@ -121,10 +104,7 @@ impl Machine {
             self.note_misbehavior(id, Misbehavior::OutOfRole, reason);
             return;
         }
-        let (all_max, same_ip_max) = inbound_max(hello.role);
-        let (all, same_ip) = self.peers.inbound(hello.role, ip);
-        let crowded = same_ip >= same_ip_max && !ip.is_loopback();
-        if direction == Direction::Inbound && (all >= all_max || crowded) {
+        if direction == Direction::Inbound && !self.finds_place(hello.role, Owner::of(ip)) {
             self.disconnect_peer(id, &DisconnectReason::NoRoom);
             return;
         }
@@ -233,23 +213,34 @@ impl Machine {
         self.forget_sender(id);
     }
 
-    /// Closes silent connections and pings quiet ones.
+    /// A ping came back.
+    pub(crate) fn on_pong(&mut self, id: PeerId, number: u64) {
+        let now = self.now.monotonic;
+        if let Some(peer) = self.peers.get_mut(id) {
+            peer.ponged(number, now);
+        }
+    }
+
+    /// Closes silent connections and calls that had their time, and pings quiet ones.
     pub(crate) fn time_out_peers(&mut self) {
         let now = self.now.monotonic;
         let is_silent = |peer: &&Peer| peer.silent_deadline().is_some_and(|at| at <= now);
-        let silent = self.peers.iter().filter(is_silent).map(|peer| (peer.id, peer.role()));
-        for (id, role) in silent.collect::<Vec<_>>() {
-            let reason = match role {
-                Some(_) => DisconnectReason::Dead,
-                None => DisconnectReason::SilentHandshake,
-            };
+        let reason = |peer: &Peer| match peer.role() {
+            Some(_) if peer.call_deadline().is_some_and(|at| at <= now) => {
+                DisconnectReason::CallOver
+            }
+            Some(_) => DisconnectReason::Dead,
+            None => DisconnectReason::SilentHandshake,
+        };
+        let silent = self.peers.iter().filter(is_silent).map(|peer| (peer.id, reason(peer)));
+        for (id, reason) in silent.collect::<Vec<_>>() {
             self.disconnect_peer(id, &reason);
         }
         for id in self.peers.due_pings(now) {
-            if let Some(peer) = self.peers.get_mut(id) {
-                peer.next_ping = now + PING_INTERVAL;
-            }
             let number = self.rng.random();
+            if let Some(peer) = self.peers.get_mut(id) {
+                peer.pinged(number, now);
+            }
             self.send(id, &Message::Ping(number));
             // Also a second chance for news that got lost.
             self.request_headers(id);

@@ -137,7 +137,7 @@ impl Machine {
             intake: Intake::default(),
             publication: Publication::new(&network.spec),
             verifications: Verifications::default(),
-            peers: Peers::default(),
+            peers: Peers::new(&config.seed),
             conduct: Conduct::default(),
             sync: Sync::default(),
             relay: Relay::default(),

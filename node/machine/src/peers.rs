@@ -1,12 +1,13 @@
 //! Peers: what a connection itself is. What each subsystem keeps about it stands there.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use wire::hello::Role;
 
 use crate::event::{Direction, PeerId};
+use crate::owner::Owner;
 
 /// A connection without a hello is closed after this long: within 5 s, also when we are late.
 pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_millis(4500);
@@ -20,6 +21,9 @@ const PING_TOGETHER: Duration = Duration::from_secs(5);
 
 /// A connection that has said nothing for this long is dead.
 pub(crate) const DEAD_AFTER: Duration = Duration::from_secs(180);
+
+/// A caller of the directory asks a question or two: this much is enough, also for a dial back.
+pub(crate) const CALL_MAX: Duration = Duration::from_secs(10);
 
 /// How far a connection is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +61,20 @@ pub struct Peer {
     pub(crate) is_nameless: bool,
     pub(crate) last_heard: Duration,
     pub(crate) next_ping: Duration,
+    /// Since when it is connected.
+    pub(crate) since: Duration,
+    /// When it last said anything but a ping or a pong; at first when it connected.
+    pub(crate) last_asked: Duration,
+    /// Whether another part of the process has a question of its to answer.
+    pub(crate) awaits_answer: bool,
+    /// The number of the last ping and when it went out, until it comes back.
+    ping_sent: Option<(u64, Duration)>,
+    /// The shortest time after which a ping came back.
+    pub(crate) lowest_ping: Option<Duration>,
+    /// When a block that it brought first became part of the best chain.
+    pub(crate) last_block: Option<Duration>,
+    /// When a transaction that it brought became pending.
+    pub(crate) last_transaction: Option<Duration>,
 }
 
 impl Peer {
@@ -70,6 +88,27 @@ impl Peer {
             is_nameless: false,
             last_heard: now,
             next_ping: now + PING_INTERVAL,
+            since: now,
+            last_asked: now,
+            awaits_answer: false,
+            ping_sent: None,
+            lowest_ping: None,
+            last_block: None,
+            last_transaction: None,
+        }
+    }
+
+    /// A ping goes out.
+    pub(crate) fn pinged(&mut self, number: u64, now: Duration) {
+        self.next_ping = now + PING_INTERVAL;
+        self.ping_sent = Some((number, now));
+    }
+
+    /// A ping comes back, if it is the last one.
+    pub(crate) fn ponged(&mut self, number: u64, now: Duration) {
+        if let Some((_, sent)) = self.ping_sent.take_if(|(sent, _)| *sent == number) {
+            let took = now.saturating_sub(sent);
+            self.lowest_ping = Some(self.lowest_ping.map_or(took, |lowest| lowest.min(took)));
         }
     }
 
@@ -99,7 +138,10 @@ impl Peer {
     pub(crate) fn silent_deadline(&self) -> Option<Duration> {
         match self.state {
             PeerState::Handshake { deadline } => Some(deadline),
-            PeerState::Ready { .. } => Some(self.last_heard + DEAD_AFTER),
+            PeerState::Ready { .. } => {
+                let dead = self.last_heard + DEAD_AFTER;
+                Some(self.call_deadline().map_or(dead, |over| over.min(dead)))
+            }
             PeerState::Closing => None,
         }
     }
@@ -109,6 +151,19 @@ impl Peer {
         self.role().map(|_| self.next_ping)
     }
 
+    /// Whose it is.
+    pub(crate) fn owner(&self) -> Owner {
+        Owner::of(self.address.ip())
+    }
+
+    /// When a caller of the directory has had its time.
+    pub(crate) fn call_deadline(&self) -> Option<Duration> {
+        let is_call = self.role() == Some(Role::Directory) && self.direction == Direction::Inbound;
+        // Who waits for an answer of ours is not cut off for it, but not for ever either.
+        let calls = if self.awaits_answer { 2 } else { 1 };
+        is_call.then_some(self.since + CALL_MAX * calls)
+    }
+
     /// A full node whose handshake is done.
     pub fn is_ready_node(&self) -> bool {
         self.role() == Some(Role::Peer)
@@ -116,12 +171,20 @@ impl Peer {
 }
 
 /// All connections.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Peers {
     peers: BTreeMap<PeerId, Peer>,
+    /// Chooses the groups of which a node stays in any case: nobody else knows it.
+    pub(crate) salt: u64,
 }
 
 impl Peers {
+    /// Nobody yet.
+    pub(crate) fn new(seed: &[u8; 32]) -> Self {
+        let salt = seed.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        Self { peers: BTreeMap::new(), salt }
+    }
+
     pub(crate) fn insert(
         &mut self,
         id: PeerId,
@@ -174,19 +237,19 @@ impl Peers {
         self.iter().filter(|peer| peer.is_ready_node()).filter(is_new).collect()
     }
 
-    /// Connections with this role that others opened, all of them and those from `ip`.
-    pub(crate) fn inbound(&self, role: Role, ip: IpAddr) -> (usize, usize) {
-        self.count_inbound(ip, |peer| peer.role() == Some(role))
+    /// Connections with this role that others opened, all of them and those of `owner`.
+    pub(crate) fn inbound(&self, role: Role, owner: Owner) -> (usize, usize) {
+        self.count_inbound(owner, |peer| peer.role() == Some(role))
     }
 
-    /// Connections without a hello that others opened, all of them and those from `ip`.
-    pub(crate) fn inbound_handshakes(&self, ip: IpAddr) -> (usize, usize) {
-        self.count_inbound(ip, |peer| matches!(peer.state, PeerState::Handshake { .. }))
+    /// Connections without a hello that others opened, all of them and those of `owner`.
+    pub(crate) fn inbound_handshakes(&self, owner: Owner) -> (usize, usize) {
+        self.count_inbound(owner, |peer| matches!(peer.state, PeerState::Handshake { .. }))
     }
 
-    fn count_inbound(&self, ip: IpAddr, counts: impl Fn(&Peer) -> bool) -> (usize, usize) {
+    fn count_inbound(&self, owner: Owner, counts: impl Fn(&Peer) -> bool) -> (usize, usize) {
         let inbound =
             || self.iter().filter(|peer| peer.direction == Direction::Inbound && counts(peer));
-        (inbound().count(), inbound().filter(|peer| peer.address.ip() == ip).count())
+        (inbound().count(), inbound().filter(|peer| peer.owner() == owner).count())
     }
 }

@@ -27,6 +27,9 @@ impl Machine {
             WalletMessage::Submit(submit) => return self.on_submit(id, &submit),
             WalletMessage::GetHistory(ask) => {
                 let question = HistoryQuestion::new(ask, self.ledger.reader().clone());
+                if let Some(peer) = self.peers.get_mut(id) {
+                    peer.awaits_answer = true;
+                }
                 self.effects.push(Effect::Read { peer: id, question });
                 return Ok(());
             }
@@ -62,7 +65,7 @@ impl Machine {
         outcome: Result<Arc<Frame>, Arc<StoreError>>,
     ) -> Result<(), MachineError> {
         let frame = outcome.map_err(MachineError::Read)?;
-        if self.peers.get(id).is_some_and(|peer| peer.role().is_some()) {
+        if self.is_answered(id) {
             self.effects.push(Effect::Send { peer: id, frame });
         }
         Ok(())

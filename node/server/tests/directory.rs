@@ -15,7 +15,7 @@ use chain::genesis::Network;
 use chain::key::{OutputKey, SecretKey};
 use chain::spec::ChainSpec;
 use client::directory_client::DirectoryClient;
-use client::node_client::{NodeClient, Timeouts};
+use client::node_client::{ClientError, NodeClient, Timeouts};
 use machine::MachineConfig;
 use server::directory::{Directory, DirectoryOrder, faucet};
 use server::runtime::{FORWARDED_MAX, Node, NodeConfig, PanicPolicy, StorePlace};
@@ -136,6 +136,18 @@ fn key(number: u8) -> OutputKey {
     SecretKey::from_bytes([number; 32]).unwrap().output_key()
 }
 
+/// The answer to a question, perhaps of another call: one lasts ten seconds.
+fn ask<T>(
+    client: &mut DirectoryClient,
+    address: SocketAddr,
+    question: impl Fn(&mut DirectoryClient) -> Result<T, ClientError>,
+) -> T {
+    question(client).unwrap_or_else(|_| {
+        *client = call(address);
+        question(client).unwrap()
+    })
+}
+
 #[test]
 fn ten_thousand_registrations_and_listings_over_64_connections_are_all_answered_and_none_mixed() {
     const CALLERS: usize = 64;
@@ -154,9 +166,9 @@ fn ten_thousand_registrations_and_listings_over_64_connections_are_all_answered_
                 start.wait();
                 for _ in 0..ROUNDS {
                     // The client takes no answer but that to its own request.
-                    let outcome = client.register(&name, port).unwrap();
+                    let outcome = ask(&mut client, address, |one| one.register(&name, port));
                     assert!(is_listed(&outcome), "{outcome:?}");
-                    let miners = client.miners().unwrap();
+                    let miners = ask(&mut client, address, DirectoryClient::miners);
                     let own = miners.iter().filter(|miner| miner.address.port() == port);
                     assert_eq!(own.map(|miner| miner.name.clone()).collect::<Vec<_>>(), [&*name]);
                     for miner in miners {

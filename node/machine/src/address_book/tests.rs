@@ -69,7 +69,7 @@ fn a_banned_address_that_was_being_dialed_is_dialed_again_when_the_ban_has_ended
     rig.machine.address_book = AddressBook::new(&[address("9.9.9.9:9000")]);
     assert_eq!(dialed(&rig.pass(Duration::from_secs(1))).len(), 1);
     let now = rig.now.monotonic;
-    rig.machine.conduct.ban(address("9.9.9.9:9000").ip(), now);
+    rig.machine.conduct.ban(Owner::of(address("9.9.9.9:9000").ip()), now);
     let (peer, _) = rig.connect("9.9.9.9:9000", Direction::Outbound);
     assert!(!rig.is_open(peer));
     rig.settle(Event::Disconnected { peer });

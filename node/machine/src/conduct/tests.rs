@@ -209,16 +209,18 @@ fn loopback_is_never_banned_in_whatever_form() {
 }
 
 #[test]
-fn a_ban_covers_both_forms_of_an_address_and_ends_after_its_time() {
+fn a_ban_covers_all_addresses_of_an_owner_and_ends_after_its_time() {
     let hours = |hours: u64| Duration::from_secs(hours * 3600);
     for (address, mapped, time) in [
         ("9.9.9.9", "[::ffff:9.9.9.9]", hours(24)),
         ("192.168.1.7", "[::ffff:192.168.1.7]", Duration::from_secs(600)),
-        ("fd00::7", "fd00::7", Duration::from_secs(600)),
+        ("fd00::7", "fd00::8:7", Duration::from_secs(600)),
+        ("2001:db8:1:1::7", "2001:db8:1:1:8::", hours(24)),
     ] {
         let mut conduct = Conduct::default();
         let ip: IpAddr = address.parse().unwrap();
         let other: IpAddr = mapped.trim_matches(['[', ']']).parse().unwrap();
+        let (ip, other) = (Owner::of(ip), Owner::of(other));
         conduct.ban(ip, Duration::ZERO);
         let just_before = time - Duration::from_secs(1);
         assert!(conduct.is_banned(other, just_before) && conduct.is_banned(ip, just_before));
@@ -230,7 +232,8 @@ fn a_ban_covers_both_forms_of_an_address_and_ends_after_its_time() {
 fn the_list_of_banned_addresses_is_bounded() {
     let mut conduct = Conduct::default();
     for number in 0..10_000u32 {
-        conduct.ban(IpAddr::from((0x0800_0000 + number).to_be_bytes()), Duration::ZERO);
+        let ip = IpAddr::from((0x0800_0000 + number).to_be_bytes());
+        conduct.ban(Owner::of(ip), Duration::ZERO);
     }
     assert_eq!(conduct.banned_until.len(), BANNED_MAX);
 }

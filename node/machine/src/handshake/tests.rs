@@ -148,51 +148,6 @@ fn silence_is_closed_within_five_seconds_and_the_place_is_free_again() {
 }
 
 #[test]
-fn each_role_has_its_own_places_in_all_and_from_one_address() {
-    for (role, all_max, same_ip_max) in
-        [(Role::Peer, 64, 8), (Role::Wallet, 128, 16), (Role::Directory, 96, 16)]
-    {
-        let mut rig = rig();
-        let hello = |rig: &Rig| hello_with(rig, |hello| hello.role = role);
-        for at in 0..same_ip_max {
-            // Four bytes or their mapped form: one address.
-            let form = if at % 2 == 0 { "9.9.9.9" } else { "[::ffff:9.9.9.9]" };
-            rig.join(&format!("{form}:{at}"), role);
-        }
-        let crowded = hello(&rig);
-        assert!(refusal(&mut rig, "9.9.9.9:99", crowded.clone()).is_some(), "{role:?}");
-        assert!(refusal(&mut rig, "[::ffff:9.9.9.9]:98", crowded).is_some(), "{role:?}");
-        for at in same_ip_max..all_max {
-            rig.join(&format!("127.0.0.1:{}", 1000 + at), role);
-        }
-        let full = hello(&rig);
-        assert!(refusal(&mut rig, "127.0.0.1:1", full).is_some(), "{role:?}");
-        // The other roles still find a place, and what we open ourselves is not counted.
-        let other = if role == Role::Peer { Role::Wallet } else { Role::Peer };
-        rig.join("127.0.0.1:2", other);
-        let (outbound, _) = rig.connect("7.7.7.7:9000", Direction::Outbound);
-        let hello = hello(&rig);
-        rig.tell(outbound, hello);
-        assert!(rig.is_open(outbound));
-    }
-}
-
-#[test]
-fn connections_that_say_nothing_are_few_from_one_address_and_do_not_shut_out_others() {
-    let mut rig = rig();
-    for at in 0..300 {
-        rig.connect(&format!("9.9.9.9:{at}"), Direction::Inbound);
-    }
-    let silent = |rig: &Rig| rig.machine.peers().filter(|peer| rig.is_open(peer.id)).count();
-    assert_eq!(silent(&rig), HANDSHAKES_PER_IP_MAX);
-    rig.join("9.9.9.10:1", Role::Peer);
-    for at in 0..300 {
-        rig.connect(&format!("127.0.0.1:{at}"), Direction::Inbound);
-    }
-    assert_eq!(silent(&rig), HANDSHAKES_MAX + 1);
-}
-
-#[test]
 fn a_quiet_connection_is_pinged_and_a_dead_one_closed() {
     let mut rig = rig();
     let (quiet, dead) = (rig.peer(), rig.peer());

@@ -30,7 +30,10 @@ impl Machine {
                 fees: connected.fees,
                 target_zero_bits: target.map_or(0, |target| target.zero_bits()),
             };
-            self.intake.senders.remove(&entry.hash);
+            let sender = self.intake.senders.remove(&entry.hash);
+            if let Some(sender) = sender.and_then(|sender| self.peers.get_mut(sender)) {
+                sender.last_block = Some(self.now.monotonic);
+            }
             self.report(report);
         }
         if !arrival.disconnected.is_empty() {

@@ -109,6 +109,11 @@ impl Machine {
         transaction: Transaction,
         outcome: TransactionOutcome,
     ) -> Result<(), MachineError> {
+        if let (Bringer::Node(peer), TransactionOutcome::Accepted(_)) = (&by, &outcome)
+            && let Some(peer) = self.peers.get_mut(*peer)
+        {
+            peer.last_transaction = Some(self.now.monotonic);
+        }
         match by {
             Bringer::Ourselves => {}
             Bringer::Node(peer) => self.on_relayed_judged(peer, transaction, outcome),

@@ -1,8 +1,10 @@
 //! `Allowance`: so much at once, then one at a time, by a clock that is told.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
+
+use machine::Owner;
 
 /// How fast something may be used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,13 +42,13 @@ impl Allowance {
     }
 }
 
-/// An allowance for each address; loopback has no limit.
+/// An allowance for each owner of addresses; loopback has no limit.
 #[derive(Debug, Default)]
 pub struct AllowanceByAddress {
-    used: BTreeMap<IpAddr, Allowance>,
+    used: BTreeMap<Owner, Allowance>,
 }
 
-/// Addresses that are remembered to have taken something; a further one has to wait.
+/// Owners that are remembered to have taken something; a further one has to wait.
 const ADDRESSES_MAX: usize = 4096;
 
 impl AllowanceByAddress {
@@ -55,10 +57,10 @@ impl AllowanceByAddress {
     /// # Errors
     /// The time until there is one.
     pub fn take(&mut self, now: Duration, ip: IpAddr, pace: Pace) -> Result<(), Duration> {
-        if ip.is_loopback() {
+        let owner = Owner::of(ip);
+        if owner.is_loopback() {
             return Ok(());
         }
-        let owner = owner(ip);
         if self.used.len() >= ADDRESSES_MAX && !self.used.contains_key(&owner) {
             self.used.retain(|_, allowance| !allowance.is_whole(now));
             if self.used.len() >= ADDRESSES_MAX {
@@ -66,17 +68,6 @@ impl AllowanceByAddress {
             }
         }
         self.used.entry(owner).or_default().take(now, pace)
-    }
-}
-
-/// What one customer of a provider has at least: an address of IPv4, a /64 of IPv6.
-pub fn owner(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V6(ip) => {
-            let [a, b, c, d, ..] = ip.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-        ip => ip,
     }
 }
 

@@ -14,8 +14,8 @@ use chain::spec::Allocation;
 use chain::transaction::{Input, OutPoint, Output, SighashContext, Transaction, Transfer};
 use wire::directory::FaucetOutcome;
 
-use super::allowance::{Allowance, Pace, owner};
-use machine::Now;
+use super::allowance::{Allowance, Pace};
+use machine::{Now, Owner};
 
 /// What a key is paid.
 pub const PAYS: Amount = Amount(100 * COIN);
@@ -129,7 +129,8 @@ impl Faucet {
         let Some(index) = index else {
             return Verdict::Answer(FaucetOutcome::Empty);
         };
-        let asker = (!ip.to_canonical().is_loopback()).then(|| owner(ip));
+        let owner = Owner::of(ip);
+        let asker = (!owner.is_loopback()).then(|| owner.address());
         if let Some(wait_s) = asker.and_then(|asker| self.rest_of_day(now.wall_s, asker)) {
             return Verdict::Answer(FaucetOutcome::Later { wait_s });
         }

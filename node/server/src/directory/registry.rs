@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use wire::directory::{MINERS_MAX, MinerEntry, Register, RegisterOutcome, Registered};
 
-use super::allowance::owner;
-use machine::PeerId;
+use machine::{Owner, PeerId};
 
 /// Miners register again this often. Whoever was dialed back more recently is not dialed again.
 pub const REFRESH: Duration = Duration::from_secs(10);
@@ -159,15 +158,17 @@ impl Registry {
 
     /// Whether another entry for `address` fits; what has expired may still take its place.
     fn has_room(&self, address: SocketAddr) -> bool {
-        let same_owner = |other: &&SocketAddr| owner(other.ip()) == owner(address.ip());
-        let crowded = !address.ip().is_loopback()
+        let owner = Owner::of(address.ip());
+        let same_owner = |other: &&SocketAddr| Owner::of(other.ip()) == owner;
+        let crowded = !owner.is_loopback()
             && self.entries.keys().filter(same_owner).count() >= PER_ADDRESS_MAX;
         self.entries.contains_key(&address) || (self.entries.len() < MINERS_MAX && !crowded)
     }
 
     fn may_dial(&self, ip: IpAddr) -> bool {
-        let same_owner = self.dials.keys().filter(|other| owner(other.ip()) == owner(ip)).count();
-        let crowded = !ip.is_loopback() && same_owner >= DIALS_PER_ADDRESS_MAX;
+        let owner = Owner::of(ip);
+        let same_owner = self.dials.keys().filter(|other| Owner::of(other.ip()) == owner).count();
+        let crowded = !owner.is_loopback() && same_owner >= DIALS_PER_ADDRESS_MAX;
         self.dials.len() < DIALS_MAX && !crowded
     }
 }

@@ -1,0 +1,135 @@
+//! Who gives way: of nodes whoever is of least use, as Bitcoin Core chooses (`SelectNodeToEvict` in
+//! `src/node/eviction.cpp`); of clients the youngest idle one of whoever has most of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use crate::PeerId;
+use crate::address_book::group;
+use crate::owner::Owner;
+use crate::peers::Peer;
+
+/// Nodes that stay whatever else they do: one of each of so many groups that nobody can foresee,
+/// those that answer pings fastest, those that brought the latest valid transactions, and the
+/// latest blocks. An attacker must be better than the best at all of this to replace them.
+const GROUPS_KEPT: usize = 4;
+const PINGS_KEPT: usize = 8;
+const TRANSACTIONS_KEPT: usize = 4;
+const BLOCKS_KEPT: usize = 4;
+
+/// A client that has asked nothing for so long is idle. Whoever connects asks at once.
+pub(super) const IDLE_AFTER: Duration = Duration::from_secs(1);
+
+/// A connection that may have to give way.
+#[derive(Debug, Clone)]
+pub(super) struct Candidate {
+    pub id: PeerId,
+    pub owner: Owner,
+    pub since: Duration,
+    pub lowest_ping: Option<Duration>,
+    pub last_block: Option<Duration>,
+    pub last_transaction: Option<Duration>,
+    pub last_asked: Duration,
+    pub awaits_answer: bool,
+}
+
+impl Candidate {
+    pub fn of(peer: &Peer) -> Self {
+        Self {
+            id: peer.id,
+            owner: peer.owner(),
+            since: peer.since,
+            lowest_ping: peer.lowest_ping,
+            last_block: peer.last_block,
+            last_transaction: peer.last_transaction,
+            last_asked: peer.last_asked,
+            awaits_answer: peer.awaits_answer,
+        }
+    }
+
+    fn group(&self) -> [u8; 4] {
+        group(self.owner.address())
+    }
+}
+
+/// The node that gives way; `None` when all deserve to stay.
+pub(super) fn node_to_evict(mut nodes: Vec<Candidate>, salt: u64) -> Option<PeerId> {
+    keep_some_groups(&mut nodes, salt);
+    let newest = |at: Option<Duration>| at.map(|at| Duration::MAX - at);
+    keep(&mut nodes, PINGS_KEPT, |node| node.lowest_ping);
+    keep(&mut nodes, TRANSACTIONS_KEPT, |node| newest(node.last_transaction));
+    keep(&mut nodes, BLOCKS_KEPT, |node| newest(node.last_block));
+    let half = nodes.len() / 2;
+    keep(&mut nodes, half, |node| Some(node.since));
+    let largest = largest(nodes.iter().map(|node| (node.group(), node.since)))?;
+    let of_largest = nodes.iter().filter(|node| node.group() == largest);
+    of_largest.max_by_key(|node| (node.since, node.id)).map(|node| node.id)
+}
+
+/// The client that gives way to a newcomer of this owner: the youngest idle one of the owner that
+/// has most of them. Where none of its is idle it is the one that asked longest ago, rather one
+/// that waits for no answer of ours. `None` when the newcomer's owner would have more than that
+/// one then; but the programs of one owner cannot be told apart and take turns.
+pub(super) fn client_to_evict(
+    clients: &[Candidate],
+    newcomer: Owner,
+    now: Duration,
+) -> Option<PeerId> {
+    let largest = largest(clients.iter().map(|client| (client.owner, client.since)))?;
+    let count = |owner| clients.iter().filter(|client| client.owner == owner).count();
+    let (most, own) = (count(largest), count(newcomer));
+    let of_largest = || clients.iter().filter(|client| client.owner == largest);
+    let is_idle =
+        |client: &&Candidate| !client.awaits_answer && client.last_asked + IDLE_AFTER <= now;
+    let idle = of_largest().filter(is_idle).max_by_key(|client| (client.since, client.id));
+    let is_own = largest == newcomer;
+    let gives_way = match idle {
+        Some(idle) if is_own || most > own => Some(idle),
+        None if is_own || most > own + 1 => {
+            let rank = |client: &&Candidate| (client.awaits_answer, client.last_asked, client.id);
+            of_largest().min_by_key(rank)
+        }
+        _ => None,
+    };
+    gives_way.map(|client| client.id)
+}
+
+/// The group with most members; of equal ones that with the youngest.
+pub(super) fn largest<G: Ord>(members: impl Iterator<Item = (G, Duration)>) -> Option<G> {
+    let mut groups: BTreeMap<G, (usize, Duration)> = BTreeMap::new();
+    for (group, since) in members {
+        let (count, youngest) = groups.entry(group).or_default();
+        (*count, *youngest) = (*count + 1, since.max(*youngest));
+    }
+    groups.into_iter().max_by_key(|(_, weight)| *weight).map(|(group, _)| group)
+}
+
+/// Takes the best `count` of those that have a rank out of `nodes`: the least is the best.
+fn keep<R: Ord>(nodes: &mut Vec<Candidate>, count: usize, rank: impl Fn(&Candidate) -> Option<R>) {
+    let mut ranked: Vec<(R, PeerId)> =
+        nodes.iter().filter_map(|node| Some((rank(node)?, node.id))).collect();
+    ranked.sort_unstable();
+    let kept: BTreeSet<PeerId> = ranked.into_iter().take(count).map(|(_, id)| id).collect();
+    nodes.retain(|node| !kept.contains(&node.id));
+}
+
+/// Takes the oldest node of each of a few groups out of `nodes`; the salt chooses which groups.
+fn keep_some_groups(nodes: &mut Vec<Candidate>, salt: u64) {
+    let place = |group: [u8; 4]| {
+        let mut hasher = DefaultHasher::new();
+        (salt, group).hash(&mut hasher);
+        hasher.finish()
+    };
+    let mut oldest: BTreeMap<u64, (Duration, PeerId)> = BTreeMap::new();
+    for node in nodes.iter() {
+        let this = (node.since, node.id);
+        let oldest = oldest.entry(place(node.group())).or_insert(this);
+        *oldest = this.min(*oldest);
+    }
+    let kept: BTreeSet<PeerId> = oldest.values().take(GROUPS_KEPT).map(|(_, id)| *id).collect();
+    nodes.retain(|node| !kept.contains(&node.id));
+}
+
+#[cfg(test)]
+mod tests;
