@@ -10,6 +10,9 @@ use server::runtime::NumberedReport;
 use super::ready::{NodeReady, Ready};
 use super::summary::Summary;
 
+/// Payments whose coming is told in ten seconds: more than anybody reads.
+const ACCEPTED_MAX: u32 = 200;
+
 /// One line of a devnet's or a node's output.
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -58,6 +61,8 @@ pub enum Line<'a> {
     },
     /// A connection of a node is gone.
     PeerLost { node: &'a str, number: u64, address: SocketAddr, reason: &'a str },
+    /// More happened of one kind than is told in ten seconds: so many lines were left out.
+    LeftOut { node: &'a str, of: &'static str, count: u64 },
     /// Output was read too slowly: events of a node were left out.
     Missed { node: &'a str, count: u64 },
     /// The last one: what came of it all.
@@ -125,6 +130,20 @@ impl<'a> Line<'a> {
             Report::PeerLost { address, reason, .. } => {
                 Self::PeerLost { node, number, address: *address, reason }
             }
+        }
+    }
+
+    /// What strangers can bring about as often as they like: its kind, and how many lines of it are
+    /// written in ten seconds at most. A payment that is taken costs its sender something, and
+    /// whoever follows a node follows these.
+    pub fn restrained(&self) -> Option<(&'static str, u32)> {
+        match self {
+            Self::PeerReady { .. } => Some(("peer_ready", 1)),
+            Self::PeerLost { .. } => Some(("peer_lost", 1)),
+            Self::BlockRefused { .. } => Some(("block_refused", 1)),
+            Self::TxRefused { .. } => Some(("tx_refused", 1)),
+            Self::TxAccepted { .. } => Some(("tx_accepted", ACCEPTED_MAX)),
+            _ => None,
         }
     }
 

@@ -9,6 +9,7 @@ pub mod events;
 mod paths;
 pub mod progress;
 pub mod ready;
+pub mod restraint;
 pub mod status;
 pub mod summary;
 pub mod tables;

@@ -3,14 +3,17 @@
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::time::Duration;
 
 use server::operator::pass;
+use server::runtime::NumberedReport;
 use show::amounts::brief;
 use show::ids::{begun, short};
 use show::style::{Color, Style};
 
 use super::events::Line;
 use super::ready::{NodeReady, Ready};
+use super::restraint::Restraint;
 use super::summary::Summary;
 
 /// Transactions that are remembered as shown, so that each appears once and not once a node.
@@ -22,6 +25,7 @@ pub struct Terminal<W> {
     style: Style,
     shown: VecDeque<String>,
     scope: Scope,
+    restraint: Restraint,
 }
 
 /// Whose lines are written.
@@ -39,7 +43,36 @@ pub enum Scope {
 impl<W: Write> Terminal<W> {
     /// Writes to `out`.
     pub fn new(out: W, style: Style, scope: Scope) -> Self {
-        Self { out, style, shown: VecDeque::new(), scope }
+        Self { out, style, shown: VecDeque::new(), scope, restraint: Restraint::default() }
+    }
+
+    /// Writes what a node reported. A node of its own is anybody's to talk to: of what strangers
+    /// bring about it tells a line of each kind in ten seconds, and how many it left out.
+    ///
+    /// # Errors
+    /// Mostly that nobody reads any more.
+    pub fn event(&mut self, node: &str, reported: &NumberedReport) -> io::Result<()> {
+        let line = Line::of(node, reported);
+        if self.scope == Scope::OneNode {
+            let now = reported.now.monotonic;
+            self.left_out(node, now)?;
+            if let Some((kind, most)) = line.restrained()
+                && !self.restraint.admits(kind, most, now)
+            {
+                return Ok(());
+            }
+        }
+        self.line(&line)
+    }
+
+    /// Tells how many lines were left out in all windows that are over at `now`.
+    ///
+    /// # Errors
+    /// Mostly that nobody reads any more.
+    pub fn left_out(&mut self, node: &str, now: Duration) -> io::Result<()> {
+        let over = self.restraint.over(now).into_iter();
+        over.map(|(of, count)| Line::LeftOut { node, of, count })
+            .try_for_each(|line| self.line(&line))
     }
 
     /// Writes one line (the first and the last are several, for people).
@@ -101,6 +134,9 @@ impl<W: Write> Terminal<W> {
             }
             Line::TxRefused { node, txid, reason, .. } => {
                 (Color::Red, format!("{node:<9} refused tx {}: {reason}", begun(txid)))
+            }
+            Line::LeftOut { node, of, count } => {
+                (Color::Dim, format!("{node:<9} left out {count} more lines: {of}"))
             }
             Line::Missed { node, count } => {
                 (Color::Yellow, format!("{node:<9} {count} events were not shown in time"))
@@ -255,7 +291,40 @@ impl<W: Write> Terminal<W> {
 
 #[cfg(test)]
 mod tests {
+    use machine::{Direction, Now, PeerId, Report};
+
     use super::*;
+
+    /// What a caller brings about who connects, says a payment that is refused, and is thrown out.
+    fn call(number: u64) -> [Report; 3] {
+        let (peer, address) = (PeerId(number), ([9, 9, 9, 9], 9).into());
+        let (name, reason) = ("caller".to_owned(), "a reason of some length".to_owned());
+        let txid = chain::hash::Txid([7; 32]);
+        [
+            Report::PeerReady { peer, address, name, direction: Direction::Inbound },
+            Report::TxRefused { txid, reason: reason.clone() },
+            Report::PeerLost { peer, address, reason },
+        ]
+    }
+
+    #[test]
+    fn a_flood_of_callers_is_a_line_of_each_kind_and_the_count_of_the_others() {
+        for style in [Style::Json, Style::Text { colors: false }] {
+            let mut out = Vec::new();
+            let mut terminal = Terminal::new(&mut out, style, Scope::OneNode);
+            for number in 0..20_000 {
+                let now = Now { wall_s: 0, monotonic: Duration::from_millis(number) };
+                for report in call(number) {
+                    terminal.event("node", &NumberedReport { number, now, report }).unwrap();
+                }
+            }
+            terminal.left_out("node", Duration::MAX).unwrap();
+            let out = String::from_utf8(out).unwrap();
+            // Twenty seconds: two windows.
+            assert_eq!(out.lines().count(), 2 * 3 * 2, "{out}");
+            assert_eq!(out.lines().filter(|line| line.contains("9999")).count(), 2 * 3, "{out}");
+        }
+    }
 
     fn accepted<'a>(node: &'a str, txid: &str) -> Line<'a> {
         let (txid, fee) = (txid.to_owned(), "0.10000000".to_owned());

@@ -4,7 +4,6 @@
 //! answers go back through its handle. `registry`, `names` and [`faucet`] decide and are told
 //! the time; [`database`] remembers; the calls that dial miners back are tasks of this thread.
 
-mod allowance;
 pub mod database;
 mod desk;
 pub mod faucet;

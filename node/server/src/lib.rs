@@ -3,6 +3,7 @@
 //! [`runtime`] drives one machine with sockets, threads and a disk; [`directory`] holds the
 //! services of a bootstrap node; [`operator`] answers whoever runs the node.
 
+mod allowance;
 pub mod directory;
 pub mod operator;
 pub mod runtime;

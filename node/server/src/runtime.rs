@@ -14,6 +14,7 @@ mod connection;
 mod connection_memory;
 mod dialer;
 mod disk;
+mod doorkeeper;
 mod failure;
 mod forwarding;
 mod greeting;
@@ -178,7 +179,7 @@ impl Node {
         let handle = Handle::new(Arc::clone(&lanes), &machine);
         let owner = MachineThread { machine, lanes: Arc::clone(&lanes), outside, clock, on_panic };
         let machine = owner.spawn(ended.clone())?;
-        let accepting = listener::accept(Arc::clone(&sockets), listener);
+        let accepting = listener::accept(Arc::clone(&sockets), listener, clock);
         sockets.tasks.spawn_on(accepting, tokio.handle());
         Ok(Self {
             address,

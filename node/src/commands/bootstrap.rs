@@ -3,6 +3,7 @@
 mod network;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use client::joining::DEFAULT_BOOTSTRAP;
 use tokio::sync::mpsc::channel;
@@ -13,7 +14,8 @@ use command::failure::Failure;
 use command::interrupt::Interrupt;
 use machine::MachineConfig;
 use network::{Founded, found};
-use server::directory::{Directory, DirectoryOrder};
+use output::restraint::Restraint;
+use server::directory::{Directory, DirectoryOrder, News};
 use server::operator::Role;
 use server::operator::pass::reachable;
 use server::runtime::{FORWARDED_MAX, NodeConfig, StorePlace};
@@ -57,12 +59,27 @@ pub(super) fn run(options: &BootstrapOptions) -> Result<Exit, Failure> {
         miners: Vec::new(),
         handle: process.handle(),
         questions,
-        tell: Box::new(|news| note(&news.to_string())),
+        tell: Box::new(tell_sparingly()),
     })?;
     if !options.json {
         say_what_next(&reachable(process.node.address).to_string());
     }
     process.run(|| directory.stop())
+}
+
+/// Tells people what happens at the directory: what anybody can bring about as often as he likes
+/// once in ten seconds, with the count of what was left out before.
+fn tell_sparingly() -> impl FnMut(News) + Send {
+    let (started, mut restraint) = (Instant::now(), Restraint::default());
+    move |news| {
+        let now = started.elapsed();
+        for (kind, count) in restraint.over(now) {
+            note(&format!("left out {count} more lines of the directory: {kind}"));
+        }
+        if news.restrained().is_none_or(|kind| restraint.admits(kind, 1, now)) {
+            note(&news.to_string());
+        }
+    }
 }
 
 fn say_what_next(address: &str) {

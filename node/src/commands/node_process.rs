@@ -247,11 +247,15 @@ fn print_all(
 ) {
     loop {
         let printed = match reports.blocking_recv() {
-            Ok(reported) => terminal.line(&Line::of(name, &reported)),
+            Ok(reported) => terminal.event(name, &reported),
             Err(broadcast::error::RecvError::Lagged(count)) => {
                 terminal.line(&Line::Missed { node: name, count })
             }
-            Err(broadcast::error::RecvError::Closed) => return,
+            Err(broadcast::error::RecvError::Closed) => {
+                // Nobody to tell it to is no trouble any more.
+                let _ = terminal.left_out(name, Duration::MAX);
+                return;
+            }
         };
         if printed.is_err()
             && let Some((gone, starter)) = gone

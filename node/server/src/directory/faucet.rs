@@ -14,7 +14,7 @@ use chain::spec::Allocation;
 use chain::transaction::{Input, OutPoint, Output, SighashContext, Transaction, Transfer};
 use wire::directory::FaucetOutcome;
 
-use super::allowance::{Allowance, Pace};
+use crate::allowance::{Allowance, Pace};
 use machine::{Now, Owner};
 
 /// What a key is paid.

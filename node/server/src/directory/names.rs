@@ -10,7 +10,7 @@ use chain::hash::BlockHash;
 use wire::directory::{NAMES_MAX as PAGE_NAMES_MAX, NameOutcome, NameRecord, is_name};
 use wire::look_alikes::skeleton;
 
-use super::allowance::{AllowanceByAddress, Pace};
+use crate::allowance::{AllowanceByAddress, Pace};
 
 /// Names that are held: some 40 MB of memory.
 pub const NAMES_MAX: usize = 100_000;

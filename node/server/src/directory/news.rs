@@ -35,6 +35,20 @@ pub enum News {
     Trouble(String),
 }
 
+impl News {
+    /// Its kind, if strangers can bring it about as often as they like. The faucet keeps a pace,
+    /// and each of its payouts is money.
+    pub fn restrained(&self) -> Option<&'static str> {
+        match self {
+            Self::Listed(_) => Some("miners listed"),
+            Self::Expired(_) => Some("miners that have not registered again"),
+            Self::Named { .. } => Some("names"),
+            Self::Trouble(_) => Some("trouble"),
+            Self::Paid { .. } => None,
+        }
+    }
+}
+
 impl fmt::Display for News {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -11,7 +11,9 @@ use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
 use super::StartError;
+use super::clock::Clock;
 use super::connection::Sockets;
+use super::doorkeeper::Doorkeeper;
 use machine::Direction;
 
 /// Inbound connections at once: the 64 peers, 128 wallets, 96 directory calls and 8 operators that
@@ -53,7 +55,8 @@ pub(super) fn into_tokio(
 }
 
 /// Accepts until the node stops.
-pub(super) async fn accept(sockets: Arc<Sockets>, listener: TcpListener) {
+pub(super) async fn accept(sockets: Arc<Sockets>, listener: TcpListener, clock: Clock) {
+    let mut doorkeeper = Doorkeeper::default();
     let places = Arc::new(Semaphore::new(INBOUND_MAX));
     let accepting = async {
         loop {
@@ -61,7 +64,10 @@ pub(super) async fn accept(sockets: Arc<Sockets>, listener: TcpListener) {
                 sleep(PAUSE).await;
                 continue;
             };
-            // Without a place the stream is dropped here, which closes it.
+            // Here and without a place the stream is dropped, which closes it.
+            if !doorkeeper.admits(address.ip(), clock.monotonic()) {
+                continue;
+            }
             let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
                 continue;
             };

@@ -36,7 +36,9 @@ impl Rig {
                 RayonVerifier::shared().unwrap(),
             ),
         );
-        sockets.tasks.spawn_on(listener::accept(Arc::clone(&sockets), listener), tokio.handle());
+        sockets
+            .tasks
+            .spawn_on(listener::accept(Arc::clone(&sockets), listener, clock), tokio.handle());
         let (seen, events) = mpsc::channel();
         let inbox = Arc::clone(&lanes);
         let machine = std::thread::spawn(move || {

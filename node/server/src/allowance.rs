@@ -42,14 +42,42 @@ impl Allowance {
     }
 }
 
+/// An allowance for each of many.
+#[derive(Debug)]
+pub struct Allowances<K> {
+    used: BTreeMap<K, Allowance>,
+}
+
+/// How many are remembered to have taken something; a further one has to wait.
+const REMEMBERED_MAX: usize = 4096;
+
+impl<K> Default for Allowances<K> {
+    fn default() -> Self {
+        Self { used: BTreeMap::new() }
+    }
+}
+
+impl<K: Ord> Allowances<K> {
+    /// Takes one for `who`, or says how long to wait for it.
+    ///
+    /// # Errors
+    /// The time until there is one.
+    pub fn take(&mut self, now: Duration, who: K, pace: Pace) -> Result<(), Duration> {
+        if self.used.len() >= REMEMBERED_MAX && !self.used.contains_key(&who) {
+            self.used.retain(|_, allowance| !allowance.is_whole(now));
+            if self.used.len() >= REMEMBERED_MAX {
+                return Err(pace.interval);
+            }
+        }
+        self.used.entry(who).or_default().take(now, pace)
+    }
+}
+
 /// An allowance for each owner of addresses; loopback has no limit.
 #[derive(Debug, Default)]
 pub struct AllowanceByAddress {
-    used: BTreeMap<Owner, Allowance>,
+    owners: Allowances<Owner>,
 }
-
-/// Owners that are remembered to have taken something; a further one has to wait.
-const ADDRESSES_MAX: usize = 4096;
 
 impl AllowanceByAddress {
     /// Takes one for `ip`, or says how long to wait for it.
@@ -58,16 +86,7 @@ impl AllowanceByAddress {
     /// The time until there is one.
     pub fn take(&mut self, now: Duration, ip: IpAddr, pace: Pace) -> Result<(), Duration> {
         let owner = Owner::of(ip);
-        if owner.is_loopback() {
-            return Ok(());
-        }
-        if self.used.len() >= ADDRESSES_MAX && !self.used.contains_key(&owner) {
-            self.used.retain(|_, allowance| !allowance.is_whole(now));
-            if self.used.len() >= ADDRESSES_MAX {
-                return Err(pace.interval);
-            }
-        }
-        self.used.entry(owner).or_default().take(now, pace)
+        if owner.is_loopback() { Ok(()) } else { self.owners.take(now, owner, pace) }
     }
 }
 
@@ -129,12 +148,12 @@ mod tests {
     fn the_addresses_remembered_are_bounded_and_forgotten_when_they_have_rested() {
         let mut all = AllowanceByAddress::default();
         let ip = |number: u32| IpAddr::from((0x0900_0000 + number).to_be_bytes());
-        let max = u32::try_from(ADDRESSES_MAX).unwrap();
+        let max = u32::try_from(REMEMBERED_MAX).unwrap();
         for number in 0..max + 100 {
             let taken = all.take(Duration::ZERO, ip(number), PACE);
             assert_eq!(taken.is_ok(), number < max);
         }
         assert!(all.take(PACE.interval, ip(20_000), PACE).is_ok());
-        assert_eq!(all.used.len(), 1);
+        assert_eq!(all.owners.used.len(), 1);
     }
 }
