@@ -9,16 +9,17 @@ mod mining;
 mod mining_text;
 pub mod pass;
 
+use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread::{self, Builder, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
-use machine::Machine;
 use machine::views::{NodeView, ProcessView, Status};
+use machine::{Machine, PeerId};
 use wire::operator::{Answer, AnswerOutcome, Ask, OperatorMessage, Question, Token};
 use wire::{ByteString, Message};
 
@@ -29,6 +30,7 @@ pub use machine::views::Role;
 pub use mining::mining_view;
 
 /// Pause before a wrong token is told: guessing is hopeless anyway, and stays cheap for the node.
+/// Only whoever guesses waits: its connection is not read meanwhile.
 const WRONG_TOKEN_PAUSE: Duration = Duration::from_millis(250);
 
 /// What a node cannot be asked because it does not know.
@@ -75,7 +77,8 @@ impl OperatorDesk {
         };
         let thread = Builder::new().name("operator".to_owned()).spawn(move || {
             yield_to_the_chain();
-            desk.serve(&asked);
+            let handle = desk.handle.clone();
+            desk.serve(&asked, Instant::now, |peer, answer| handle.reply(peer, answer));
         })?;
         Ok(Self { directory, stop, thread })
     }
@@ -106,32 +109,56 @@ struct Desk {
 }
 
 impl Desk {
-    fn serve(&self, asked: &Receiver<Forwarded>) {
-        for Forwarded { peer, message, .. } in asked {
-            let Message::Operator(OperatorMessage::Ask(ask)) = message else {
-                continue;
+    /// Answers what is asked, until nobody can ask any more.
+    fn serve(
+        &self,
+        asked: &Receiver<Forwarded>,
+        now: impl Fn() -> Instant,
+        mut reply: impl FnMut(PeerId, Message),
+    ) {
+        // Wrong tokens and when they are told; in this order, as the pause is always the same.
+        let mut refused: VecDeque<(Instant, PeerId, u32)> = VecDeque::new();
+        loop {
+            let next = match refused.front() {
+                Some((at, ..)) => asked.recv_timeout(at.saturating_duration_since(now())),
+                None => asked.recv().map_err(RecvTimeoutError::from),
             };
-            let outcome = match self.answer(&ask) {
-                Ok(json) => AnswerOutcome::Json(ByteString(json.into_bytes())),
-                Err(reason) => AnswerOutcome::Refused { reason },
-            };
-            let stops = ask.question == Question::Stop && matches!(outcome, AnswerOutcome::Json(_));
-            let answer = OperatorMessage::Answer(Answer { request: ask.request, outcome });
-            self.handle.reply(peer, Message::Operator(answer));
-            if stops {
-                self.stop.store(true, Ordering::Relaxed);
-                self.opener.unpark();
+            match next {
+                Ok(Forwarded { peer, message: Message::Operator(message), .. }) => {
+                    if let OperatorMessage::Ask(ask) = message {
+                        if pass::is_same(&ask.token, &self.pass.token) {
+                            self.answer(peer, &ask, &mut reply);
+                        } else {
+                            refused.push_back((now() + WRONG_TOKEN_PAUSE, peer, ask.request));
+                        }
+                    }
+                }
+                Ok(_) | Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            while let Some((_, peer, request)) = refused.pop_front_if(|(at, ..)| *at <= now()) {
+                let reason = "the token is not this node's: was it started anew meanwhile?";
+                let outcome = AnswerOutcome::Refused { reason: reason.to_owned() };
+                let answer = OperatorMessage::Answer(Answer { request, outcome });
+                reply(peer, Message::Operator(answer));
             }
             rest();
         }
     }
 
-    fn answer(&self, ask: &Ask) -> Result<String, String> {
-        if !pass::is_same(&ask.token, &self.pass.token) {
-            thread::sleep(WRONG_TOKEN_PAUSE);
-            return Err("the token is not this node's: was it started anew meanwhile?".to_owned());
+    /// Answers somebody who may ask.
+    fn answer(&self, peer: PeerId, ask: &Ask, mut reply: impl FnMut(PeerId, Message)) {
+        let outcome = match answers::answer(self, &ask.question) {
+            Ok(json) => AnswerOutcome::Json(ByteString(json.into_bytes())),
+            Err(reason) => AnswerOutcome::Refused { reason },
+        };
+        let stops = ask.question == Question::Stop && matches!(outcome, AnswerOutcome::Json(_));
+        let answer = OperatorMessage::Answer(Answer { request: ask.request, outcome });
+        reply(peer, Message::Operator(answer));
+        if stops {
+            self.stop.store(true, Ordering::Relaxed);
+            self.opener.unpark();
         }
-        answers::answer(self, &ask.question)
     }
 
     /// How the node is: what the machine knows, and what it does not.

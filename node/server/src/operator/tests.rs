@@ -70,3 +70,47 @@ fn blocks_are_read_and_told_while_the_machines_thread_does_not_move() {
     assert_eq!(holding.join().unwrap(), Ok(()));
     node.stop().unwrap();
 }
+
+/// A question of a connection with this number, with the desk's token or another.
+fn question(number: u64, token: u8) -> Forwarded {
+    let ask = Ask {
+        request: 1,
+        token: Token([token; 32]),
+        question: Question::Chain { from: u32::MAX, count: 1 },
+    };
+    let (peer, address) = (PeerId(number), "127.0.0.1:9".parse().unwrap());
+    Forwarded { peer, address, message: Message::Operator(OperatorMessage::Ask(ask)) }
+}
+
+/// Who is answered, in order, and whether with what was asked for; `now` is asked for the time.
+fn answered(asked: &[Forwarded], now: impl Fn() -> Instant) -> Vec<(u64, bool)> {
+    let node = node();
+    let (ask, questions) = sync_channel(asked.len());
+    asked.iter().for_each(|question| ask.send(question.clone()).unwrap());
+    drop(ask);
+    let mut answered = Vec::new();
+    desk(node.handle.clone()).serve(&questions, now, |peer, message| {
+        let Message::Operator(OperatorMessage::Answer(answer)) = message else {
+            panic!("{message:?} is no answer");
+        };
+        answered.push((peer.0, matches!(answer.outcome, AnswerOutcome::Json(_))));
+    });
+    node.stop().unwrap();
+    answered
+}
+
+#[test]
+fn whoever_has_the_token_does_not_wait_for_those_who_guess_it() {
+    let mut asked: Vec<Forwarded> = (0..7).map(|guesser| question(guesser, 9)).collect();
+    asked.push(question(100, 1));
+    let began = Instant::now();
+    assert_eq!(answered(&asked, || began), [(100, true)], "before any guesser is told");
+    // A clock that jumps: each guesser is told in its turn.
+    let looks = std::cell::Cell::new(0);
+    let jumping = || {
+        looks.set(looks.get() + 1);
+        began + WRONG_TOKEN_PAUSE * looks.get()
+    };
+    let told = answered(&asked, jumping);
+    assert!(told.contains(&(100, true)) && told.contains(&(0, false)), "{told:?}");
+}
