@@ -54,6 +54,19 @@ impl Line {
         Ok(self.stream.write_all(&message.to_frame().to_bytes())?)
     }
 
+    /// Sends bytes that need be no message.
+    pub(crate) fn say_bytes(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        Ok(self.stream.write_all(bytes)?)
+    }
+
+    /// Whether the node has not closed it.
+    pub(crate) fn is_open(&self) -> bool {
+        let closed = self.stream.set_nonblocking(true).is_err()
+            || matches!(self.stream.peek(&mut [0]), Ok(0))
+            || self.stream.set_nonblocking(false).is_err();
+        !closed
+    }
+
     /// Waits five seconds for the next message of the node.
     pub(crate) fn hear(&mut self) -> anyhow::Result<Message> {
         let mut bytes = [0; 64 << 10];

@@ -2,14 +2,17 @@
 //!
 //! `cargo build --release; cargo run --release -p lode-server --example flood -- connect` starts a
 //! bootstrap node, attacks it for ten seconds, and prints what an honest client, newcomers of every
-//! role, the node's memory and its log saw meanwhile. `--node ADDR --directory DIR` attacks one's own
-//! node that runs already on this computer, `--list` names the attacks.
+//! role, the node's memory and its log saw meanwhile. `--node ADDR --directory DIR` attacks one's
+//! own node that runs already on this computer, `--list` names the attacks.
 //!
 //! It ends with 1 when one of the limits below is broken.
 
 mod connecting;
+mod deaf;
 mod honest;
 mod line;
+mod noise;
+mod places;
 mod target;
 
 use std::net::SocketAddr;
@@ -45,8 +48,13 @@ const CALM: Duration = Duration::from_secs(1);
 type Begin = fn(&Arc<Attack>) -> anyhow::Result<()>;
 
 /// Every attack: its name, what it does in a sentence, and how it begins.
-const ATTACKS: &[(&str, &str, Begin)] =
-    &[("connect", "connects and leaves, as fast as the node lets it", connecting::begin)];
+const ATTACKS: &[(&str, &str, Begin)] = &[
+    ("connect", "connects and leaves, as fast as the node lets it", connecting::begin),
+    ("deaf", "asks for much and reads nothing, on 192 connections", deaf::begin),
+    ("places", "holds every place of every role and says nothing", places::begin),
+    ("malformed", "says what is no message, again and again", noise::begin_malformed),
+    ("refused", "pays with coins that there are not, again and again", noise::begin_refused),
+];
 
 /// What the command line says.
 #[derive(Debug, Parser)]
