@@ -52,7 +52,7 @@ use disk::Disk;
 use forwarding::Forwarding;
 use history::HistoryReader;
 use lanes::{Lanes, Work};
-use listener::{into_tokio, listen};
+use listener::{INBOUND_MAX, into_tokio, listen};
 use machine::store::Store;
 use machine::{Event, Machine, MachineError, Surroundings};
 use miner::{MiningThread, OwnMiner};
@@ -84,7 +84,7 @@ const REPORTS_MAX: usize = 4096;
 
 /// Questions that may wait for the directory, or for whoever answers the operator: one of each
 /// connection there can be.
-pub const FORWARDED_MAX: usize = listener::INBOUND_MAX;
+pub const FORWARDED_MAX: usize = INBOUND_MAX;
 
 /// Threads that move bytes between sockets and queues, for nodes and for whoever has not said what
 /// it is.
@@ -179,7 +179,7 @@ impl Node {
         let handle = Handle::new(Arc::clone(&lanes), &machine);
         let owner = MachineThread { machine, lanes: Arc::clone(&lanes), outside, clock, on_panic };
         let machine = owner.spawn(ended.clone())?;
-        let accepting = listener::accept(Arc::clone(&sockets), listener, clock);
+        let accepting = listener::accept(Arc::clone(&sockets), listener, clock, INBOUND_MAX);
         sockets.tasks.spawn_on(accepting, tokio.handle());
         Ok(Self {
             address,

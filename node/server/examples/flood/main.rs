@@ -52,6 +52,7 @@ const ATTACKS: &[(&str, &str, Begin)] = &[
     ("connect", "connects and leaves, as fast as the node lets it", connecting::begin),
     ("deaf", "asks for much and reads nothing, on 192 connections", deaf::begin),
     ("places", "holds every place of every role and says nothing", places::begin),
+    ("silent", "connects and says nothing, on all connections there are", places::begin_silent),
     ("malformed", "says what is no message, again and again", noise::begin_malformed),
     ("refused", "pays with coins that there are not, again and again", noise::begin_refused),
 ];

@@ -1,6 +1,7 @@
 //! Callers that hold every place of every role and say nothing, and come again at once when they
 //! lose one.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -13,6 +14,11 @@ use crate::line::Line;
 /// The places that a node has, by role.
 const PLACES: [(Role, usize); 4] =
     [(Role::Peer, 64), (Role::Wallet, 128), (Role::Directory, 96), (Role::Operator, 8)];
+
+/// Threads that connect and say nothing, and the connections that each keeps: together more than a
+/// node lets in.
+const SILENT_THREADS: usize = 8;
+const SILENT_EACH: usize = 100;
 
 /// How often somebody comes for one place.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -30,6 +36,26 @@ pub(crate) fn begin(attack: &Arc<Attack>) -> anyhow::Result<()> {
                     }
                 }
                 thread::sleep(PAUSE);
+            }
+        });
+    }
+    Ok(())
+}
+
+/// Connects as fast as it can, says nothing, and closes nothing but its oldest connections.
+pub(crate) fn begin_silent(attack: &Arc<Attack>) -> anyhow::Result<()> {
+    for _ in 0..SILENT_THREADS {
+        let attack = Arc::clone(attack);
+        thread::spawn(move || {
+            let mut lines = VecDeque::new();
+            while !attack.is_over() {
+                if let Ok(line) = Line::open(&attack.target) {
+                    lines.push_back(line);
+                    attack.count();
+                }
+                if lines.len() > SILENT_EACH {
+                    lines.pop_front();
+                }
             }
         });
     }

@@ -19,14 +19,16 @@ use super::codec::{InboundCodec, InboundError, OutboundCodec, next, write_frame}
 use super::connection_memory::{ConnectionMemory, SHARED_BYTES_MAX};
 use super::lanes::{Lane, Lanes};
 use super::outbound::Outbound;
+use closing::Closing;
 use machine::{Direction, Event, PeerId};
 use progress::Progress;
 
+mod closing;
 mod meeting;
 mod progress;
 
 /// How long a connection that is being closed may take to write what is queued.
-const LINGER: Duration = Duration::from_secs(1);
+pub(super) const LINGER: Duration = Duration::from_secs(1);
 
 /// What the listener, the dialer and all connections of one node share.
 pub(super) struct Sockets {
@@ -36,6 +38,8 @@ pub(super) struct Sockets {
     pub stop: CancellationToken,
     /// Everything that must have ended before the node has.
     pub tasks: TaskTracker,
+    /// Connections that have a place and need it no more.
+    pub closing: Closing,
     clients: Handle,
     /// What has come and is not whole.
     incoming: Arc<ConnectionMemory>,
@@ -84,6 +88,7 @@ impl Sockets {
             clients,
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            closing: Closing::default(),
             incoming: Arc::new(ConnectionMemory::new(SHARED_BYTES_MAX)),
             outgoing: Arc::new(ConnectionMemory::new(SHARED_BYTES_MAX)),
             next_peer: AtomicU64::new(1),
@@ -137,7 +142,10 @@ impl Sockets {
             // Unread input would make the close a reset, which may overtake what we still say.
             tokio::join!(writer, discard(&mut incoming))
         };
-        if timeout(LINGER, last_words).await.is_err() {
+        let _closing = self.closing.begin(Arc::clone(&outbound));
+        let last_words = timeout(LINGER, last_words);
+        let said = outbound.no_more_writing.run_until_cancelled(last_words).await;
+        if !matches!(said, Some(Ok(_))) {
             outbound.give_up();
         }
         self.lanes.push_peer(Some(peer), Event::Disconnected { peer });

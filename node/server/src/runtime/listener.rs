@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tokio::sync::Semaphore;
-use tokio::time::sleep;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
 
 use super::StartError;
 use super::clock::Clock;
-use super::connection::Sockets;
+use super::connection::{LINGER, Sockets};
 use super::doorkeeper::Doorkeeper;
 use machine::Direction;
 
@@ -54,10 +54,15 @@ pub(super) fn into_tokio(
     TcpListener::from_std(listener)
 }
 
-/// Accepts until the node stops.
-pub(super) async fn accept(sockets: Arc<Sockets>, listener: TcpListener, clock: Clock) {
+/// Accepts until the node stops, into so many places.
+pub(super) async fn accept(
+    sockets: Arc<Sockets>,
+    listener: TcpListener,
+    clock: Clock,
+    places: usize,
+) {
     let mut doorkeeper = Doorkeeper::default();
-    let places = Arc::new(Semaphore::new(INBOUND_MAX));
+    let places = Arc::new(Semaphore::new(places));
     let accepting = async {
         loop {
             let Ok((stream, address)) = listener.accept().await else {
@@ -68,7 +73,7 @@ pub(super) async fn accept(sockets: Arc<Sockets>, listener: TcpListener, clock: 
             if !doorkeeper.admits(address.ip(), clock.monotonic()) {
                 continue;
             }
-            let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            let Some(place) = place(&places, &sockets).await else {
                 continue;
             };
             let serving = Arc::clone(&sockets);
@@ -79,4 +84,16 @@ pub(super) async fn accept(sockets: Arc<Sockets>, listener: TcpListener, clock: 
         }
     };
     sockets.stop.run_until_cancelled(accepting).await;
+}
+
+/// A place for a connection that has just come. Where all are taken, those give theirs up that are
+/// being closed and only take their time; if there are none, there is no place.
+async fn place(places: &Arc<Semaphore>, sockets: &Sockets) -> Option<OwnedSemaphorePermit> {
+    if let Ok(place) = Arc::clone(places).try_acquire_owned() {
+        return Some(place);
+    }
+    if !sockets.closing.end_first() {
+        return None;
+    }
+    timeout(LINGER, Arc::clone(places).acquire_owned()).await.ok()?.ok()
 }

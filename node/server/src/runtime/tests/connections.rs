@@ -16,7 +16,14 @@ struct Rig {
 }
 
 impl Rig {
-    fn start(mut brain: impl FnMut(&Event) -> Vec<Effect> + Send + 'static) -> Self {
+    fn start(brain: impl FnMut(&Event) -> Vec<Effect> + Send + 'static) -> Self {
+        Self::with_places(INBOUND_MAX, brain)
+    }
+
+    fn with_places(
+        places: usize,
+        mut brain: impl FnMut(&Event) -> Vec<Effect> + Send + 'static,
+    ) -> Self {
         let tokio = runtime("sockets", 2, || ()).unwrap();
         let (listener, address) = listen("127.0.0.1:0".parse().unwrap()).unwrap();
         let listener = into_tokio(&tokio, listener).unwrap();
@@ -36,9 +43,8 @@ impl Rig {
                 RayonVerifier::shared().unwrap(),
             ),
         );
-        sockets
-            .tasks
-            .spawn_on(listener::accept(Arc::clone(&sockets), listener, clock), tokio.handle());
+        let accepting = listener::accept(Arc::clone(&sockets), listener, clock, places);
+        sockets.tasks.spawn_on(accepting, tokio.handle());
         let (seen, events) = mpsc::channel();
         let inbox = Arc::clone(&lanes);
         let machine = std::thread::spawn(move || {
@@ -329,6 +335,22 @@ fn a_connection_that_is_closed_still_gets_what_was_queued_and_no_event_follows()
         _ => None,
     });
     assert_eq!(messages, 1);
+}
+
+#[test]
+fn who_is_being_closed_and_takes_its_time_keeps_no_place_from_a_newcomer() {
+    let rig = Rig::with_places(4, |event| match event {
+        Event::Connected { peer, .. } => {
+            vec![Effect::Disconnect { peer: *peer, reason: "no place".to_owned() }]
+        }
+        _ => vec![],
+    });
+    let mut stubborn = Vec::new();
+    for _ in 0..12 {
+        // None of them closes its own side.
+        stubborn.push(Client::connect(rig.address));
+        rig.wait(|event| matches!(event, Event::Connected { .. }).then_some(()));
+    }
 }
 
 #[test]
