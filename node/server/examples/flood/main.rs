@@ -11,6 +11,7 @@ mod connecting;
 mod deaf;
 mod honest;
 mod line;
+mod many_keys;
 mod noise;
 mod places;
 mod target;
@@ -55,6 +56,7 @@ const ATTACKS: &[(&str, &str, Begin)] = &[
     ("silent", "connects and says nothing, on all connections there are", places::begin_silent),
     ("malformed", "says what is no message, again and again", noise::begin_malformed),
     ("refused", "pays with coins that there are not, again and again", noise::begin_refused),
+    ("many-keys", "asks what is pending of 2,000 keys, over and over", many_keys::begin),
 ];
 
 /// What the command line says.
