@@ -39,6 +39,14 @@ pub enum Direction {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VerificationId(pub u64);
 
+/// Bytes of an unfinished message that are told of: a line that needs longer for them than for the
+/// patience with a block is too slow for blocks.
+pub const PROGRESS_BYTES: usize = 4 * 1024;
+
+/// How often they are told of, at most: half of the least patience with a block. A message that is
+/// whole within this time is never told of.
+pub const PROGRESS_INTERVAL: Duration = Duration::from_millis(125);
+
 /// Something that happened outside.
 #[derive(Debug, Clone)]
 pub enum Event {
@@ -57,6 +65,13 @@ pub enum Event {
         peer: PeerId,
         /// The message.
         message: Box<Message>,
+    },
+    /// Some of a message came that is still on its way: [`PROGRESS_BYTES`] at least since it
+    /// was told last, which is not before [`PROGRESS_INTERVAL`] is over. Whoever waits for a block
+    /// sees by it that it comes.
+    Progress {
+        /// The peer that sends it.
+        peer: PeerId,
     },
     /// A well-formed frame of an unknown command came.
     UnknownCommand {

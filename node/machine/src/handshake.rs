@@ -137,7 +137,7 @@ impl Machine {
         if hello.role != Role::Peer {
             return;
         }
-        self.sync.add_peer(id, self.now.monotonic);
+        self.sync.add_peer(id, direction, self.now.monotonic);
         self.relay.add_peer(id);
         self.address_book.add_peer(id);
         if let Some(listen) = listen {

@@ -76,6 +76,7 @@ impl Machine {
         match CommittedBlock::decode(*header, body) {
             Ok(block) => self.take_wanted(source, wanted, block),
             Err(mismatch) => {
+                self.note_block_failed(source);
                 self.blame(source, Misbehavior::BodyMismatch, &mismatch.to_string());
                 Ok(())
             }
@@ -134,6 +135,7 @@ impl Machine {
             self.intake.senders.insert(block.hash, peer);
         }
         self.publication.note_size(&block);
+        self.note_block_came(source, &block.hash);
         self.ledger.store_body(&mut self.tree, id, block)?;
         self.advance()
     }

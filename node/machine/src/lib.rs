@@ -40,7 +40,7 @@ pub mod views;
 mod wallet_server;
 
 pub use effect::{Effect, Report};
-pub use event::{Direction, Event, Now, PeerId, VerificationId};
+pub use event::{Direction, Event, Now, PROGRESS_BYTES, PROGRESS_INTERVAL, PeerId, VerificationId};
 pub use header_tree::{HeaderEntry, HeaderId, HeaderRefusal, HeaderTree};
 pub use history::HistoryQuestion;
 pub use ledger::{Ledger, Tip};

@@ -166,6 +166,7 @@ impl Machine {
                 self.on_connected(peer, address, direction);
             }
             Event::Message { peer, message } => self.on_message(peer, *message)?,
+            Event::Progress { peer } => self.on_progress(peer),
             Event::UnknownCommand { peer, command } => self.on_unknown_command(peer, command),
             Event::Malformed { peer, reason } => self.on_malformed(peer, &reason),
             Event::Drained { peer } => self.on_drained(peer)?,
@@ -211,6 +212,7 @@ impl Machine {
         let deadlines = [
             self.peers.next_deadline(),
             self.sync.next_deadline(now),
+            self.next_retry(),
             self.relay.next_deadline(),
             self.intake.next_deadline(self.now).filter(|_| self.has_room_for_blocks()),
             self.mempool.next_deadline(),

@@ -1,7 +1,8 @@
 //! Headers-first synchronization: ask for headers, keep those whose chain has enough work;
-//! [`bodies`] fetches the blocks of the better chain.
+//! [`bodies`] fetches the blocks of the better chain, of whom [`sources`] says.
 
 mod bodies;
+mod sources;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,9 +16,11 @@ use wire::Message;
 use wire::peer::{HEADERS_MAX, PeerMessage};
 
 use crate::conduct::{Misbehavior, Source};
+use crate::event::Direction;
 use crate::header_tree::HeaderId;
 use crate::requests::Requests;
 use crate::{Machine, PeerId};
+use sources::Standing;
 
 /// Headers of little work that one connection may show.
 const PRESYNC_HEADERS_MAX: usize = 65_536;
@@ -47,7 +50,7 @@ pub(crate) struct Sync {
     pub(crate) peers: BTreeMap<PeerId, SyncPeer>,
     /// Blocks that were asked for, in whatever form.
     pub(crate) downloads: Requests<BlockHash>,
-    /// Patience with a block that holds up others.
+    /// Patience with a connection that holds up others, before it is closed.
     stall: Duration,
 }
 
@@ -62,6 +65,14 @@ pub(crate) struct SyncPeer {
     presync: Option<PresyncChain>,
     /// When a block that was asked of it came last.
     last_delivery: Duration,
+    /// When some of a message that is on its way came last.
+    last_bytes: Duration,
+    /// Who opened it.
+    direction: Direction,
+    /// How it did with the last block that was asked of it.
+    standing: Standing,
+    /// A block that it was asked for, and that another one brought before its time was over.
+    overtaken: Option<BlockHash>,
 }
 
 impl Default for Sync {
@@ -71,12 +82,16 @@ impl Default for Sync {
 }
 
 impl Sync {
-    pub(crate) fn add_peer(&mut self, id: PeerId, now: Duration) {
+    pub(crate) fn add_peer(&mut self, id: PeerId, direction: Direction, now: Duration) {
         let peer = SyncPeer {
             best_header: HeaderId::GENESIS,
             headers_asked: None,
             presync: None,
             last_delivery: now,
+            last_bytes: now,
+            direction,
+            standing: Standing::default(),
+            overtaken: None,
         };
         self.peers.insert(id, peer);
     }

@@ -7,6 +7,7 @@
 //! own `miner` with its thread and rayon pool, and to whoever else searches with one of the
 //! `leases`. `signatures` are verified on another pool.
 
+mod arriving;
 mod clock;
 mod codec;
 mod config;

@@ -151,6 +151,11 @@ impl Machine {
         }
     }
 
+    /// This block is here: no connection is waited for that was asked for its transactions.
+    pub(crate) fn forget_partials_of(&mut self, hash: &BlockHash) {
+        self.relay.partial.retain(|_, partial| partial.hash != *hash);
+    }
+
     fn find_in_mempool(
         &self,
         block: &BlockHash,
@@ -176,6 +181,7 @@ impl Machine {
     ) -> Result<(), MachineError> {
         let awaited = |partial: &&mut Partial| partial.hash == answer.block;
         if self.relay.partial.get_mut(&id).filter(awaited).is_none() {
+            self.note_block_came_late(id, &answer.block);
             return Ok(());
         }
         let Some(mut partial) = self.relay.partial.remove(&id) else {

@@ -1,5 +1,7 @@
 //! Headers and bodies: what is kept, who is asked, who is dropped, what is served.
 
+mod withheld;
+
 use std::time::Duration;
 
 use chain::hash::BlockHash;

@@ -316,7 +316,8 @@ impl Rig {
     }
 }
 
-fn answers(forge: &Forge, tip: BlockHash, question: PeerMessage) -> Vec<PeerMessage> {
+/// What an honest node whose chain ends in `tip` answers.
+pub(crate) fn answers(forge: &Forge, tip: BlockHash, question: PeerMessage) -> Vec<PeerMessage> {
     match question {
         PeerMessage::GetBlocks(hashes) => hashes
             .iter()

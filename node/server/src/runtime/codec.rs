@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::codec::{Decoder, Encoder, FramedRead, FramedWrite};
 use wire::frame::{DecodeError, Frame, FrameDecoder, Incoming, Phase};
 
+use super::arriving::Arriving;
 use super::connection_memory::Share;
 
 /// A frame that has begun must be whole after this time.
@@ -53,12 +54,19 @@ pub(super) struct InboundCodec {
     share: Share,
     /// When the frame that has begun must be whole; none between two frames.
     whole_by: Option<Instant>,
+    arriving: Arriving,
 }
 
 impl InboundCodec {
     /// For a connection on which nothing has been said.
     pub fn new(share: Share) -> Self {
-        Self { frames: FrameDecoder::new(Phase::Handshake), share, whole_by: None }
+        let frames = FrameDecoder::new(Phase::Handshake);
+        Self { frames, share, whole_by: None, arriving: Arriving::untold() }
+    }
+
+    /// What is told of messages that are on their way.
+    pub fn tell(&mut self, arriving: Arriving) {
+        self.arriving = arriving;
     }
 
     /// Both hellos are on their way: every command has its own limit from now on.
@@ -81,6 +89,7 @@ impl Decoder for InboundCodec {
         let held = bytes.len();
         if let Some(incoming) = self.frames.decode(bytes)? {
             self.whole_by = None;
+            self.arriving.end();
             if held > READ_BYTES_MAX {
                 // The old buffer is as long as the frame; a connection does not keep that.
                 *bytes = BytesMut::from(&bytes[..]);
@@ -89,7 +98,9 @@ impl Decoder for InboundCodec {
         }
         self.share.hold(bytes.len());
         if self.frames.is_inside_frame(bytes) {
-            self.whole_by.get_or_insert_with(|| Instant::now() + FRAME_TIMEOUT);
+            let now = Instant::now();
+            self.whole_by.get_or_insert(now + FRAME_TIMEOUT);
+            self.arriving.note(bytes.len(), now);
         }
         bytes.reserve(bytes.len().clamp(READ_BYTES_MIN, READ_BYTES_MAX));
         Ok(None)

@@ -105,7 +105,7 @@ pub(super) enum Refused {
 
 /// The queues in front of the machine's thread. The lanes of connections are bounded by the number
 /// of those: each has one event in them and waits until that is handled. Beside it there may be the
-/// answer to its last question, its end, and word of its empty queue.
+/// answer to its last question, its end, word of its empty queue, and word of what arrives.
 #[derive(Default)]
 pub(super) struct Lanes {
     /// Threads of lower priority lock it, too, for as long as one push takes.
@@ -196,6 +196,21 @@ impl Lanes {
     pub fn push_peer(&self, peer: Option<PeerId>, event: Event) {
         let work = PeerWork { peer, event, lane: Lane::Nodes, outbound: None, handled: None };
         self.push(|waiting| waiting.push_peer(work));
+    }
+
+    /// Queues an event of a node that it does not wait for; tells when it is handled.
+    pub fn push_watched(&self, peer: PeerId, event: Event) -> oneshot::Receiver<()> {
+        let (handled, wait) = oneshot::channel();
+        let (peer, handled) = (Some(peer), Some(handled));
+        let work = PeerWork { peer, event, lane: Lane::Nodes, outbound: None, handled };
+        self.push(|waiting| waiting.push_peer(work));
+        wait
+    }
+
+    /// Events of nodes that wait.
+    #[cfg(test)]
+    pub fn waiting_of_nodes(&self) -> usize {
+        self.lock().nodes.len()
     }
 
     /// Queues an event of a connection and waits until it is handled; false when the node stops

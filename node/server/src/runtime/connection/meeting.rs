@@ -14,6 +14,7 @@ use wire::Message;
 use wire::frame::Incoming;
 use wire::hello::Role;
 
+use super::super::arriving::Arriving;
 use super::super::codec::InboundCodec;
 use super::super::lanes::Lane;
 use super::super::outbound::Outbound;
@@ -40,6 +41,10 @@ impl Sockets {
             connection.ended = Some(ReadEnd::Stopping);
         } else if direction == Direction::Inbound {
             self.hear_who_it_is(&mut connection).await;
+        }
+        if connection.lane == Lane::Nodes {
+            let arriving = Arriving::to(Arc::clone(&self.lanes), peer);
+            connection.messages.decoder_mut().tell(arriving);
         }
         connection
     }
