@@ -12,6 +12,7 @@ use chain::transaction::Transfer;
 use client::node_client::{ClientError, NodeClient};
 use rand::Rng;
 use wire::fee::fee_at_rate;
+use wire::peer::RELAYED_BYTES_MAX;
 use wire::wallet::{ChainTip, SubmitOutcome};
 
 use crate::accounts::{Account, AccountKey, InvalidAccountKey, OtherSeed};
@@ -200,8 +201,8 @@ impl Wallet {
         fee: Fee,
         rng: &mut R,
     ) -> Result<(SignedPayment, Selection), PaymentError> {
-        let transfer_bytes_max =
-            self.network.spec.block_bytes_max.saturating_sub(BLOCK_RESERVE_BYTES) as usize;
+        let block_bytes = self.network.spec.block_bytes_max.saturating_sub(BLOCK_RESERVE_BYTES);
+        let transfer_bytes_max = RELAYED_BYTES_MAX.min(block_bytes as usize);
         let order = PaymentOrder {
             receiver,
             amount,

@@ -63,6 +63,11 @@ fn addresses_are_few(addresses: &[SocketAddr]) -> Result<(), String> {
     at_most(ADDRESSES_MAX, addresses.len(), "addresses")
 }
 
+/// Longest pending transaction that nodes take from each other and from wallets, in consensus
+/// bytes: about a thousand inputs, which a node judges in a moment. It is no rule of the chain: a
+/// block may hold longer ones.
+pub const RELAYED_BYTES_MAX: usize = 100_000;
+
 conversation! {
     /// What nodes say to each other.
     PeerMessage {

@@ -1,5 +1,7 @@
 //! Conduct: what connections do wrong, and what follows, in one table.
 
+mod unpaid;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -9,6 +11,7 @@ use crate::event::PeerId;
 use crate::machine::Machine;
 use crate::owner::Owner;
 use crate::peers::{CALL_MAX, DEAD_AFTER, HANDSHAKE_MAX, PeerState};
+use unpaid::UnpaidWork;
 
 /// Owners of addresses that are remembered as banned.
 const BANNED_MAX: usize = 4096;
@@ -67,6 +70,8 @@ pub(crate) enum Misbehavior {
     InvalidPayment,
     /// A transaction that breaks a rule for ever, relayed by a node that should have checked.
     InvalidTransaction,
+    /// Payments whose verification was too much work for nothing.
+    UnpaidWork,
     /// More in one list than the protocol allows.
     TooMany,
     /// Too many commands that nobody knows.
@@ -103,7 +108,8 @@ pub(crate) fn consequence(misbehavior: Misbehavior) -> Consequence {
         | Misbehavior::InvalidHeader
         | Misbehavior::BrokenHeaders
         | Misbehavior::InvalidBlock
-        | Misbehavior::InvalidTransaction => Consequence::Ban,
+        | Misbehavior::InvalidTransaction
+        | Misbehavior::UnpaidWork => Consequence::Ban,
     }
 }
 
@@ -149,6 +155,7 @@ pub(crate) struct Conduct {
     /// The connections that are not closing.
     pub(crate) peers: BTreeMap<PeerId, ConductPeer>,
     banned_until: BTreeMap<Owner, Duration>,
+    unpaid: UnpaidWork,
 }
 
 /// What a connection did that is tolerated a few times.

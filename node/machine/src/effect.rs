@@ -74,6 +74,17 @@ pub enum Effect {
         /// What it asks.
         question: HistoryQuestion,
     },
+    /// Read nothing more from this connection until [`Effect::Resume`], which may follow at once:
+    /// its payment is being judged.
+    Pause {
+        /// The peer that waits.
+        peer: PeerId,
+    },
+    /// Read on from this connection.
+    Resume {
+        /// The peer that waits no more.
+        peer: PeerId,
+    },
     /// There is nothing worth searching from now on.
     Rest {
         /// Where the best chain ends: a search on top of another block was in vain.

@@ -209,6 +209,7 @@ impl Machine {
         self.sync.forget_peer(id);
         self.relay.forget_peer(id);
         self.serving.forget_peer(id);
+        self.verifications.transactions.forget_peer(id);
         self.address_book.forget_peer(id);
         self.forget_sender(id);
     }

@@ -60,7 +60,7 @@ impl Intake {
     }
 }
 
-pub(super) use transactions::{Bringer, TransactionOutcome};
+pub(super) use transactions::{Bringer, Judgement, TransactionOutcome};
 
 impl Machine {
     /// A block from anywhere, as bytes: header first, then the body, then the walk to it.

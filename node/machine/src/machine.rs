@@ -161,6 +161,7 @@ impl Machine {
     /// [`MachineError`]: the node must stop.
     pub fn handle(&mut self, now: Now, event: Event) -> Result<Vec<Effect>, MachineError> {
         self.now = now;
+        self.verifications.transactions.begin_call();
         match event {
             Event::Connected { peer, address, direction } => {
                 self.on_connected(peer, address, direction);
@@ -193,6 +194,7 @@ impl Machine {
         self.write_blocks();
         self.time_out_sync();
         self.request_missing_blocks();
+        self.judge_waiting()?;
         self.adopt_orphans()?;
         self.request_transactions();
         self.announce_fresh();
@@ -206,7 +208,8 @@ impl Machine {
     /// it waits for nothing.
     pub fn next_wakeup(&self) -> Option<Duration> {
         let now = self.now.monotonic;
-        if self.is_walking() && !self.ledger.is_waiting(&self.tree) {
+        let walks = self.is_walking() && !self.ledger.is_waiting(&self.tree);
+        if walks || self.has_transactions_to_judge() {
             return Some(now);
         }
         let deadlines = [

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chain::encoding::{Decode, Encode};
 use chain::transaction::{Transaction, TxPosition};
 use wire::frame::Frame;
+use wire::peer::RELAYED_BYTES_MAX;
 use wire::wallet::{
     GetPending, GetPendingOfMany, HISTORY_MAX, Pending, RefusalKind, Submit, SubmitOutcome,
     Submitted, Tip, WalletMessage, beginning,
@@ -75,6 +76,17 @@ impl Machine {
     fn on_submit(&mut self, id: PeerId, submit: &Submit) -> Result<(), MachineError> {
         self.tally.payments_submitted += 1;
         let request = submit.request;
+        let bytes = submit.transaction.0.len();
+        if bytes > RELAYED_BYTES_MAX {
+            // It breaks no rule, and is not even read.
+            let reason = format!(
+                "a payment of {bytes} bytes, nodes pass on {RELAYED_BYTES_MAX} at most: pay in \
+                 smaller parts"
+            );
+            let kind = RefusalKind::Busy;
+            self.answer_submit(id, request, TransactionOutcome::Refused { kind, reason });
+            return Ok(());
+        }
         match Transaction::decode(&submit.transaction.0) {
             Ok(transaction) => {
                 self.offer_transaction(Bringer::Wallet { peer: id, request }, transaction)

@@ -335,8 +335,9 @@ impl World {
                     (self.clock_ns + self.draw_latency_ns(), self.slots[node].incarnation);
                 self.enqueue(at_ns, ScheduledEvent::Dial { node, incarnation, address });
             }
-            // No node of a simulation has a directory or an operator.
-            Effect::Forward { .. } => {}
+            // No node of a simulation has a directory or an operator, and nothing is read there but
+            // what has arrived.
+            Effect::Forward { .. } | Effect::Pause { .. } | Effect::Resume { .. } => {}
             Effect::Mine(template) => self.search(node, Some(template)),
             Effect::Rest { .. } => self.search(node, None),
             Effect::Write(writes) => {

@@ -93,6 +93,20 @@ fn genesis_money_is_known_and_paid_before_any_block() {
 }
 
 #[test]
+fn no_payment_is_longer_than_what_nodes_pass_on() {
+    let network = network(&vec![Account::new(&ADAM).receive_key(0); 1_100]);
+    let mut wallet = Wallet::new(&ADAM, network).unwrap();
+    let pay = |wallet: &mut Wallet, coins: u64| {
+        wallet.pay(*BOB, Amount(coins * 100 * COIN), fee(), &mut rng())
+    };
+    let refused = pay(&mut wallet, 1_050).unwrap_err().to_string();
+    assert!(refused.contains("pay in smaller parts"), "{refused}");
+    let payment = pay(&mut wallet, 980).unwrap().transaction();
+    let bytes = payment.encode().len();
+    assert!((98_000..=RELAYED_BYTES_MAX).contains(&bytes), "{bytes} bytes");
+}
+
+#[test]
 fn a_restore_from_words_finds_the_same_money_behind_twenty_used_keys() {
     let mut wallet = wallet();
     let (state, connect) = node();

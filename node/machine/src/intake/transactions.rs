@@ -1,11 +1,12 @@
-//! Transactions from anywhere: judged, verified elsewhere, judged again, and pending.
+//! Transactions from anywhere: each waits for its turn, is judged, verified elsewhere, judged
+//! again, and pending.
 
 use chain::hash::Txid;
 use chain::rules::RuleError;
 use chain::transaction::{OutPoint, Transaction, Transfer};
 use wire::wallet::RefusalKind;
 
-use crate::effect::Report;
+use crate::effect::{Effect, Report};
 use crate::event::PeerId;
 use crate::mempool::Candidate;
 use crate::relay::Orphan;
@@ -32,6 +33,17 @@ pub(crate) enum Bringer {
     Orphanage(Box<Orphan>),
 }
 
+impl Bringer {
+    /// Whose connection it came over.
+    pub(crate) fn peer(&self) -> Option<PeerId> {
+        match self {
+            Self::Ourselves => None,
+            Self::Node(peer) | Self::Wallet { peer, .. } => Some(*peer),
+            Self::Orphanage(orphan) => Some(orphan.from),
+        }
+    }
+}
+
 /// What became of a transaction that was offered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum TransactionOutcome {
@@ -44,7 +56,7 @@ pub(crate) enum TransactionOutcome {
 }
 
 /// What can be said of a transaction before its signatures are verified.
-enum Judgement {
+pub(crate) enum Judgement {
     Done(TransactionOutcome),
     /// Everything but the signatures is right.
     Signatures(Candidate),
@@ -57,29 +69,31 @@ impl Machine {
         by: Bringer,
         transaction: Transaction,
     ) -> Result<(), MachineError> {
+        if let Bringer::Wallet { peer, .. } = by {
+            // Until it is answered; so it has one payment here, and pays for each with its time.
+            self.effects.push(Effect::Pause { peer });
+            if let Some(peer) = self.peers.get_mut(peer) {
+                peer.awaits_answer = true;
+            }
+        }
+        let busy = |reason: &str| TransactionOutcome::Refused {
+            kind: RefusalKind::Busy,
+            reason: format!("{reason}; try again"),
+        };
         // A node's would be kept as an orphan; a wallet does better to come again.
         if matches!(by, Bringer::Wallet { .. })
-            && self.verifications.contain_parent_of(&transaction)
+            && self.verifications.transactions.contain_parent_of(&transaction)
         {
-            let reason = "a payment that it spends is being verified; try again".to_owned();
-            let busy = TransactionOutcome::Refused { kind: RefusalKind::Busy, reason };
+            let busy = busy("a payment that it spends is being verified");
             return self.on_transaction_judged(by, transaction, busy);
         }
-        let outcome = match self.judge_transaction(&transaction)? {
-            Judgement::Done(outcome) => outcome,
-            Judgement::Signatures(candidate) if candidate.checks.is_empty() => {
-                self.admit(candidate)
+        match self.await_turn(by, transaction)? {
+            None => Ok(()),
+            Some((by, transaction)) => {
+                let busy = busy("the node is busy with signatures");
+                self.on_transaction_judged(by, transaction, busy)
             }
-            Judgement::Signatures(candidate) => {
-                if self.has_room_for_signatures(candidate.checks.len()) {
-                    self.request_transaction_signatures(by, transaction, candidate.checks);
-                    return Ok(());
-                }
-                let reason = "the node is busy with signatures; try again".to_owned();
-                TransactionOutcome::Refused { kind: RefusalKind::Busy, reason }
-            }
-        };
-        self.on_transaction_judged(by, transaction, outcome)
+        }
     }
 
     /// The signatures of a transaction are verified; `bad_input` is the first that does not hold.
@@ -103,7 +117,7 @@ impl Machine {
         self.on_transaction_judged(by, transaction, outcome)
     }
 
-    fn on_transaction_judged(
+    pub(crate) fn on_transaction_judged(
         &mut self,
         by: Bringer,
         transaction: Transaction,
@@ -117,13 +131,20 @@ impl Machine {
         match by {
             Bringer::Ourselves => {}
             Bringer::Node(peer) => self.on_relayed_judged(peer, transaction, outcome),
-            Bringer::Wallet { peer, request } => self.answer_submit(peer, request, outcome),
+            Bringer::Wallet { peer, request } => {
+                self.is_answered(peer);
+                self.answer_submit(peer, request, outcome);
+                self.effects.push(Effect::Resume { peer });
+            }
             Bringer::Orphanage(orphan) => self.on_orphan_judged(*orphan, transaction, outcome),
         }
         Ok(())
     }
 
-    fn judge_transaction(&mut self, transaction: &Transaction) -> Result<Judgement, MachineError> {
+    pub(crate) fn judge_transaction(
+        &mut self,
+        transaction: &Transaction,
+    ) -> Result<Judgement, MachineError> {
         let Transaction::Transfer(transfer) = transaction else {
             let reason = RuleError::CoinbaseMisplaced.to_string();
             let kind = RefusalKind::Invalid;
@@ -155,7 +176,7 @@ impl Machine {
     }
 
     /// A transaction whose signatures hold is pending now, if the pool has room for it.
-    fn admit(&mut self, candidate: Candidate) -> TransactionOutcome {
+    pub(crate) fn admit(&mut self, candidate: Candidate) -> TransactionOutcome {
         let (txid, fee, bytes) = (candidate.txid, candidate.fee, candidate.bytes);
         if let Err(error) = self.mempool.insert(candidate, self.now.monotonic) {
             return self.refused_transaction(txid, error.kind(), error.to_string());

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use chain::encoding::Encode;
 use chain::hash::{Txid, Wtxid};
 use chain::transaction::Transaction;
 use wire::wallet::RefusalKind;
@@ -12,11 +11,9 @@ use crate::conduct::{Misbehavior, Source};
 use crate::intake::{Bringer, TransactionOutcome};
 use crate::{Machine, MachineError, PeerId};
 
-/// Orphans that are kept; as many as others keep (Bitcoin Core).
+/// Orphans that are kept; as many as others keep (Bitcoin Core). Each is as long as what is relayed
+/// at most, so all of them together stay below 10 MB.
 const ORPHANS_MAX: usize = 100;
-
-/// Longest orphan, in consensus bytes: all of them together stay below 10 MB.
-const ORPHAN_BYTES_MAX: usize = 100_000;
 
 /// An orphan whose parent does not come is forgotten after this long.
 const ORPHAN_PATIENCE: Duration = Duration::from_mins(20);
@@ -24,7 +21,7 @@ const ORPHAN_PATIENCE: Duration = Duration::from_mins(20);
 #[derive(Debug)]
 pub(crate) struct Orphan {
     transaction: Transaction,
-    from: PeerId,
+    pub(crate) from: PeerId,
     since: Duration,
     /// Counts orphans up: the lowest came first.
     arrival: u64,
@@ -53,9 +50,6 @@ impl Orphans {
     /// the place of nobody else's.
     pub(super) fn keep(&mut self, from: PeerId, transaction: Transaction, now: Duration) {
         self.waiting.retain(|_, orphan| now < orphan.since + ORPHAN_PATIENCE);
-        if transaction.encode().len() > ORPHAN_BYTES_MAX {
-            return;
-        }
         let arrival = self.next_arrival;
         self.next_arrival += 1;
         let wtxid = transaction.wtxid();

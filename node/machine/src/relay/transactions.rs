@@ -6,7 +6,7 @@ use chain::encoding::Decode;
 use chain::hash::{Txid, Wtxid};
 use chain::transaction::Transaction;
 use wire::Message;
-use wire::peer::{ANNOUNCED_MAX, PeerMessage, REQUESTED_MAX};
+use wire::peer::{ANNOUNCED_MAX, PeerMessage, RELAYED_BYTES_MAX, REQUESTED_MAX};
 use wire::wallet::RefusalKind;
 
 use super::Relay;
@@ -137,7 +137,7 @@ impl Machine {
     /// ledger is on its way, or too many signatures wait, no transaction can be judged, so none is
     /// asked for.
     pub(crate) fn request_transactions(&mut self) {
-        if !self.ledger.is_settled() || !self.has_room_for_signatures(1) {
+        if !self.ledger.is_settled() || !self.verifications.transactions.have_room() {
             return;
         }
         let announcing = self.relay.peers.iter().filter(|(_, peer)| !peer.announced.is_empty());
@@ -157,7 +157,7 @@ impl Machine {
             if self.mempool.contains_wtxid(&wtxid)
                 || self.relay.refused.contains(&wtxid)
                 || self.relay.orphans.contains(&wtxid)
-                || self.verifications.contains(&wtxid)
+                || self.verifications.transactions.contain(&wtxid)
                 || self.relay.requests.is_from(&wtxid, id)
             {
                 continue;
@@ -189,10 +189,15 @@ impl Machine {
             self.relay.note_announced(id, wtxid);
             return Ok(());
         }
+        if bytes.len() > RELAYED_BYTES_MAX {
+            // Nobody's fault, a block may hold it; and nobody is asked for it again.
+            self.remember_refused(wtxid);
+            return Ok(());
+        }
         if self.relay.refused.contains(&wtxid) || self.relay.orphans.contains(&wtxid) {
             return Ok(());
         }
-        if self.verifications.contains(&wtxid) {
+        if self.verifications.transactions.contain(&wtxid) {
             return Ok(());
         }
         self.offer_transaction(Bringer::Node(id), transaction)
@@ -218,11 +223,16 @@ impl Machine {
             RefusalKind::Busy => return self.relay.note_announced(id, wtxid),
             _ => {}
         }
-        if self.relay.refused.len() < REFUSED_MAX {
-            self.relay.refused.insert(wtxid);
-        }
+        self.remember_refused(wtxid);
         if kind == RefusalKind::Invalid {
             self.note_misbehavior(id, Misbehavior::InvalidTransaction, &reason);
+        }
+    }
+
+    /// This transaction is not asked for before the tip changes.
+    fn remember_refused(&mut self, wtxid: Wtxid) {
+        if self.relay.refused.len() < REFUSED_MAX {
+            self.relay.refused.insert(wtxid);
         }
     }
 

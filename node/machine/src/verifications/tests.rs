@@ -1,5 +1,7 @@
 //! Signatures are verified elsewhere, ahead of the cursor; the order of answers changes nothing.
 
+mod payments;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +18,7 @@ use crate::mining::MiningState;
 use crate::store::Store;
 use crate::tests::forge::{Forge, committed};
 use crate::tests::rig::{AGE_S, Rig, config, mine, payment_bytes, policy, reports, sent};
-use crate::{Effect, Event, Machine, Now, Report, Surroundings};
+use crate::{Effect, Event, Machine, Now, Report, Surroundings, first_invalid};
 
 /// A chain of so many blocks with one payment each, which spends what the one before it paid.
 fn payments_in_a_row(forge: &mut Forge, count: usize) -> Vec<BlockHash> {

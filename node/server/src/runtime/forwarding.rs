@@ -79,3 +79,31 @@ impl Forwarding {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot::error::TryRecvError;
+
+    use super::*;
+
+    #[test]
+    fn a_connection_reads_on_once_its_question_is_answered_and_not_before() {
+        let mut forwarding = Forwarding::to(None, None);
+        let (asker, other) = (PeerId(1), PeerId(2));
+        let handled = |forwarding: &mut Forwarding, peer| {
+            let (said, heard) = oneshot::channel();
+            forwarding.say_handled(Some(peer), said);
+            heard
+        };
+        forwarding.wait(asker);
+        let mut heard = handled(&mut forwarding, asker);
+        assert_eq!(handled(&mut forwarding, other).try_recv(), Ok(()));
+        assert_eq!(heard.try_recv(), Err(TryRecvError::Empty));
+        forwarding.done(asker);
+        assert_eq!(heard.try_recv(), Ok(()));
+        // Answered in the call that asked.
+        forwarding.wait(asker);
+        forwarding.done(asker);
+        assert_eq!(handled(&mut forwarding, asker).try_recv(), Ok(()));
+    }
+}

@@ -127,6 +127,8 @@ impl Outside {
                         lanes.push_own(Event::Verified { id, first_invalid });
                     });
                 }
+                Effect::Pause { peer } => self.forwarding.wait(peer),
+                Effect::Resume { peer } => self.forwarding.done(peer),
                 Effect::Read { peer, question } => self.read_history(peer, question),
                 Effect::Report(report) => self.tell(now, report),
             }

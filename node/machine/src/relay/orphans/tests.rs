@@ -111,7 +111,7 @@ fn an_orphan_waits_for_twenty_minutes_and_a_long_one_not_at_all() {
     let mut rig = Rig::new(&forge);
     let peer = rig.peer();
     let mut long = lost_child(&forge, 0);
-    long.outputs = vec![long.outputs[0]; ORPHAN_BYTES_MAX / 40 + 1];
+    long.outputs = vec![long.outputs[0]; wire::peer::RELAYED_BYTES_MAX / 40 + 1];
     for output in &mut long.outputs {
         output.amount = Amount(1);
     }

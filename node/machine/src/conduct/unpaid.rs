@@ -1,0 +1,154 @@
+//! Unpaid work: what it cost to judge transactions that came to nothing, by who brought them.
+//!
+//! A transaction that is taken pays with its fee; one whose last signature is wrong has cost as
+//! much and pays nothing. A few are an accident; who goes on is shut out, also across connections.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::Misbehavior;
+use crate::intake::{Bringer, TransactionOutcome};
+use crate::owner::Owner;
+use crate::peers::Peer;
+use crate::{Machine, PeerId};
+use chain::transaction::Transaction;
+use wire::hello::Role;
+use wire::wallet::RefusalKind;
+
+/// Unpaid work that an owner may cause at once, in signatures: two transactions of the largest kind
+/// and some small ones, a tenth of a second of one core.
+const UNPAID_WORK_MAX: u64 = 2_500;
+
+/// So much of it is forgiven in a second: all of it in ten minutes.
+const FORGIVEN_PER_S: u64 = 4;
+
+/// Owners whose unpaid work is remembered; the one that owes least makes room for another.
+const OWNERS_MAX: usize = 4096;
+
+/// Inputs that are looked up in the time in which one signature is verified.
+const INPUTS_PER_SIGNATURE: usize = 8;
+
+/// What owners owe.
+#[derive(Debug, Default)]
+pub(crate) struct UnpaidWork {
+    owners: BTreeMap<Owner, Debt>,
+}
+
+/// Work that was owed at a time.
+#[derive(Debug, Clone, Copy)]
+struct Debt {
+    work: u64,
+    since: Duration,
+}
+
+impl Debt {
+    fn at(self, now: Duration) -> u64 {
+        let forgiven = now.saturating_sub(self.since).as_secs().saturating_mul(FORGIVEN_PER_S);
+        self.work.saturating_sub(forgiven)
+    }
+}
+
+impl UnpaidWork {
+    /// An owner caused so much work for nothing; true when that is too much.
+    pub(crate) fn charge(&mut self, owner: Owner, work: u64, now: Duration) -> bool {
+        let owed = self.owners.get(&owner).map_or(0, |debt| debt.at(now)).saturating_add(work);
+        let is_known = self.owners.contains_key(&owner);
+        if !is_known && self.owners.len() >= OWNERS_MAX {
+            self.owners.retain(|_, debt| debt.at(now) > 0);
+            let least = self.owners.iter().min_by_key(|(_, debt)| debt.at(now));
+            let least = least.map(|(owner, _)| *owner);
+            if self.owners.len() >= OWNERS_MAX
+                && let Some(least) = least
+            {
+                self.owners.remove(&least);
+            }
+        }
+        // Parts of a second are never forgiven: who comes several times in one pays for all.
+        self.owners.insert(owner, Debt { work: owed, since: now });
+        owed > UNPAID_WORK_MAX
+    }
+}
+
+impl Machine {
+    /// Whoever brought a transaction that is refused has caused work for nothing, if it is a
+    /// wallet: a node relays what another one found good, and is judged by what it could know.
+    pub(crate) fn note_refusal(
+        &mut self,
+        (by, owner): (&Bringer, Option<Owner>),
+        transaction: &Transaction,
+        outcome: &TransactionOutcome,
+    ) {
+        let is_busy = |kind| kind == RefusalKind::Busy;
+        let refused =
+            matches!(outcome, TransactionOutcome::Refused { kind, .. } if !is_busy(*kind));
+        if refused && let Bringer::Wallet { .. } = by {
+            let inputs = match transaction {
+                Transaction::Transfer(transfer) => transfer.inputs.len(),
+                Transaction::Coinbase(_) => 0,
+            };
+            self.note_unpaid(by, owner, 1 + inputs / INPUTS_PER_SIGNATURE);
+        }
+    }
+
+    /// Whoever brought a transaction has caused so much work for nothing. Who does it too often is
+    /// banned, with all its wallets that are here; who is gone by now as well.
+    pub(crate) fn note_unpaid(&mut self, by: &Bringer, owner: Option<Owner>, work: usize) {
+        let Some((id, owner)) = by.peer().zip(owner) else {
+            return;
+        };
+        let now = self.now.monotonic;
+        if owner.is_loopback() || !self.conduct.unpaid.charge(owner, work as u64, now) {
+            return;
+        }
+        self.conduct.ban(owner, now);
+        let is_theirs = |peer: &&Peer| {
+            let is_wallet = peer.role() == Some(Role::Wallet);
+            peer.id == id || is_wallet && peer.owner() == owner
+        };
+        let theirs: Vec<PeerId> = self.peers.iter().filter(is_theirs).map(|peer| peer.id).collect();
+        for id in theirs {
+            let reason = "too many payments that are worth nothing";
+            self.note_misbehavior(id, Misbehavior::UnpaidWork, reason);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ip(number: u32) -> Owner {
+        Owner::of((0x0800_0000 + number).to_be_bytes().into())
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_owed_is_forgiven_in_time_and_of_others_makes_no_difference(
+            charges in prop::collection::vec((0u32..3, 1u64..1_500, 0u64..400), 1..40),
+        ) {
+            let mut unpaid = UnpaidWork::default();
+            let (mut owed, mut last_s, mut now_s) = ([0u64; 3], [0u64; 3], 0);
+            for (who, work, pause_s) in charges {
+                now_s += pause_s;
+                let at = who as usize;
+                owed[at] = owed[at].saturating_sub((now_s - last_s[at]) * 4) + work;
+                last_s[at] = now_s;
+                let is_too_much = unpaid.charge(ip(who), work, Duration::from_secs(now_s));
+                prop_assert_eq!(is_too_much, owed[at] > 2_500);
+            }
+        }
+    }
+
+    #[test]
+    fn so_many_owners_are_remembered_and_those_who_owe_most_of_all() {
+        let mut unpaid = UnpaidWork::default();
+        assert!(!unpaid.charge(ip(0), 2_000, Duration::ZERO));
+        for number in 1..10_000 {
+            unpaid.charge(ip(number), 1, Duration::ZERO);
+        }
+        assert_eq!(unpaid.owners.len(), OWNERS_MAX);
+        assert!(unpaid.charge(ip(0), 501, Duration::ZERO));
+    }
+}
