@@ -12,7 +12,7 @@ use wire::hello::{Greeting, NetworkIdentity, Role};
 use crate::target::Target;
 
 /// How long an attacker waits for anything.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A connection to the node; nothing is read unless asked for.
 pub(crate) struct Line {

@@ -15,6 +15,7 @@ mod many_keys;
 mod noise;
 mod places;
 mod target;
+mod unpaid_payments;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -57,6 +58,7 @@ const ATTACKS: &[(&str, &str, Begin)] = &[
     ("malformed", "says what is no message, again and again", noise::begin_malformed),
     ("refused", "pays with coins that there are not, again and again", noise::begin_refused),
     ("many-keys", "asks what is pending of 2,000 keys, over and over", many_keys::begin),
+    ("pay", "sends long payments whose last signature is wrong", unpaid_payments::begin),
 ];
 
 /// What the command line says.
