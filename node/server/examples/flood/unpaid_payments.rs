@@ -1,4 +1,4 @@
-//! Payments that are worth nothing: as long as nodes take them, and all but the last signature good.
+//! Payments that are worth nothing: as long as nodes take them, their last signature wrong.
 
 use std::sync::Arc;
 use std::thread;
