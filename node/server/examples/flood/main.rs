@@ -157,6 +157,7 @@ fn main() -> anyhow::Result<ExitCode> {
         "log_lines": lines,
         "held": is_held,
     });
+    attack.target.end();
     println!("{figures:#}");
     Ok(if is_held { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -31,8 +31,9 @@ pub(crate) struct Target {
     pub pass: Pass,
     /// Where it writes its log, if one may know.
     log: Option<PathBuf>,
-    /// Of the node that was started here; it ends with the attack.
-    started: Option<Started>,
+    /// Of the node that was started here, until it is ended.
+    started: Mutex<Option<Started>>,
+    pid: u32,
 }
 
 struct Started {
@@ -57,7 +58,8 @@ impl Target {
     ) -> anyhow::Result<Self> {
         let network = Arc::new(pinned_network(directory)?);
         let pass = Pass::read(directory).context("no node runs there")?;
-        Ok(Self { address, network, pass, log, started: None })
+        let pid = pass.pid;
+        Ok(Self { address, network, pass, log, started: Mutex::new(None), pid })
     }
 
     /// A bootstrap node of its own, in a directory of its own.
@@ -88,13 +90,18 @@ impl Target {
         };
         let network = Arc::new(pinned_network(&directory)?);
         let address = pass.address;
-        Ok(Self { address, network, pass, log: Some(log), started: Some(started) })
+        let (log, pid) = (Some(log), started.child.id());
+        Ok(Self { address, network, pass, log, started: Mutex::new(Some(started)), pid })
+    }
+
+    /// Ends the node if it was started here, though attackers still hold on to it.
+    pub(crate) fn end(&self) {
+        drop(self.started.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     /// Bytes of memory that its process holds now.
     pub(crate) fn memory(&self) -> anyhow::Result<u64> {
-        let pid = self.started.as_ref().map_or(self.pass.pid, |started| started.child.id());
-        let status = fs::read_to_string(format!("/proc/{pid}/status"))
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid))
             .context("the node is gone, or this is no Linux")?;
         let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kibibytes = resident.and_then(|rest| rest.split_whitespace().next());
