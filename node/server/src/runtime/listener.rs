@@ -20,6 +20,10 @@ use machine::Direction;
 /// a machine admits once it knows what they are, and room for as many that have not said so yet.
 pub(super) const INBOUND_MAX: usize = 592;
 
+/// Connections that are being closed and end together when one place is needed: a flood of
+/// newcomers does not wait for each of them.
+const ENDED_TOGETHER: usize = 32;
+
 /// Pause after the operating system refused to accept (mostly for want of file descriptors).
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -92,7 +96,7 @@ async fn place(places: &Arc<Semaphore>, sockets: &Sockets) -> Option<OwnedSemaph
     if let Ok(place) = Arc::clone(places).try_acquire_owned() {
         return Some(place);
     }
-    if !sockets.closing.end_first() {
+    if !sockets.closing.end_first(ENDED_TOGETHER) {
         return None;
     }
     timeout(LINGER, Arc::clone(places).acquire_owned()).await.ok()?.ok()

@@ -34,10 +34,14 @@ impl Closing {
         LastWords { closing: self, number }
     }
 
-    /// Gives up the connection that began first; false when none is closing.
-    pub fn end_first(&self) -> bool {
-        let first = self.lock().connections.pop_first();
-        first.map(|(_, outbound)| outbound.give_up()).is_some()
+    /// Gives up the connections that began first; false when none is closing.
+    pub fn end_first(&self, count: usize) -> bool {
+        let mut waiting = self.lock();
+        let first = std::iter::from_fn(|| waiting.connections.pop_first());
+        let first: Vec<Arc<Outbound>> = first.take(count).map(|(_, outbound)| outbound).collect();
+        drop(waiting);
+        first.iter().for_each(|outbound| outbound.give_up());
+        !first.is_empty()
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
