@@ -27,12 +27,12 @@ pub(crate) struct Job {
     pub seed: u64,
 }
 
-/// A trial that is done, and whether it was made now or stood in the record.
-pub(crate) struct Done {
-    /// What came of it.
-    pub trial: Trial,
-    /// It was made now.
-    pub is_new: bool,
+/// What is told of a trial.
+pub(crate) enum News<'a> {
+    /// It was made just now; some before it may still be under way.
+    Made(&'a Trial),
+    /// All before it were told: it is the next in the order of the jobs.
+    Next(&'a Trial),
 }
 
 /// How a campaign ended.
@@ -65,8 +65,8 @@ struct Work<'a> {
     is_over: AtomicBool,
 }
 
-/// Makes all `jobs` that are not `known` by their place, and hands each to `tell` in the order of
-/// the jobs, as soon as those before it are done.
+/// Makes all `jobs` that are not `known` by their place, and tells of each that it is made, and of
+/// all in the order of the jobs, as soon as those before are done.
 ///
 /// # Errors
 /// [`CampaignError`], the first of all.
@@ -76,7 +76,7 @@ pub(crate) fn run<E>(
     known: BTreeMap<usize, Trial>,
     threads: usize,
     interrupt: &Interrupt,
-    tell: impl FnMut(Job, Done) -> Result<(), E>,
+    tell: impl FnMut(Job, News<'_>) -> Result<(), E>,
 ) -> Result<Ending, CampaignError<E>> {
     let wanted = (0..jobs.len()).filter(|place| !known.contains_key(place)).collect();
     let work =
@@ -121,23 +121,20 @@ fn hand_out<E>(
     mut known: BTreeMap<usize, Trial>,
     done: &Receiver<(usize, Result<Trial, TrialError>)>,
     interrupt: &Interrupt,
-    mut tell: impl FnMut(Job, Done) -> Result<(), E>,
+    mut tell: impl FnMut(Job, News<'_>) -> Result<(), E>,
 ) -> Result<Ending, CampaignError<E>> {
-    let mut new = BTreeMap::new();
     for (place, job) in jobs.iter().enumerate() {
-        let ready = loop {
+        let next = loop {
             if let Some(trial) = known.remove(&place) {
-                break Done { trial, is_new: false };
-            }
-            if let Some(trial) = new.remove(&place) {
-                break Done { trial, is_new: true };
+                break trial;
             }
             if interrupt.came() {
                 return Ok(Ending::Interrupted);
             }
             match done.recv_timeout(LOOK_INTERVAL) {
                 Ok((place, Ok(trial))) => {
-                    new.insert(place, trial);
+                    tell(jobs[place], News::Made(&trial)).map_err(CampaignError::Tell)?;
+                    known.insert(place, trial);
                 }
                 Ok((_, Err(error))) => return Err(CampaignError::Trial(error)),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -145,7 +142,7 @@ fn hand_out<E>(
                 Err(RecvTimeoutError::Disconnected) => return Ok(Ending::Interrupted),
             }
         };
-        tell(*job, ready).map_err(CampaignError::Tell)?;
+        tell(*job, News::Next(&next)).map_err(CampaignError::Tell)?;
     }
     Ok(Ending::Whole)
 }

@@ -10,6 +10,9 @@ const NODES_MAX: usize = 1000;
 /// Longest virtual time, ten years.
 const DURATION_S_MAX: u64 = 3660 * 86_400;
 
+/// Most nodes that die in an experiment, one after the other.
+const DEATHS_MAX: u64 = 100_000;
+
 /// Longest way of a message.
 const LATENCY_MS_MAX: u64 = 600_000;
 
@@ -179,6 +182,10 @@ pub(crate) fn set(scenario: &mut Table, key: &str, value: &str) -> Result<(), Ex
             known: known.join(", "),
         });
     };
+    if key == "duration_s" && scenario.contains_key("selfish") {
+        let wanted = "here blocks says how long all goes on".to_owned();
+        return Err(out_of_bounds("duration_s", value.to_owned(), wanted));
+    }
     let (table, key) = match key.rsplit_once('.') {
         Some((part, key)) => (scenario.get_mut(part).and_then(Value::as_table_mut), key),
         None => (Some(scenario), key.as_str()),
@@ -279,7 +286,7 @@ impl Experiment {
             within("partition.from_s", partition.from_s, 0, partition.until_s)?;
         }
         if let Some(churn) = &self.churn {
-            within("churn.every_s", churn.every_s, 1, end)?;
+            within("churn.every_s", churn.every_s, (end / DEATHS_MAX).max(1), end)?;
             within("churn.away_s", churn.away_s, 1, end)?;
         }
         if let Some(crowd) = &self.crowd {
@@ -290,8 +297,11 @@ impl Experiment {
             within("selfish.blocks", selfish.blocks, 1, 100_000_000)?;
             let most = 1.0 - 1.0 / self.nodes as f64;
             // Links decide who hears what first, not a draw: all others, or nobody.
-            if selfish.gamma != 0.0 && (selfish.gamma - most).abs() > 1e-9 {
-                let wanted = format!("with {} equal nodes it may be 0 or {most}", self.nodes);
+            let rates = self.hash_rates();
+            let is_equal = rates.iter().all(|rate| Some(rate) == rates.first());
+            let is_most = is_equal && (selfish.gamma - most).abs() <= 1e-9;
+            if selfish.gamma != 0.0 && !is_most {
+                let wanted = format!("it may be 0, or with {} equal nodes {most}", self.nodes);
                 return Err(out_of_bounds("selfish.gamma", selfish.gamma.to_string(), wanted));
             }
         }

@@ -23,14 +23,14 @@ use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::thread;
 
-use command::failure::{EndsProgram, Failure};
+use command::failure::{EndsProgram, Failure, UsageError};
 use command::interrupt::Interrupt;
 use command::print;
 use indicatif::{ProgressBar, ProgressStyle};
 use show::exit::Exit;
 use show::streams::note;
 
-use campaign::{CampaignError, Done, Ending, Job};
+use campaign::{CampaignError, Ending, Job, News};
 use experiment::ExperimentError;
 use points::{Point, points};
 use record::{Line, Record, RecordError};
@@ -77,7 +77,7 @@ pub fn run(options: &SimulateOptions) -> Result<Exit, Failure> {
     let table = load(options.scenario.as_deref().unwrap_or_default())?;
     let points = points(&table, &settings(options), options.sweep.as_ref())?;
     let seeds = options.seeds.clone().unwrap_or(options.seed..=options.seed);
-    let jobs = jobs(points.len(), &seeds, shard_of(options));
+    let jobs = jobs(points.len(), &seeds, shard_of(options)?);
     Laboratory { options, points, jobs, seeds }.run()
 }
 
@@ -92,13 +92,13 @@ fn settings(options: &SimulateOptions) -> Vec<(String, String)> {
     set.chain(options.settings.iter().cloned()).collect()
 }
 
-fn shard_of(options: &SimulateOptions) -> Shard {
+fn shard_of(options: &SimulateOptions) -> Result<Shard, UsageError> {
     if let Some(shard) = options.shard {
-        return shard;
+        return Ok(shard);
     }
-    let Some((shard, variable)) = of_cluster() else { return Shard::WHOLE };
+    let Some((shard, variable)) = of_cluster()? else { return Ok(Shard::WHOLE) };
     note(&format!("part {} of {}, as {variable} says", shard.number, shard.count));
-    shard
+    Ok(shard)
 }
 
 /// All seeds of the first experiment, then of the next one; of them those of one part.
@@ -125,12 +125,21 @@ impl Laboratory<'_> {
         let mut trials: Vec<Vec<Trial>> = vec![Vec::new(); self.points.len()];
         let mut broken = 0;
         let ended =
-            campaign::run(&self.points, &self.jobs, known, threads, &interrupt, |job, done| {
+            campaign::run(&self.points, &self.jobs, known, threads, &interrupt, |job, news| {
                 let point = &self.points[job.point];
-                self.tell(point, &done, &mut record, &bar)?;
-                broken += done.trial.violations.len();
-                trials[job.point].push(done.trial);
-                bar.inc(1);
+                match news {
+                    News::Made(trial) => {
+                        if let Some(record) = &mut record {
+                            record.add(&line(point, trial)?)?;
+                        }
+                    }
+                    News::Next(trial) => {
+                        self.tell(point, trial, &bar)?;
+                        broken += trial.violations.len();
+                        trials[job.point].push(trial.clone());
+                        bar.inc(1);
+                    }
+                }
                 Ok::<(), Failure>(())
             });
         bar.finish_and_clear();
@@ -172,26 +181,21 @@ impl Laboratory<'_> {
     }
 
     /// Tells of one trial.
-    fn tell(
-        &self,
-        point: &Point,
-        done: &Done,
-        record: &mut Option<Record>,
-        bar: &ProgressBar,
-    ) -> Result<(), Failure> {
-        let line = serde_json::to_string(&told::line(point, &done.trial))
-            .map_err(|error| Failure { text: error.to_string(), exit: Exit::Other })?;
-        if let Some(record) = record.as_mut().filter(|_| done.is_new) {
-            record.add(&line)?;
-        }
+    fn tell(&self, point: &Point, trial: &Trial, bar: &ProgressBar) -> Result<(), Failure> {
         if self.options.json {
-            print(&format!("{line}\n"))?;
+            print(&format!("{}\n", line(point, trial)?))?;
         }
-        if !done.trial.violations.is_empty() {
-            bar.suspend(|| note(&told::violation(self.options, point, &done.trial)));
+        if !trial.violations.is_empty() {
+            bar.suspend(|| note(&told::violation(self.options, point, trial)));
         }
         Ok(())
     }
+}
+
+/// A trial as a line of the output and of the record.
+fn line(point: &Point, trial: &Trial) -> Result<String, Failure> {
+    serde_json::to_string(&told::line(point, trial))
+        .map_err(|error| Failure { text: error.to_string(), exit: Exit::Other })
 }
 
 /// A bar on standard error, of a terminal alone.

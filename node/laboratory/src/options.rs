@@ -65,6 +65,9 @@ pub struct SimulateOptions {
 /// Most seeds of one run.
 const SEEDS_MAX: u64 = 10_000_000;
 
+/// Most values of a sweep.
+const VALUES_MAX: usize = 1000;
+
 /// `1..1000`.
 fn seeds(text: &str) -> Result<RangeInclusive<u64>, String> {
     let read = |text: &str| text.parse::<u64>().ok();
@@ -91,6 +94,9 @@ fn sweep(text: &str) -> Result<(String, Vec<String>), String> {
     let values: Vec<String> = values.split(',').map(|value| value.trim().to_owned()).collect();
     if values.iter().any(String::is_empty) {
         return Err("write it as KEY=A,B,C".to_owned());
+    }
+    if values.len() > VALUES_MAX {
+        return Err(format!("{VALUES_MAX} values at most"));
     }
     Ok((key, values))
 }

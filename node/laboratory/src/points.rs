@@ -5,9 +5,6 @@ use toml::Table;
 
 use crate::experiment::{Experiment, ExperimentError, set};
 
-/// Most values of a sweep.
-const VALUES_MAX: usize = 1000;
-
 /// Hex digits that tell experiments apart.
 const NAME_DIGITS: usize = 16;
 
@@ -16,7 +13,7 @@ const NAME_DIGITS: usize = 16;
 pub(crate) struct Point {
     /// What was set on the command line, the value of a sweep last.
     pub set: Vec<(String, String)>,
-    /// Tells it apart from every other: a hash over all its keys.
+    /// Tells it apart from every other: a hash over all its keys and the program's version.
     pub id: String,
     /// Its numbers.
     pub experiment: Experiment,
@@ -39,15 +36,16 @@ pub(crate) fn points(
             set(&mut keys, key, value)?;
         }
         let experiment = Experiment::read(&keys)?;
-        let hash = tagged_hash("lode/laboratory/experiment", &[keys.to_string().as_bytes()]);
+        // What another version makes of the same keys is another experiment.
+        let text = keys.to_string();
+        let parts = [env!("CARGO_PKG_VERSION").as_bytes(), text.as_bytes()];
+        let hash = tagged_hash("lode/laboratory/experiment", &parts);
         let mut id = to_hex(&hash);
         id.truncate(NAME_DIGITS);
         Ok(Point { set: set_here, id, experiment })
     };
     match sweep {
         None => Ok(vec![point(None)?]),
-        Some((key, values)) => {
-            values.iter().take(VALUES_MAX).map(|value| point(Some((key, value)))).collect()
-        }
+        Some((key, values)) => values.iter().map(|value| point(Some((key, value)))).collect(),
     }
 }

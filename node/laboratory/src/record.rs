@@ -11,8 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::trial::Trial;
 
-/// Longest record that is read: a million trials.
+/// Longest record: a million trials, or more.
 const FILE_BYTES_MAX: u64 = 1 << 30;
+
+/// How every line begins, and what a kill left of one, unless it is shorter.
+const LINE_BEGINNING: &[u8] = br#"{"v":1,"event":"seed","#;
 
 /// A line of the record, and of the output.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -57,6 +60,7 @@ pub(crate) enum RecordError {
 #[derive(Debug)]
 pub(crate) struct Record {
     file: File,
+    bytes: u64,
     path: String,
 }
 
@@ -76,11 +80,11 @@ impl Record {
             let reason = "another process writes to it";
             failed(io::Error::new(io::ErrorKind::ResourceBusy, reason))
         })?;
-        if file.metadata().map_err(failed)?.len() > FILE_BYTES_MAX {
+        let mut bytes = Vec::new();
+        (&mut file).take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
+        if bytes.len() as u64 > FILE_BYTES_MAX {
             return Err(failed(io::Error::other("it is longer than any record")));
         }
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(failed)?;
         let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         let mut lines = Vec::new();
         for (number, line) in bytes[..whole].split_inclusive(|byte| *byte == b'\n').enumerate() {
@@ -88,12 +92,14 @@ impl Record {
                 .map_err(|_| RecordError::Foreign { path: name.clone(), line: number + 1 })?;
             lines.push(line);
         }
-        if whole == 0 && !bytes.is_empty() && bytes.first() != Some(&b'{') {
-            return Err(RecordError::Foreign { path: name, line: 1 });
+        let torn = &bytes[whole..];
+        if !torn.starts_with(LINE_BEGINNING) && !LINE_BEGINNING.starts_with(torn) {
+            return Err(RecordError::Foreign { path: name, line: lines.len() + 1 });
         }
-        file.set_len(whole as u64).map_err(failed)?;
+        let bytes = whole as u64;
+        file.set_len(bytes).map_err(failed)?;
         file.seek(SeekFrom::End(0)).map_err(failed)?;
-        Ok((Self { file, path: name }, lines))
+        Ok((Self { file, bytes, path: name }, lines))
     }
 
     /// Adds a trial.
@@ -101,7 +107,13 @@ impl Record {
     /// # Errors
     /// The operating system's.
     pub(crate) fn add(&mut self, line: &str) -> Result<(), RecordError> {
-        let written = self.file.write_all(format!("{line}\n").as_bytes());
+        let line = format!("{line}\n");
+        self.bytes += line.len() as u64;
+        let written = if self.bytes > FILE_BYTES_MAX {
+            Err(io::Error::other("a record holds no more than a gibibyte; take another file"))
+        } else {
+            self.file.write_all(line.as_bytes())
+        };
         written.map_err(|source| RecordError::Io { path: self.path.clone(), source })
     }
 }

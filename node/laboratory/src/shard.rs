@@ -2,12 +2,29 @@
 
 use std::env;
 
-/// The variables of a cluster's job that say which part it is: first the number, then where they
-/// begin, then how many there are.
-const CLUSTERS: [(&str, &str, &str); 2] = [
-    ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_COUNT"),
-    // Kubernetes gives an indexed job its number, counted from zero, and not how many there are.
-    ("JOB_COMPLETION_INDEX", "", "JOB_COMPLETIONS"),
+use command::failure::UsageError;
+
+/// The variables of a cluster's job that say which part it is.
+struct Cluster {
+    /// The number of this part.
+    index: &'static str,
+    /// The number of the first part; 0 where nothing says so.
+    first: &'static str,
+    /// From one number to the next; 1 where nothing says so.
+    step: &'static str,
+    /// How many parts there are.
+    count: &'static str,
+}
+
+const CLUSTERS: [Cluster; 2] = [
+    Cluster {
+        index: "SLURM_ARRAY_TASK_ID",
+        first: "SLURM_ARRAY_TASK_MIN",
+        step: "SLURM_ARRAY_TASK_STEP",
+        count: "SLURM_ARRAY_TASK_COUNT",
+    },
+    // Kubernetes gives an indexed job its number, and not how many there are: the job says that.
+    Cluster { index: "JOB_COMPLETION_INDEX", first: "", step: "", count: "JOB_COMPLETIONS" },
 ];
 
 /// One part of several.
@@ -43,17 +60,32 @@ pub fn shard(text: &str) -> Result<Shard, String> {
 }
 
 /// The part that a cluster's job is, and the variable that says so.
-pub(crate) fn of_cluster() -> Option<(Shard, &'static str)> {
+///
+/// # Errors
+/// It is a job of several, and which part of how many does not come out.
+pub(crate) fn of_cluster() -> Result<Option<(Shard, &'static str)>, UsageError> {
     let number = |name: &str| env::var(name).ok()?.parse::<usize>().ok();
-    CLUSTERS.iter().find_map(|(index, first, count)| {
-        let shard = in_cluster(number(index)?, number(first).unwrap_or(0), number(count)?)?;
-        Some((shard, *index))
-    })
+    let Some(cluster) = CLUSTERS.iter().find(|cluster| env::var_os(cluster.index).is_some()) else {
+        return Ok(None);
+    };
+    let (first, step) = (number(cluster.first).unwrap_or(0), number(cluster.step).unwrap_or(1));
+    let place = number(cluster.index).zip(number(cluster.count));
+    let shard = place.and_then(|(index, count)| in_cluster(index, first, step, count));
+    let Some(shard) = shard else {
+        return Err(UsageError(format!(
+            "{} is set, and with {} it does not say which part of how many this is; say it with \
+             --shard, or --shard 1/1 for all",
+            cluster.index, cluster.count,
+        )));
+    };
+    Ok(Some((shard, cluster.index)))
 }
 
-fn in_cluster(index: usize, first: usize, count: usize) -> Option<Shard> {
-    let number = index.checked_sub(first)?.checked_add(1)?;
-    (number <= count).then_some(Shard { number, count })
+fn in_cluster(index: usize, first: usize, step: usize, count: usize) -> Option<Shard> {
+    let behind = index.checked_sub(first)?;
+    let is_a_step = behind.checked_rem(step)? == 0;
+    let number = behind.checked_div(step)?.checked_add(1)?;
+    (is_a_step && number <= count).then_some(Shard { number, count })
 }
 
 #[cfg(test)]
@@ -70,6 +102,17 @@ mod tests {
         }
 
         #[test]
+        fn every_job_of_an_array_is_a_part_of_its_own(
+            first in 0usize..50, step in 1usize..9, count in 1usize..40,
+        ) {
+            for number in 1..=count {
+                let index = first + (number - 1) * step;
+                let part = in_cluster(index, first, step, count);
+                prop_assert_eq!(part, Some(Shard { number, count }));
+            }
+        }
+
+        #[test]
         fn what_is_written_is_read(count in 1usize..10_000, below in 0usize..10_000) {
             let number = 1 + below % count;
             prop_assert_eq!(shard(&format!("{number}/{count}")), Ok(Shard { number, count }));
@@ -81,7 +124,7 @@ mod tests {
         for text in ["", "1", "0/3", "4/3", "1/0", "/", "a/b", "1/2/3", "-1/2"] {
             assert!(shard(text).is_err(), "{text}");
         }
-        assert_eq!(in_cluster(5, 5, 2), Some(Shard { number: 1, count: 2 }));
-        assert_eq!((in_cluster(7, 5, 2), in_cluster(4, 5, 2)), (None, None));
+        assert_eq!((in_cluster(7, 5, 1, 2), in_cluster(4, 5, 1, 2)), (None, None));
+        assert_eq!((in_cluster(1, 0, 2, 3), in_cluster(1, 0, 0, 3)), (None, None));
     }
 }

@@ -27,9 +27,15 @@ fn made(
     known: BTreeMap<usize, Trial>,
     threads: usize,
 ) -> Vec<(Job, Trial, bool)> {
-    let mut told = Vec::new();
-    let ended = run(points, jobs, known, threads, &Interrupt::default(), |job, done| {
-        told.push((job, Trial { wall_s: 0.0, ..done.trial }, done.is_new));
+    let (mut made_now, mut told) = (Vec::new(), Vec::new());
+    let ended = run(points, jobs, known, threads, &Interrupt::default(), |job, news| {
+        match news {
+            News::Made(_) => made_now.push(job),
+            News::Next(trial) => {
+                let trial = Trial { wall_s: 0.0, ..trial.clone() };
+                told.push((job, trial, made_now.contains(&job)));
+            }
+        }
         Ok::<(), ()>(())
     });
     assert!(matches!(ended, Ok(Ending::Whole)));

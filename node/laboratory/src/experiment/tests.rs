@@ -64,6 +64,19 @@ fn a_number_out_of_bounds_is_named_with_what_it_may_be() {
         let error = with(&[(key, value)]).unwrap_err();
         assert!(matches!(error, ExperimentError::OutOfBounds { .. }), "{key}: {error}");
     }
+    let mut selfish = load("selfish").unwrap();
+    for (key, value) in [("gamma", "nan"), ("gamma", "0.4"), ("share", "0.5"), ("blocks", "0")] {
+        let mut changed = selfish.clone();
+        set(&mut changed, key, value).unwrap();
+        let error = Experiment::read(&changed).unwrap_err();
+        assert!(matches!(error, ExperimentError::OutOfBounds { .. }), "{key}: {error}");
+    }
+    assert!(set(&mut selfish, "duration_s", "100").unwrap_err().to_string().contains("blocks"));
+    for (key, value) in [("shares", "[2, 1]"), ("gamma", "0.5")] {
+        set(&mut selfish, key, value).unwrap();
+    }
+    let unequal = Experiment::read(&selfish).unwrap_err().to_string();
+    assert!(unequal.contains("equal nodes"), "{unequal}");
     for (key, value) in [("nodes", "many"), ("nodes", "-1"), ("topology", "star"), ("shares", "3")]
     {
         let error = with(&[(key, value)]).unwrap_err();

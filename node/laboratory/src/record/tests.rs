@@ -44,7 +44,9 @@ proptest! {
 fn a_file_of_something_else_is_left_as_it_is() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("letter");
-    for text in ["Dear reader,\nall is well.\n", "no line", "{\"v\":1}\n"] {
+    for text in
+        ["Dear reader,\nall is well.\n", "no line", "{\"v\":1}\n", "{\"contacts\":[1]}", "{\"v\":2"]
+    {
         fs::write(&path, text).unwrap();
         let error = Record::open(&path).unwrap_err();
         assert!(matches!(error, RecordError::Foreign { line: 1, .. }), "{error}");
