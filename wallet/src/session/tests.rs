@@ -664,6 +664,33 @@ fn a_miner_that_is_a_block_behind_has_a_moment_to_catch_up_and_no_more() {
 }
 
 #[test]
+fn another_miner_that_is_a_block_behind_takes_nothing_back() {
+    let rig = Rig::new();
+    let mut adam = rig.adam();
+    let address = NETWORK.spec.address(first_key(&BOB)).to_string();
+    let bob = adam.receiver(&address).unwrap();
+    let before = rig.miner.lock().unwrap().chain.clone();
+    adam.pay(&bob, coins(1), fee()).unwrap();
+    rig.mine();
+    poll(&mut adam);
+    let (other_at, other) = test_node::start(before);
+    let entry = MinerEntry { name: "Miner2".to_owned(), address: other_at };
+    rig.directory.lock().unwrap().miners = vec![entry];
+    rig.miner.lock().unwrap().is_down = true;
+    adam.take_events();
+    let events = [poll(&mut adam), poll(&mut adam)].concat();
+    assert!(
+        matches!(&events[..], [WalletEvent::Lost { .. }, WalletEvent::Connected { miner, .. }]
+            if miner == "Miner2"),
+        "{events:?}"
+    );
+    other.lock().unwrap().chain = rig.miner.lock().unwrap().chain.clone();
+    assert_eq!(poll(&mut adam), []);
+    let standing = adam.standing();
+    assert_eq!((standing.height, standing.miner.unwrap().name), (Some(1), "Miner2".to_owned()));
+}
+
+#[test]
 fn of_300_fresh_wallets_each_of_3_miners_gets_70_to_130() {
     let chain = || TestChain::new(Arc::clone(&NETWORK));
     let miners: Vec<(SocketAddr, SharedState)> =

@@ -187,9 +187,13 @@ impl Wallet {
         self.headers.tip().height.saturating_sub(height) <= LAG_MAX
     }
 
-    /// Whether a block is further behind the chain's end than it takes blocks to reach everybody.
+    /// Whether a block of the chain is further behind its end than it takes blocks to reach
+    /// everybody, or behind what was read of it: going back there would take back payments though
+    /// nothing changed.
     pub(super) fn is_behind(&self, tip: ChainTip) -> bool {
-        !self.is_near(tip.height)
+        let read = self.history.tip();
+        let is_read = tip.height < read.height && self.headers.contains(read);
+        is_read || !self.is_near(tip.height)
     }
 
     /// Reads the node's headers until the chain holds its tip.

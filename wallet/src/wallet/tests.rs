@@ -376,6 +376,40 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn a_node_that_is_behind_takes_nothing_back(
+        blocks in 1u32..6,
+        behind in 1u32..6,
+    ) {
+        let chain = TestChain::new(Arc::clone(&NETWORK));
+        let (state, connect) = node();
+        let (other_at, other) = start(chain);
+        let mut wallet = wallet();
+        wallet.sync(&mut connect()).unwrap();
+        for _ in 0..blocks {
+            let payment = pay(&mut wallet, 1);
+            connect().submit(&payment.transaction()).unwrap();
+            mine(&state);
+            wallet.sync(&mut connect()).unwrap();
+        }
+        let (tip, balance) = (wallet.history().tip(), wallet.balance());
+        let mut chain = state.lock().unwrap().chain.clone();
+        chain.rewind(blocks.saturating_sub(behind));
+        other.lock().unwrap().chain = chain.clone();
+        let timeouts = Timeouts { connect: PATIENCE, answer: PATIENCE };
+        let mut client = NodeClient::connect(other_at, &NETWORK, timeouts).unwrap();
+        let refused = wallet.sync(&mut client);
+        prop_assert!(matches!(refused, Err(SyncError::Behind { .. })), "{refused:?}");
+        prop_assert_eq!((wallet.history().tip(), wallet.balance()), (tip, balance));
+        // What it finds on a branch of its own counts as soon as that has more work.
+        let longer = blocks + 1 - chain.tip().height;
+        (0..longer).for_each(|_| other.lock().unwrap().chain.mine(*BOB, vec![]));
+        wallet.sync(&mut client).unwrap();
+        prop_assert_eq!(wallet.history().tip(), other.lock().unwrap().chain.tip());
+    }
+}
+
 #[test]
 fn a_new_block_is_read_whole_and_no_key_is_asked_for_again() {
     let mut wallet = wallet();
