@@ -159,6 +159,8 @@ pub struct Session {
 struct Connected {
     client: NodeClient,
     miner: MinerEntry,
+    /// Whether it has more headers than could be read so far.
+    is_catching_up: bool,
 }
 
 /// The search for a miner.

@@ -68,7 +68,7 @@ impl Session {
             address: miner.address,
             again,
         });
-        self.connected = Some(Connected { client, miner });
+        self.connected = Some(Connected { client, miner, is_catching_up: false });
         self.seen = None;
         self.broken_off = 0;
         self.search.is_told = false;
@@ -101,11 +101,18 @@ impl Session {
         let Some(mut connected) = self.connected.take() else {
             return;
         };
-        match self.look_at(&mut connected.client) {
+        let looked = self.look_at(&mut connected.client);
+        connected.is_catching_up = matches!(looked, Err(SyncError::StillReading { .. }));
+        match looked {
             // There is more to read; the next look goes on.
             Ok(()) | Err(SyncError::StillReading { .. }) => self.connected = Some(connected),
             Err(error) => self.leave(&connected.miner, &error, now),
         }
+    }
+
+    /// Whether the miner has more headers than could be read so far.
+    pub fn is_catching_up(&self) -> bool {
+        self.connected.as_ref().is_some_and(|connected| connected.is_catching_up)
     }
 
     pub(super) fn lose(&mut self, miner: &MinerEntry, reason: &str, now: Instant) {

@@ -25,6 +25,10 @@ use super::CommandError;
 /// How long a single command waits for a bootstrap node or a miner.
 const SINGLE_WAIT: Duration = Duration::from_secs(8);
 
+/// Longest wait of a single command for a miner that goes on sending headers: enough for all that
+/// are ever kept, and an end where one sends them drop by drop.
+const CATCHING_UP_MAX: Duration = Duration::from_secs(600);
+
 /// How long to wait for others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Patience {
@@ -190,19 +194,35 @@ fn shares_input(options: &WalletOptions) -> bool {
     options.command.is_none() && source == PassphraseSource::StandardInput
 }
 
+/// How long a single command waits for a miner.
+#[derive(Debug)]
+struct SingleWait {
+    begun: Instant,
+    until: Instant,
+}
+
+impl SingleWait {
+    fn new(now: Instant) -> Self {
+        Self { begun: now, until: now + SINGLE_WAIT }
+    }
+
+    /// Whether it has been long enough. A first start may have many headers to read, and waits on
+    /// while more come; blocks that are found meanwhile are no reason to.
+    fn is_over(&mut self, now: Instant, is_catching_up: bool) -> bool {
+        if is_catching_up {
+            self.until = (now + SINGLE_WAIT).min(self.begun + CATCHING_UP_MAX);
+        }
+        now >= self.until
+    }
+}
+
 /// The wallet, with a miner's history read. What happens meanwhile goes to standard error.
 pub(crate) fn synced(options: &WalletOptions) -> Result<Session, CommandError> {
     let mut session = opened(options, Patience::Seconds)?;
     let mut reason = String::new();
-    let mut until = Instant::now() + SINGLE_WAIT;
-    let mut height = session.wallet().headers().tip().height;
+    let mut wait = SingleWait::new(Instant::now());
     loop {
         session.poll(Instant::now());
-        // A first start may have many headers to read: it waits as long as more come.
-        let read = session.wallet().headers().tip().height;
-        if std::mem::replace(&mut height, read) < read {
-            until = Instant::now() + SINGLE_WAIT;
-        }
         for event in session.take_events() {
             match event {
                 WalletEvent::Waiting { reason: told } => reason = told,
@@ -214,10 +234,17 @@ pub(crate) fn synced(options: &WalletOptions) -> Result<Session, CommandError> {
         if session.is_synced() || session.standing().promised.is_some() {
             return Ok(session);
         }
-        if Instant::now() >= until {
-            return Err(CommandError::Unreachable(format!(
-                "no miner answers ({reason}): start one with `lode miner NAME PORT`, or try again"
-            )));
+        let is_catching_up = session.is_catching_up();
+        if wait.is_over(Instant::now(), is_catching_up) {
+            return Err(CommandError::Unreachable(if is_catching_up {
+                let height = session.wallet().headers().tip().height;
+                format!("headers are read up to height {height}, and there are more: try again")
+            } else {
+                format!(
+                    "no miner answers ({reason}): start one with `lode miner NAME PORT`, or try \
+                     again"
+                )
+            }));
         }
         std::thread::sleep(session.next_poll(Instant::now()));
     }
@@ -230,4 +257,35 @@ pub(crate) fn unlock(options: &WalletOptions, session: &mut Session) -> Result<(
         session.unlock(&source.existing(&options.name)?)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_single_command_ends_whatever_it_reads(
+            looks in prop::collection::vec((1u64..4_000, prop::bool::weighted(0.8)), 2_000),
+        ) {
+            let begun = Instant::now();
+            let mut wait = SingleWait::new(begun);
+            let (mut now, mut end) = (begun, begun + SINGLE_WAIT);
+            for (step_ms, is_catching_up) in looks {
+                prop_assert!(now < end, "it went on");
+                now += Duration::from_millis(step_ms);
+                if is_catching_up {
+                    end = now + SINGLE_WAIT;
+                }
+                end = end.min(begun + CATCHING_UP_MAX);
+                if wait.is_over(now, is_catching_up) {
+                    prop_assert!(now >= end, "it gave up");
+                    return Ok(());
+                }
+            }
+            prop_assert!(false, "it never ended");
+        }
+    }
 }

@@ -15,6 +15,8 @@ use wallet::accounts::Account;
 use wallet::keystore::{KeyFile, Stretching};
 use wallet::seed::Seed;
 use wallet::wallet_directory::WalletDirectory;
+use wire::Message;
+use wire::peer::PeerMessage;
 
 use super::*;
 
@@ -228,6 +230,22 @@ fn a_wallet_is_the_same_again_from_its_words_and_never_replaces_another() {
     let rig = Rig::new("");
     assert_eq!(rig.fails("restore").0, 3);
     rig.run("words").unwrap();
+}
+
+#[test]
+fn a_miner_that_finds_blocks_without_end_does_not_hold_a_command_up() {
+    let rig = Rig::new("");
+    {
+        let mut miner = rig.miner.lock().unwrap();
+        miner.mines_meanwhile = u32::MAX;
+        miner.deceit = |question, _, answer| match question {
+            Message::Peer(PeerMessage::GetBlocks(hashes)) => {
+                Some(Message::Peer(PeerMessage::BlocksNotFound(hashes.clone())))
+            }
+            _ => Some(answer),
+        };
+    }
+    assert_eq!(rig.fails("balance").0, 4);
 }
 
 #[test]
