@@ -10,7 +10,8 @@ use wire::peer::HEADERS_MAX as PAGE_MAX;
 use super::{Branch, HeaderChain, HeaderFault, Judged};
 
 /// How long one miner is read before everybody else has a turn. What came by then and has more work
-/// stays, so a chain of any length is read in the end, 2,000 headers in each answer.
+/// stays, so a chain of any length that begins behind the known one is read in the end, 2,000
+/// headers in each answer. A branch must have more work before the time is over.
 const READING_MAX: Duration = Duration::from_secs(5);
 
 /// What becomes of a chain with exactly as much work as the known one.
@@ -29,6 +30,8 @@ pub struct Follow {
     pub of_equal_work: OfEqualWork,
     /// This computer's clock, seconds since 1970.
     pub wall_s: u64,
+    /// When to stop asking for more; one answer is always read.
+    pub until: Instant,
 }
 
 /// Where a miner stands that answered in earnest.
@@ -60,7 +63,13 @@ impl Follow {
     pub fn now(of_equal_work: OfEqualWork) -> Self {
         // A clock before 1970 finds every block too early, and says so.
         let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Self { of_equal_work, wall_s: wall.as_secs() }
+        Self { of_equal_work, wall_s: wall.as_secs(), until: Instant::now() + READING_MAX }
+    }
+
+    /// The same, and no longer than until then.
+    #[must_use]
+    pub fn until(self, until: Instant) -> Self {
+        Self { until: self.until.min(until), ..self }
     }
 }
 
@@ -75,7 +84,6 @@ impl HeaderChain {
         client: &mut NodeClient,
         follow: Follow,
     ) -> Result<Followed, FollowError> {
-        let begun = Instant::now();
         let mut branch: Option<Branch> = None;
         loop {
             let locator = self.locator();
@@ -95,7 +103,7 @@ impl HeaderChain {
             if is_last {
                 break;
             }
-            if begun.elapsed() >= READING_MAX {
+            if Instant::now() >= follow.until {
                 let is_lighter = branch.is_some();
                 return Ok(if is_lighter { Followed::Lighter } else { Followed::Partly });
             }

@@ -21,8 +21,9 @@ const COMPARE_INTERVAL: Duration = Duration::from_secs(30);
 /// enough, and each costs it and us a connection.
 const OTHERS_MAX: usize = 2;
 
-/// How long one comparison may take before the rest waits for the next one, and how long one miner
-/// gets: nobody waits for a balance because somebody else is slow.
+/// How long one comparison may take before the rest waits for the next one, an answer that is under
+/// way aside, and how long one miner gets: nobody waits for a balance because somebody else is slow
+/// or has much to show.
 const COMPARING_MAX: Duration = Duration::from_secs(3);
 const TIMEOUTS: Timeouts =
     Timeouts { connect: Duration::from_millis(500), answer: Duration::from_secs(2) };
@@ -77,7 +78,7 @@ impl Session {
             if compared == OTHERS_MAX || Instant::now() >= until {
                 break;
             }
-            compared += usize::from(self.follow_other(&miner));
+            compared += usize::from(self.follow_other(&miner, until));
         }
         if compared > 0 {
             self.comparison.is_told = false;
@@ -102,12 +103,12 @@ impl Session {
         order
     }
 
-    /// Whether the miner's headers were read in earnest.
-    fn follow_other(&mut self, miner: &MinerEntry) -> bool {
+    /// Whether the miner's headers were read in earnest, until then or to their end.
+    pub(super) fn follow_other(&mut self, miner: &MinerEntry, until: Instant) -> bool {
         let Ok(mut client) = NodeClient::connect(miner.address, &self.network, TIMEOUTS) else {
             return false;
         };
-        let follow = Follow::now(OfEqualWork::Leave);
+        let follow = Follow::now(OfEqualWork::Leave).until(until);
         match self.wallet.headers_mut().follow(&mut client, follow) {
             Ok(_) => true,
             Err(error) => {

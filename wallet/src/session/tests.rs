@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 
 use chain::amount::COIN;
 use chain::encoding::Encode;
+use chain::hash::MerkleRoot;
+use chain::header::{Header, VERSION_BASE};
 use chain::key::OutputKey;
 use rand::SeedableRng;
 use tempfile::TempDir;
@@ -13,6 +15,9 @@ use testkit::test_directory::{self, SharedDirectory};
 use testkit::test_node::{self, SharedState};
 use testkit::{PATIENCE, poll_until};
 use wire::directory::FaucetOutcome;
+use wire::frame::Phase;
+use wire::peer::{HEADERS_MAX, PeerMessage};
+use wire::{ByteString, Message};
 
 use super::directory_visits::LIST_INTERVAL;
 use super::*;
@@ -106,6 +111,37 @@ impl Rig {
     fn submitted(&self) -> Vec<Vec<u8>> {
         self.miner.lock().unwrap().submitted.clone()
     }
+}
+
+/// Answers questions for headers from `count` of them behind genesis, page by page.
+fn serve_headers(count: u32) -> SocketAddr {
+    let mut headers: Vec<Header> = vec![NETWORK.genesis.block.header];
+    let target = NETWORK.spec.starting_target();
+    for height in 1..=count {
+        let mut header = Header {
+            version: VERSION_BASE,
+            previous: headers.last().unwrap().hash(),
+            merkle_root: MerkleRoot([1; 32]),
+            time: NETWORK.spec.genesis_time + 5 * height,
+            bits: target.to_compact(),
+            nonce: 0,
+        };
+        while !target.is_met_by(&header.hash()) {
+            header.nonce += 1;
+        }
+        headers.push(header);
+    }
+    test_node::serve(move |mut stream| {
+        test_node::shake_hands(&mut stream, &NETWORK);
+        while let Some(Message::Peer(PeerMessage::GetHeaders(locator))) =
+            test_node::receive(&mut stream, Phase::Established)
+        {
+            let from = headers.iter().position(|header| header.hash() == locator[0]).unwrap() + 1;
+            let page = headers[from..].iter().take(HEADERS_MAX);
+            let bytes = ByteString(page.flat_map(Header::to_bytes).collect());
+            test_node::send(&mut stream, &Message::Peer(PeerMessage::Headers(bytes)));
+        }
+    })
 }
 
 /// What two polls tell; the second one may come after a loss.
@@ -661,6 +697,21 @@ fn a_miner_that_is_a_block_behind_has_a_moment_to_catch_up_and_no_more() {
     assert_eq!(events.iter().filter(|event| is_lost(event)).count(), 1, "{events:?}");
     let standing = adam.standing();
     assert_eq!((standing.height, standing.miner.unwrap().name), (Some(3), "Miner2".to_owned()));
+}
+
+/// Else a balance would wait for all that another miner has to show.
+#[test]
+fn a_comparison_ends_in_time_and_the_next_one_goes_on_from_there() {
+    let rig = Rig::new();
+    let mut adam = rig.open(&ADAM, "");
+    let address = serve_headers(2 * HEADERS_MAX as u32 + 1);
+    let other = MinerEntry { name: "Miner2".to_owned(), address };
+    let mut heights = Vec::new();
+    for _ in 0..3 {
+        assert!(adam.follow_other(&other, Instant::now()));
+        heights.push(adam.wallet().headers().tip().height as usize);
+    }
+    assert_eq!(heights, [HEADERS_MAX, 2 * HEADERS_MAX, 2 * HEADERS_MAX + 1]);
 }
 
 #[test]
