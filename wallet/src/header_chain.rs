@@ -31,9 +31,9 @@ mod tests;
 /// A longer chain is not followed, so that whoever has work to spare cannot fill memory and disk.
 pub const HEADERS_MAX: usize = 1 << 22;
 
-/// Most headers of a chain with no more work than the one that is known, kept in memory while it
-/// may still turn out to have more: as many as nodes keep for that. One that is longer and still
-/// has less work is fed, not followed.
+/// Headers that a branch with no more work may have beyond those whose place it would take, kept in
+/// memory while it may still turn out to have more work: as many as nodes keep for that. One that is
+/// longer and still has less work is fed, not followed.
 pub const LIGHT_HEADERS_MAX: usize = 1 << 16;
 
 /// Hashes at the end of a locator that stand one beside the other; before them they thin out.
@@ -72,7 +72,7 @@ pub enum HeaderFault {
         rule: RuleError,
     },
     /// A chain that grows and stays lighter than the one that is known.
-    #[error("it sent {LIGHT_HEADERS_MAX} headers of a chain with less work than the known one")]
+    #[error("its chain is {LIGHT_HEADERS_MAX} headers longer than the known one, with less work")]
     Light,
     /// More headers than are kept.
     #[error("its chain has more than {HEADERS_MAX} headers")]
@@ -192,10 +192,18 @@ impl HeaderChain {
                 .map_err(|rule| HeaderFault::Rule { height, rule })?;
             branch.headers.push(*header);
         }
-        if branch.headers.len() > LIGHT_HEADERS_MAX && branch.end.work <= self.end.work {
+        if self.is_fed(&branch, LIGHT_HEADERS_MAX) {
             return Err(HeaderFault::Light);
         }
         Ok(Judged { branch, early: None })
+    }
+
+    /// Whether the branch is more than `spare` headers longer than what it would take the place of,
+    /// and has no more work. A branch of more work may begin far back, and passes the known one
+    /// only at its end.
+    fn is_fed(&self, branch: &Branch, spare: usize) -> bool {
+        let known = self.end.height.saturating_sub(branch.fork) as usize;
+        branch.headers.len() > known + spare && branch.end.work <= self.end.work
     }
 
     /// The branch that a page continues, and what of the page is behind it. Where the locator is

@@ -16,15 +16,12 @@ use super::*;
 const LATE: u64 = 4_000_000_000;
 
 fn network(retarget: Retarget) -> Arc<Network> {
-    let spec = ChainSpec {
-        starting_bits: 3,
-        easiest_bits: 2,
-        spacing_s: 10,
-        half_life_s: 600,
-        retarget,
-        ..samples::spec()
-    };
+    let spec = ChainSpec { starting_bits: 3, easiest_bits: 2, retarget, ..spec() };
     Arc::new(Network::new(spec).unwrap())
+}
+
+fn spec() -> ChainSpec {
+    ChainSpec { spacing_s: 10, half_life_s: 600, retarget: Retarget::Asert, ..samples::spec() }
 }
 
 /// A header behind `end`, `step_s` after the least time that the rules allow.
@@ -157,6 +154,29 @@ proptest! {
     }
 
     #[test]
+    fn no_branch_of_more_work_is_fed_on_the_way_unless_it_is_so_much_longer(
+        shared in steps(0..12),
+        known in steps(0..20),
+        other in steps(1..60),
+        spare in 0usize..20,
+    ) {
+        let network = network(Retarget::Asert);
+        let (stem, ends) = grown(&ChainEnd::genesis(&network), &network, &shared, 1);
+        let fork = ends.last().unwrap();
+        let (known, _) = grown(fork, &network, &known, 2);
+        let chain = chain_of(&network, &[stem, known.clone()].concat());
+        let (other, ends) = grown(fork, &network, &other, 3);
+        let most = known.len() + spare;
+        for (count, end) in ends.iter().enumerate() {
+            let headers = other[..count].to_vec();
+            let branch = Branch { fork: fork.height, headers, end: end.clone() };
+            let is_heavier = end.work > chain.end.work;
+            let is_fed = !is_heavier && count > most;
+            prop_assert_eq!(chain.is_fed(&branch, spare), is_fed);
+        }
+    }
+
+    #[test]
     fn a_file_gives_back_the_chain_and_of_a_damaged_one_the_part_before_the_damage(
         shared in steps(0..12),
         lost in steps(0..6),
@@ -259,23 +279,29 @@ fn a_header_from_the_future_is_not_taken_and_nobody_is_to_blame() {
 
 #[test]
 fn a_light_branch_is_kept_so_long_and_no_longer() {
+    // Few blocks that come fast have more work than very many that come slowly.
+    let spec = ChainSpec { starting_bits: 1, easiest_bits: 1, half_life_s: 240, ..spec() };
+    let network = Arc::new(Network::new(spec).unwrap());
+    let genesis = ChainEnd::genesis(&network);
+    let (known, _) = grown(&genesis, &network, &[1; 280], 1);
+    let chain = chain_of(&network, &known);
+    let most = LIGHT_HEADERS_MAX + known.len();
+    let (light, _) = grown(&genesis, &network, &vec![200; most + 1], 2);
+    let judged = |count: usize| chain.judge(None, &chain.locator(), &light[..count], LATE);
+    assert_eq!(chain.compare(&judged(most).unwrap().branch), Ordering::Less);
+    assert_eq!(judged(most + 1).unwrap_err(), HeaderFault::Light);
+}
+
+#[test]
+fn a_branch_of_more_work_is_taken_however_far_back_it_begins() {
     let spec = ChainSpec { starting_bits: 1, easiest_bits: 1, ..samples::spec() };
     let network = Arc::new(Network::new(spec).unwrap());
-    // One block of the other branch less than the known one, over and over.
-    let steps = vec![1; LIGHT_HEADERS_MAX + 2];
-    let (headers, _) = grown(&ChainEnd::genesis(&network), &network, &steps, 1);
-    let mut chain = HeaderChain::new(Arc::clone(&network));
-    let known: Vec<&[Header]> = headers.chunks(2000).collect();
-    shown(&mut chain, &known).unwrap();
-    let genesis = [ChainTip { hash: network.genesis_hash(), height: 0 }];
-    let (other, _) = grown(&ChainEnd::genesis(&network), &network, &steps[1..], 2);
-    let mut branch = None;
-    let mut refused = None;
-    for page in other.chunks(2000) {
-        match chain.judge(branch.take(), &genesis, page, LATE) {
-            Ok(judged) => branch = Some(judged.branch),
-            Err(fault) => refused = Some(fault),
-        }
-    }
-    assert_eq!(refused, Some(HeaderFault::Light));
+    let genesis = ChainEnd::genesis(&network);
+    let steps = vec![1; LIGHT_HEADERS_MAX + 3000];
+    let (known, _) = grown(&genesis, &network, &steps[1..], 1);
+    let (other, ends) = grown(&genesis, &network, &steps, 2);
+    let mut chain = chain_of(&network, &known);
+    let pages: Vec<&[Header]> = other.chunks(2000).collect();
+    shown(&mut chain, &pages).unwrap();
+    assert_eq!(&chain.end, ends.last().unwrap());
 }
