@@ -32,7 +32,7 @@ mod tests;
 pub const HEADERS_MAX: usize = 1 << 22;
 
 /// Headers that a branch with no more work may have beyond those whose place it would take, kept in
-/// memory while it may still turn out to have more work: as many as nodes keep for that. One that is
+/// memory while it may still turn out to have more: as many as nodes keep for that. One that is
 /// longer and still has less work is fed, not followed.
 pub const LIGHT_HEADERS_MAX: usize = 1 << 16;
 
@@ -113,7 +113,7 @@ impl HeaderChain {
 
     /// Up to this height the chain is as it was when [`HeaderChain::mark_read`] was called last, or
     /// shorter.
-    pub fn read(&self) -> u32 {
+    pub fn read_height(&self) -> u32 {
         self.read
     }
 

@@ -142,7 +142,7 @@ pub struct Session {
     connected: Option<Connected>,
     search: Search,
     comparison: Comparison,
-    /// Where the headers are kept; `None` once that failed.
+    /// Where the headers are kept; `None` once that failed, until the next start.
     header_file: Option<HeaderFile>,
     /// Looks in a row that had to be broken off, because the miner's tip changed or is behind.
     broken_off: u32,

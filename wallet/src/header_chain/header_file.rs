@@ -89,7 +89,8 @@ impl HeaderFile {
     /// Writes what is new in the chain.
     ///
     /// # Errors
-    /// What the operating system says; what could not be written is tried again the next time.
+    /// What the operating system says. What is whole stays; what could not be written is read from
+    /// a miner again at the next start.
     pub fn keep(&mut self, chain: &mut HeaderChain) -> io::Result<()> {
         let mut from = chain.kept + 1;
         // A run is replaced as a whole.

@@ -40,23 +40,23 @@ pub(super) struct Comparison {
     /// Whether it was told that there is nobody to compare with.
     is_told: bool,
     /// Until when a miner is not asked. Holds no more addresses than a directory lists.
-    left: BTreeMap<SocketAddr, Instant>,
+    shunned: BTreeMap<SocketAddr, Instant>,
 }
 
 impl Comparison {
     pub(super) fn new(now: Instant) -> Self {
-        Self { next: now, is_told: false, left: BTreeMap::new() }
+        Self { next: now, is_told: false, shunned: BTreeMap::new() }
     }
 
-    pub(super) fn is_left(&self, address: &SocketAddr, now: Instant) -> bool {
-        self.left.get(address).is_some_and(|until| now < *until)
+    pub(super) fn is_shunned(&self, address: &SocketAddr, now: Instant) -> bool {
+        self.shunned.get(address).is_some_and(|until| now < *until)
     }
 
-    fn leave(&mut self, address: SocketAddr, pause: Duration) {
+    fn shun(&mut self, address: SocketAddr, pause: Duration) {
         let now = Instant::now();
-        self.left.retain(|_, until| now < *until);
-        if self.left.len() < MINERS_MAX {
-            self.left.insert(address, now + pause);
+        self.shunned.retain(|_, until| now < *until);
+        if self.shunned.len() < MINERS_MAX {
+            self.shunned.insert(address, now + pause);
         }
     }
 }
@@ -98,7 +98,7 @@ impl Session {
         let mut order = order_of_trial(known, &[], &mut self.rng);
         let now = Instant::now();
         order.retain(|miner| {
-            miner.address != asked.address && !self.comparison.is_left(&miner.address, now)
+            miner.address != asked.address && !self.comparison.is_shunned(&miner.address, now)
         });
         order
     }
@@ -125,7 +125,7 @@ impl Session {
 
     /// A miner that said what cannot be is named and left alone.
     pub(super) fn disbelieve(&mut self, miner: &MinerEntry, reason: String) {
-        self.comparison.leave(miner.address, PAUSE_OF_LIARS);
+        self.comparison.shun(miner.address, PAUSE_OF_LIARS);
         self.tell(WalletEvent::Disbelieved { miner: miner.name.clone(), reason });
     }
 
@@ -140,7 +140,7 @@ impl Session {
             SyncError::Behind { .. }
             | SyncError::Early(_)
             | SyncError::Client(ClientError::TimedOut { .. }) => {
-                self.comparison.leave(miner.address, PAUSE_OF_THE_SLOW);
+                self.comparison.shun(miner.address, PAUSE_OF_THE_SLOW);
             }
             _ => {}
         }

@@ -39,7 +39,7 @@ impl Session {
         self.search.listed.clone_from(&listed);
         let listed = listed.unwrap_or_default();
         for miner in order_of_trial(&listed, self.remembered.miners(), &mut self.rng) {
-            if self.comparison.is_left(&miner.address, Instant::now()) {
+            if self.comparison.is_shunned(&miner.address, Instant::now()) {
                 reason = format!("{} was left before, and is not asked again yet", miner.name);
                 continue;
             }

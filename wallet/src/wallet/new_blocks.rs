@@ -27,7 +27,7 @@ impl Wallet {
         client: &mut NodeClient,
         tip: ChainTip,
     ) -> Result<Option<Fetched>, SyncError> {
-        let known = self.history.tip().height.min(self.headers.read()).min(tip.height);
+        let known = self.history.tip().height.min(self.headers.read_height()).min(tip.height);
         let first = known + 1;
         if self.synced_keys.is_empty() || tip.height.saturating_sub(known) > NEW_BLOCKS_MAX {
             return Ok(None);

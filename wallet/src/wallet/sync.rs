@@ -1,4 +1,4 @@
-//! Synchronization: reading the whole history at one tip, and adopting all of it or nothing.
+//! Synchronization: reading what changed up to one tip, and adopting all of it or nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
