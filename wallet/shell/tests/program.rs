@@ -179,6 +179,34 @@ fn a_payment_that_cannot_be_shown_ends_with_8_and_is_the_same_when_it_is_repeate
     std::io::Seek::rewind(&mut &input).unwrap();
     let ended = program(&[]).stdin(input).stdout(full()).output().unwrap();
     assert_eq!((code(&ended), made()), (8, before + 1), "{}", errors(&ended));
+    // Shown when it was sent, and not when it was in a block: the order was not told in full.
+    let (before, words) = (made(), ["send", &address, "4", "--wait"]);
+    let (line, piped) = (takes_one_line(), std::process::Stdio::piped());
+    let waiting = program(&words).stdout(line).stderr(piped).spawn().unwrap();
+    testkit::poll_until("it is paid", testkit::PATIENCE, || (made() > before).then_some(()));
+    let mine = || state.lock().unwrap().chain.mine_pending(chain::key::OutputKey([9; 32]));
+    mine();
+    let ended = waiting.wait_with_output().unwrap();
+    assert_eq!(code(&ended), 8, "{}", errors(&ended));
+    let mut again = Command::new(env!("CARGO_BIN_EXE_lode-wallet"));
+    again.arg("Adam").args(words).args(["--bootstrap", &bootstrap, "--data-dir"]).arg(place.path());
+    let shown = again.timeout(testkit::PATIENCE).output().unwrap();
+    assert_eq!(made(), before + 1, "{}", errors(&shown));
+    assert!(code(&shown) == 0 && told(&shown).contains("confirmations"), "{}", told(&shown));
+}
+
+/// Takes one line, and then nothing more.
+#[cfg(target_os = "linux")]
+fn takes_one_line() -> std::os::fd::OwnedFd {
+    use std::os::unix::net::UnixDatagram;
+
+    let (writer, reader) = UnixDatagram::pair().expect("there is room");
+    writer.set_nonblocking(true).expect("it is open");
+    // Full, but for what is read here. Never closed, as a reader that went away is no failure.
+    while writer.send(b"x").is_ok() {}
+    reader.recv(&mut [0; 1]).expect("it is full");
+    std::mem::forget(reader);
+    writer.into()
 }
 
 #[test]

@@ -222,14 +222,15 @@ pub(super) fn run(options: &WalletOptions, order: &SendOptions) -> Result<(), Co
     }
     let txid = made.payment.txid;
     show_paid(options, txid, &report(&session, &receiver, &made, order.explain))?;
-    check(&made)?;
     // A refused one stays the same payment, as it may still be taken.
-    session.note_told(txid);
-    if order.wait {
-        let waited = wait::wait(&mut session, vec![txid], 1)?;
-        show_paid(options, txid, &waited)?;
+    check(&made)?;
+    let waited = order.wait.then(|| wait::wait(&mut session, vec![txid], 1)).transpose();
+    if let Ok(Some(waited)) = &waited {
+        show_paid(options, txid, waited)?;
     }
-    Ok(())
+    // Not before all of it was shown: until then the same order is the same payment.
+    session.note_told(txid);
+    waited.map(drop)
 }
 
 /// A payment of an earlier process that is the one ordered: of the same id, or, where none is
