@@ -129,8 +129,8 @@ pub struct Session {
     journal: Journal,
     /// Payments that a node is known to have taken.
     handed_over: BTreeSet<Txid>,
-    /// Payments without an id that nobody was told to be made: a crash came in between, or what
-    /// they were told on failed.
+    /// Payments without an id that nobody was told to be made: not yet, or a crash came in between,
+    /// or what they were told on failed, or the miner refused them.
     unfinished: BTreeMap<Txid, SignedPayment>,
     /// Payments by what their payer calls them.
     named: BTreeMap<PaymentId, Txid>,

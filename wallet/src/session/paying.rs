@@ -197,14 +197,15 @@ impl Session {
         resumed.map(Some).ok_or(PayError::CannotConfirm { id, txid })
     }
 
-    /// A payment like this, without an id, that an earlier process signed and told nobody of: it
-    /// was ended before, or could not write. It is handed over instead of another one, once.
+    /// A payment like this, without an id, that was signed and that nobody was told to be made: a
+    /// process was ended before, or could not write, or the miner refused it. It is handed over
+    /// instead of another one until [`Session::note_told`].
     pub fn resume_unsent(&mut self, receiver: &Receiver, amount: Amount) -> Option<Payment> {
         let is_alike =
             |payment: &&SignedPayment| payment.receiver == receiver.key && payment.amount == amount;
-        let payment = self.unfinished.values().find(is_alike)?.clone();
-        self.unfinished.remove(&payment.txid);
-        self.resume(payment)
+        let alike: Vec<SignedPayment> =
+            self.unfinished.values().filter(is_alike).cloned().collect();
+        alike.into_iter().find_map(|payment| self.resume(payment))
     }
 
     /// Hands over again what waits; `None` for what can never confirm.
@@ -240,8 +241,13 @@ impl Session {
             self.wallet.discard_unsent(payment.txid);
             return Err(error);
         }
-        if let Some(id) = id {
-            self.named.insert(id.clone(), payment.txid);
+        match id {
+            Some(id) => {
+                self.named.insert(id.clone(), payment.txid);
+            }
+            None => {
+                self.unfinished.insert(payment.txid, payment.clone());
+            }
         }
         Ok((payment, selection))
     }

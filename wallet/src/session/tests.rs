@@ -216,8 +216,9 @@ fn whoever_repeats_a_command_that_was_killed_repeats_the_payment_and_makes_no_se
     let taken_up = again.resume_unsent(&bob, coins(5)).unwrap();
     assert_eq!(taken_up.payment, signed);
     assert!(matches!(taken_up.handover, Handover::Taken { .. }));
-    assert!(again.resume_unsent(&bob, coins(5)).is_none(), "the next one is meant anew");
+    assert!(again.resume_unsent(&bob, coins(5)).is_some(), "nobody was told of it");
     again.note_told(signed.txid);
+    assert!(again.resume_unsent(&bob, coins(5)).is_none(), "the next one is meant anew");
     drop(again);
     assert!(rig.adam().resume_unsent(&bob, coins(5)).is_none(), "it is finished now");
 }
@@ -230,7 +231,8 @@ fn killed_between_handing_over_and_telling_it_pays_once_and_what_was_told_is_fin
     let bob = adam.receiver("Bob").unwrap();
     let made = adam.pay(&bob, coins(5), fee()).unwrap();
     assert!(matches!(made.handover, Handover::Taken { .. }));
-    assert!(adam.resume_unsent(&bob, coins(5)).is_none(), "one process may pay twice");
+    let resumed = adam.resume_unsent(&bob, coins(5)).unwrap();
+    assert_eq!(resumed.payment, made.payment, "in the same process, too");
     drop(adam);
     // In the pool, and in a block.
     for mined in [false, true] {
@@ -254,6 +256,36 @@ fn killed_between_handing_over_and_telling_it_pays_once_and_what_was_told_is_fin
     told.note_told(other.payment.txid);
     drop(told);
     assert!(rig.adam().resume_unsent(&bob, coins(5)).is_none());
+}
+
+#[test]
+fn of_two_alike_that_nobody_was_told_of_the_one_that_can_still_confirm_is_resumed() {
+    let mut is_lost_first = std::collections::BTreeSet::new();
+    for number in 1..=8 {
+        let rig = Rig::new();
+        let (mut rng, fee) = (StdRng::seed_from_u64(1), Amount(COIN / 10 + number));
+        let mut bob = Wallet::new(&BOB, Arc::clone(&NETWORK)).unwrap();
+        // A coin that just suffices, so that the first payment takes it and the second another.
+        let exact = Amount(5 * COIN + fee.0);
+        let coin = bob.pay(first_key(&ADAM), exact, self::fee(), &mut rng).unwrap();
+        rig.miner.lock().unwrap().chain.pending.push(coin.transaction());
+        rig.mine();
+        let mut adam = rig.adam();
+        let mut sign = || adam.sign(&rig.stranger(), coins(5), Fee::Fixed(fee), None).unwrap().0;
+        let (stays, lost) = (sign(), sign());
+        drop(adam);
+        // The same wallet, restored elsewhere, spends the other coin first.
+        let mut elsewhere = Wallet::new(&ADAM, Arc::clone(&NETWORK)).unwrap();
+        let spent = elsewhere.pay(first_key(&BOB), coins(7), self::fee(), &mut rng).unwrap();
+        rig.miner.lock().unwrap().chain.pending.push(spent.transaction());
+        rig.mine();
+        let mut adam = rig.adam();
+        assert!(adam.is_conflicted(&lost.txid) && !adam.is_conflicted(&stays.txid));
+        let resumed = adam.resume_unsent(&rig.stranger(), coins(5));
+        assert_eq!(resumed.map(|made| made.payment), Some(stays.clone()));
+        is_lost_first.insert(lost.txid < stays.txid);
+    }
+    assert_eq!(is_lost_first.len(), 2, "both orders were seen");
 }
 
 #[test]

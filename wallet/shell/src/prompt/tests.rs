@@ -98,6 +98,18 @@ fn no_line_of_a_pipe_is_a_yes_to_a_look_alike() {
 }
 
 #[test]
+fn what_a_miner_refused_is_the_same_payment_when_it_is_typed_again() {
+    let rig = Rig::new("");
+    rig.miner.lock().unwrap().refuses = Some("it is full".to_owned());
+    assert_eq!(obeyed(&rig, &["send Bob 5", "send Bob 5"]), [Err(3), Err(3)]);
+    rig.miner.lock().unwrap().refuses = None;
+    assert_eq!(obeyed(&rig, &["send Bob 5"]), [Ok(Next::Prompt)]);
+    assert_eq!(rig.pending(), 1, "it was ordered three times, and made once");
+    assert_eq!(obeyed(&rig, &["send Bob 5", "send Bob 5"]).len(), 2);
+    assert_eq!(rig.pending(), 3, "what was told is finished, in one process, too");
+}
+
+#[test]
 fn a_protected_wallet_is_unlocked_when_it_first_pays() {
     let rig = Rig::new("secret");
     assert_eq!(obeyed(&rig, &["balance", "send Bob 1", "send Bob 1"]).len(), 3);
