@@ -118,6 +118,13 @@ impl fmt::Display for SendReport {
         if let Some(selection) = &self.selection {
             write!(f, "{selection}")?;
         }
+        if let ("refused", Some(miner)) = (self.state, &self.miner) {
+            return write!(
+                f,
+                "signed {amount} to {to}, fee {fee}, not taken by {miner}; it is offered again, \
+                 tx {txid}"
+            );
+        }
         write!(f, "sent {amount} to {to}, fee {fee}, ")?;
         if self.state == "confirmed" {
             return write!(f, "in a block already, tx {txid}");

@@ -179,6 +179,18 @@ fn without_a_terminal_a_look_alike_is_not_paid_and_ends_with_3_unless_somebody_s
 }
 
 #[test]
+fn a_payment_that_a_miner_refused_is_not_shown_as_sent() {
+    let rig = Rig::new("");
+    rig.miner.lock().unwrap().refuses = Some("it is full".to_owned());
+    let mut session = opening::synced(&rig.options("balance")).unwrap();
+    let bob = session.receiver("Bob").unwrap();
+    let made = session.pay(&bob, "3".parse().unwrap(), session.fee_auto()).unwrap();
+    let shown = send::report(&session, &bob, &made, false).to_string();
+    assert!(!shown.contains("sent") && !shown.contains("pending"), "{shown}");
+    assert!(shown.contains("not taken by Miner1; it is offered again"), "{shown}");
+}
+
+#[test]
 fn a_repeated_id_pays_nothing_more_and_another_payment_under_it_ends_with_3() {
     let rig = Rig::new("secret");
     for _ in 0..2 {
