@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use chain::hash::Txid;
 use show::ids;
 use show::streams::{note, print_line};
-use wallet::session::{ReceiverError, Session, WalletEvent};
+use wallet::session::{Receiver as Payee, ReceiverError, Session, WalletEvent};
 
 use crate::background::Background;
 use crate::cli::{ContactChange, FeeChoice, SendOptions, WalletOptions, fee};
@@ -203,12 +203,12 @@ impl Shell<'_> {
     }
 
     fn send(&mut self, words: &[&str]) -> Result<Next, CommandError> {
-        let Some(order) = self.order(SendLine::of(words)?)? else {
+        let Some((order, receiver)) = self.order(SendLine::of(words)?)? else {
             return Ok(Next::Prompt);
         };
         self.unlock()?;
         let Paid { txid, report, checked } =
-            self.background.ask(move |session| pay(session, &order))??;
+            self.background.ask(move |session| pay(session, &order, &receiver))??;
         show_paid(self.options, txid, &report)?;
         checked?;
         self.background.ask(move |session| session.note_told(txid))?;
@@ -217,15 +217,15 @@ impl Shell<'_> {
 
     /// Asks for whatever was left away, one by one, and looks at each answer before the next
     /// question; `None` when Ctrl-C or Ctrl-D says that nothing shall be paid.
-    fn order(&mut self, line: SendLine) -> Result<Option<SendOptions>, CommandError> {
-        let is_complete = line.amount.is_some();
+    fn order(&mut self, line: SendLine) -> Result<Option<(SendOptions, Payee)>, CommandError> {
+        let (is_complete, yes) = (line.amount.is_some(), line.yes);
         let Some(receiver) = self.given_or_asked(line.receiver, "Receiver: ")? else {
             return Ok(None);
         };
         if receiver.is_empty() {
             return Err(CommandError::Usage("nobody is named, so nobody is paid".to_owned()));
         }
-        let Some(yes) = self.is_sure(&receiver, line.yes)? else {
+        let Some(payee) = self.payee(&receiver, yes)? else {
             return Ok(None);
         };
         let Some(amount) = self.given_or_asked(line.amount, "Amount: ")? else {
@@ -240,28 +240,32 @@ impl Shell<'_> {
         let fee = if typed.is_empty() { Ok(FeeChoice::Auto) } else { fee(&typed) };
         let fee = fee.map_err(CommandError::Usage)?;
         let id = line.id;
-        Ok(Some(SendOptions { receiver, amount, fee, id, yes, explain: false, wait: false }))
+        let (explain, wait) = (false, false);
+        Ok(Some((SendOptions { receiver, amount, fee, id, yes, explain, wait }, payee)))
     }
 
-    /// Looks whether `named` can be paid, and asks about a look-alike where somebody can answer:
-    /// whether a yes was said, or `None` for Ctrl-C and Ctrl-D.
-    fn is_sure(&mut self, named: &str, yes: bool) -> Result<Option<bool>, CommandError> {
+    /// Looks who is meant by `named`, and asks about a look-alike where somebody can answer; `None`
+    /// when nobody shall be paid. The directory is not asked again before the payment: whatever
+    /// it says then, a yes was to this key.
+    fn payee(&mut self, named: &str, yes: bool) -> Result<Option<Payee>, CommandError> {
         let owned = named.to_owned();
-        let looked_for = self.background.ask(move |session| session.receiver(&owned))?;
-        let error = match looked_for {
-            Ok(_) => return Ok(Some(yes)),
-            Err(error @ ReceiverError::LookAlike { .. }) => error,
-            Err(error) => return Err(error.into()),
+        let (payee, checked) = self.background.ask(move |session| {
+            let payee = session.receiver_meant(&owned)?;
+            let checked = session.refuse_look_alike(&payee);
+            Ok::<_, ReceiverError>((payee, checked))
+        })??;
+        let Err(error) = checked else {
+            return Ok(Some(payee));
         };
         if yes {
-            return Ok(Some(true));
+            return Ok(Some(payee));
         }
         if !self.input.can_answer() {
             return Err(error.into());
         }
         note(&format!("lode: {error}"));
         match self.input.ask(send::IS_MEANT)? {
-            Answer::Line(answer) if send::is_yes(&answer) => Ok(Some(true)),
+            Answer::Line(answer) if send::is_yes(&answer) => Ok(Some(payee)),
             Answer::Line(_) | Answer::Interrupted | Answer::End => Ok(None),
         }
     }
@@ -299,13 +303,12 @@ struct Paid {
 }
 
 /// Pays on the session's thread.
-fn pay(session: &mut Session, order: &SendOptions) -> Result<Paid, CommandError> {
-    let receiver = send::receiver(session, order, |_| Ok(false))?;
-    let made = match send::resumed(session, order, &receiver)? {
+fn pay(session: &mut Session, order: &SendOptions, payee: &Payee) -> Result<Paid, CommandError> {
+    let made = match send::resumed(session, order, payee)? {
         Some(made) => made,
-        None => send::pay_new(session, order, &receiver)?,
+        None => send::pay_new(session, order, payee)?,
     };
-    let report = send::report(session, &receiver, &made, order.explain);
+    let report = send::report(session, payee, &made, order.explain);
     Ok(Paid { txid: made.payment.txid, report, checked: send::check(&made) })
 }
 

@@ -94,7 +94,8 @@ impl Session {
         Ok(receiver)
     }
 
-    /// Like [`Session::receiver`], for whoever was asked and said yes.
+    /// Like [`Session::receiver`], for whoever is asked about [`Session::refuse_look_alike`]: what
+    /// this returned is paid then, as the directory may say something else a moment later.
     ///
     /// # Errors
     /// [`ReceiverError`], but for [`ReceiverError::LookAlike`].
@@ -139,7 +140,10 @@ impl Session {
 
     /// A name that is new is compared with the names that are pinned, an address with those that
     /// are pinned or were paid.
-    fn refuse_look_alike(&self, receiver: &Receiver) -> Result<(), ReceiverError> {
+    ///
+    /// # Errors
+    /// [`ReceiverError::LookAlike`].
+    pub fn refuse_look_alike(&self, receiver: &Receiver) -> Result<(), ReceiverError> {
         let known = match &receiver.name {
             Some(name) => self.contacts.look_alike(name, &receiver.key).map(|known| known.key),
             None => self.known_key_like(receiver.key),

@@ -185,11 +185,11 @@ pub(crate) fn receiver(
     order: &SendOptions,
     mut is_meant: impl FnMut(&ReceiverError) -> io::Result<bool>,
 ) -> Result<Receiver, CommandError> {
-    match session.receiver(&order.receiver) {
-        Err(error @ ReceiverError::LookAlike { .. }) if order.yes || is_meant(&error)? => {
-            Ok(session.receiver_meant(&order.receiver)?)
-        }
-        found => Ok(found?),
+    // The directory is asked once: a yes is to the key that it is asked about.
+    let receiver = session.receiver_meant(&order.receiver)?;
+    match session.refuse_look_alike(&receiver) {
+        Err(error) if !order.yes && !is_meant(&error)? => Err(error.into()),
+        _ => Ok(receiver),
     }
 }
 

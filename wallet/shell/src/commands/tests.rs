@@ -179,6 +179,25 @@ fn without_a_terminal_a_look_alike_is_not_paid_and_ends_with_3_unless_somebody_s
 }
 
 #[test]
+fn a_yes_is_to_the_key_that_was_asked_about_and_to_no_later_one() {
+    let rig = Rig::new("");
+    rig.run("send Bob 1").unwrap();
+    let (asked, later) = (Seed::from_entropy([6; 16]), Seed::from_entropy([5; 16]));
+    rig.register("B0b", &asked);
+    let options = rig.options("send B0b 1");
+    let Some(WalletCommand::Send(order)) = &options.command else { panic!("it is a payment") };
+    let mut session = opening::synced(&options).unwrap();
+    let yes = |error: &ReceiverError| {
+        let address = NETWORK.spec.address(first_key(&asked)).to_string();
+        assert!(error.to_string().contains(&address), "{error}");
+        rig.register("B0b", &later);
+        Ok(true)
+    };
+    let meant = send::receiver(&mut session, order, yes).unwrap();
+    assert_eq!(meant.key, first_key(&asked));
+}
+
+#[test]
 fn a_payment_that_a_miner_refused_is_not_shown_as_sent() {
     let rig = Rig::new("");
     rig.miner.lock().unwrap().refuses = Some("it is full".to_owned());

@@ -12,7 +12,7 @@ use wallet::keystore::KeystoreError;
 
 use crate::background::Background;
 use crate::cli::{FeeChoice, SendOptions, WalletOptions};
-use crate::commands::{CommandError, show_paid};
+use crate::commands::{CommandError, send, show_paid};
 
 use super::Paid;
 
@@ -68,7 +68,11 @@ fn pay_as_planned(
             explain: false,
             wait: false,
         };
-        match background.ask(move |session| super::pay(session, &order))? {
+        let paid = background.ask(move |session| {
+            let receiver = send::receiver(session, &order, |_| Ok(false))?;
+            super::pay(session, &order, &receiver)
+        })?;
+        match paid {
             Ok(Paid { txid, report, checked }) => {
                 match checked {
                     _ if options.json => show_paid(options, txid, &report)?,

@@ -2,10 +2,12 @@
 //! the program itself.
 
 use std::io;
+use std::rc::Rc;
 
 use rustyline::Context;
 use rustyline::completion::Completer;
 use rustyline::history::DefaultHistory;
+use wallet::accounts::Account;
 use wallet::seed::Seed;
 
 use super::input::Completion;
@@ -14,11 +16,18 @@ use crate::commands::tests::Rig;
 
 /// Obeys `lines`, of which commands take further ones as answers. The wallet is closed afterwards.
 fn obeyed(rig: &Rig, lines: &[&str]) -> Vec<Result<Next, u8>> {
+    let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+    obeyed_as_they_come(rig, lines.into_iter())
+}
+
+fn obeyed_as_they_come(
+    rig: &Rig,
+    lines: impl Iterator<Item = String> + 'static,
+) -> Vec<Result<Next, u8>> {
     let options = rig.options("");
     let mut session = opening::opened(&options, Patience::Seconds).unwrap();
     session.poll(Instant::now());
-    let lines: Vec<io::Result<String>> = lines.iter().map(|line| Ok((*line).to_owned())).collect();
-    let input = Input::Piped(Box::new(lines.into_iter()));
+    let input = Input::Piped(Box::new(lines.map(io::Result::Ok)));
     let (background, events) = Background::start(session);
     let mut shell = Shell { options: &options, background, input };
     let mut results = Vec::new();
@@ -107,6 +116,24 @@ fn what_a_miner_refused_is_the_same_payment_when_it_is_typed_again() {
     assert_eq!(rig.pending(), 1, "it was ordered three times, and made once");
     assert_eq!(obeyed(&rig, &["send Bob 5", "send Bob 5"]).len(), 2);
     assert_eq!(rig.pending(), 3, "what was told is finished, in one process, too");
+}
+
+#[test]
+fn whoever_was_looked_for_first_is_paid_whatever_the_directory_says_later() {
+    let rig = Rc::new(Rig::new(""));
+    let asked = Seed::from_entropy([6; 16]);
+    rig.register("B0b", &asked);
+    let directory = Rc::clone(&rig);
+    let lines = ["send Bob 1", "send B0b --yes", "1", "0.1"].into_iter().inspect(move |line| {
+        if *line == "1" {
+            directory.register("B0b", &Seed::from_entropy([5; 16]));
+        }
+    });
+    let results = obeyed_as_they_come(&rig, lines.map(str::to_owned));
+    assert_eq!(results, [Ok(Next::Prompt), Ok(Next::Prompt)]);
+    let session = opening::opened(&rig.options(""), Patience::Seconds).unwrap();
+    let pinned = session.contacts().get("B0b").map(|known| known.key);
+    assert_eq!(pinned, Some(Account::new(&asked).receive_key(0)));
 }
 
 #[test]
