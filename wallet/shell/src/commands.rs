@@ -89,18 +89,42 @@ pub enum CommandError {
     Interrupted,
     /// A payment was made, and whoever ordered it could not be told.
     #[error(
-        "PAID, but it could not be shown ({source}): tx {txid}; the same command again shows it \
-         and pays nothing more"
+        "PAID, but it could not be shown ({source}): tx {txid}; {advice}", advice = ordered.advice()
     )]
     PaidNotShown {
         /// The payment.
         txid: Txid,
+        /// Where it was ordered.
+        ordered: Ordered,
         /// What the operating system says.
         source: io::Error,
     },
     /// The terminal, or standard input or output.
     #[error("cannot use the terminal: {0}")]
     Terminal(#[from] io::Error),
+}
+
+/// Where a payment was ordered: says what to repeat to see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ordered {
+    /// By a command of its own.
+    ByCommand,
+    /// By a line in the wallet's shell; the lines before it were other payments.
+    ByLine,
+    /// By `--auto`, which orders something else the next time.
+    ByItself,
+}
+
+impl Ordered {
+    fn advice(self) -> &'static str {
+        match self {
+            Self::ByCommand => "the same command again shows it and pays nothing more",
+            Self::ByLine => {
+                "the same line again shows it and pays nothing more, the lines before it pay again"
+            }
+            Self::ByItself => "`history` shows it",
+        }
+    }
 }
 
 impl From<PassphraseError> for CommandError {
@@ -261,9 +285,14 @@ pub(crate) fn show<R: Report>(options: &WalletOptions, report: &R) -> Result<(),
 pub(crate) fn show_paid<R: Report>(
     options: &WalletOptions,
     txid: Txid,
+    ordered: Ordered,
     report: &R,
 ) -> Result<(), CommandError> {
-    print_report(options, report).map_err(|source| CommandError::PaidNotShown { txid, source })
+    print_report(options, report).map_err(|source| CommandError::PaidNotShown {
+        txid,
+        ordered,
+        source,
+    })
 }
 
 fn print_report<R: Report>(options: &WalletOptions, report: &R) -> io::Result<()> {

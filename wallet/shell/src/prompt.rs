@@ -16,7 +16,8 @@ use crate::background::Background;
 use crate::cli::{ContactChange, FeeChoice, SendOptions, WalletOptions, fee};
 use crate::commands::opening::{self, Patience};
 use crate::commands::{
-    CommandError, balance, coins, contacts, history, miners, receive, send, show, show_paid,
+    CommandError, Ordered, balance, coins, contacts, history, miners, receive, send, show,
+    show_paid,
 };
 use crate::passphrase::PassphraseSource;
 use input::{Answer, Input};
@@ -209,7 +210,7 @@ impl Shell<'_> {
         self.unlock()?;
         let Paid { txid, report, checked } =
             self.background.ask(move |session| pay(session, &order, &receiver))??;
-        show_paid(self.options, txid, &report)?;
+        show_paid(self.options, txid, Ordered::ByLine, &report)?;
         checked?;
         self.background.ask(move |session| session.note_told(txid))?;
         Ok(Next::Prompt)

@@ -179,6 +179,10 @@ fn a_payment_that_cannot_be_shown_ends_with_8_and_is_the_same_when_it_is_repeate
     std::io::Seek::rewind(&mut &input).unwrap();
     let ended = program(&[]).stdin(input).stdout(full()).output().unwrap();
     assert_eq!((code(&ended), made()), (8, before + 1), "{}", errors(&ended));
+    // Earlier lines of a pipe would be paid again: it is not the whole of it that may be repeated.
+    let errors_told = errors(&ended);
+    assert!(errors_told.contains("the same line again"), "{errors_told}");
+    assert!(!errors_told.contains("the same command"), "{errors_told}");
     // Shown when it was sent, and not when it was in a block: the order was not told in full.
     let (before, words) = (made(), ["send", &address, "4", "--wait"]);
     let (line, piped) = (takes_one_line(), std::process::Stdio::piped());

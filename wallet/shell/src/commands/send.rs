@@ -12,7 +12,7 @@ use wallet::session::{Handover, Payment, Receiver, ReceiverError, Session};
 
 use crate::cli::{FeeChoice, SendOptions, WalletOptions};
 
-use super::{CommandError, opening, show_paid, wait};
+use super::{CommandError, Ordered, opening, show_paid, wait};
 
 /// A payment that was made.
 #[derive(Debug, Serialize)]
@@ -228,12 +228,17 @@ pub(super) fn run(options: &WalletOptions, order: &SendOptions) -> Result<(), Co
         note(&format!("the fee is the least that is taken now, {rate} for 1000 bytes"));
     }
     let txid = made.payment.txid;
-    show_paid(options, txid, &report(&session, &receiver, &made, order.explain))?;
+    show_paid(
+        options,
+        txid,
+        Ordered::ByCommand,
+        &report(&session, &receiver, &made, order.explain),
+    )?;
     // A refused one stays the same payment, as it may still be taken.
     check(&made)?;
     let waited = order.wait.then(|| wait::wait(&mut session, vec![txid], 1)).transpose();
     if let Ok(Some(waited)) = &waited {
-        show_paid(options, txid, waited)?;
+        show_paid(options, txid, Ordered::ByCommand, waited)?;
     }
     // Not before all of it was shown: until then the same order is the same payment.
     session.note_told(txid);

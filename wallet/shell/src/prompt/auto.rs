@@ -12,7 +12,7 @@ use wallet::keystore::KeystoreError;
 
 use crate::background::Background;
 use crate::cli::{FeeChoice, SendOptions, WalletOptions};
-use crate::commands::{CommandError, send, show_paid};
+use crate::commands::{CommandError, Ordered, send, show_paid};
 
 use super::Paid;
 
@@ -75,7 +75,7 @@ fn pay_as_planned(
         match paid {
             Ok(Paid { txid, report, checked }) => {
                 match checked {
-                    _ if options.json => show_paid(options, txid, &report)?,
+                    _ if options.json => show_paid(options, txid, Ordered::ByItself, &report)?,
                     Ok(()) => tell(lines, report.to_string()),
                     Err(error) => tell(lines, format!("lode: {error}")),
                 }
