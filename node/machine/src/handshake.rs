@@ -209,7 +209,9 @@ impl Machine {
         self.sync.forget_peer(id);
         self.relay.forget_peer(id);
         self.serving.forget_peer(id);
-        self.verifications.transactions.forget_peer(id);
+        for wtxid in self.verifications.transactions.forget_peer(id) {
+            self.relay.settle_others(&wtxid, true);
+        }
         self.address_book.forget_peer(id);
         self.forget_sender(id);
     }

@@ -28,7 +28,7 @@ pub(crate) struct Relay {
     pub(crate) peers: BTreeMap<PeerId, RelayPeer>,
     /// Transactions that were asked for.
     pub(crate) requests: Requests<Wtxid>,
-    /// Who else has a transaction; only of those that were asked for.
+    /// Who else has a transaction; only of those that were asked for or wait to be judged.
     pub(crate) others: BTreeMap<Wtxid, Vec<PeerId>>,
     /// Transactions that are not asked for before the tip changes.
     refused: BTreeSet<Wtxid>,

@@ -128,6 +128,11 @@ impl Machine {
         {
             peer.last_transaction = Some(self.now.monotonic);
         }
+        let may_be_taken_again = matches!(
+            outcome,
+            TransactionOutcome::Refused { kind: RefusalKind::Busy | RefusalKind::MissingCoins, .. }
+        );
+        self.relay.settle_others(&transaction.wtxid(), may_be_taken_again);
         match by {
             Bringer::Ourselves => {}
             Bringer::Node(peer) => self.on_relayed_judged(peer, transaction, outcome),

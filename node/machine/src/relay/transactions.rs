@@ -52,6 +52,19 @@ impl Relay {
         }
     }
 
+    /// A transaction is not on its way any more: whoever else has it may be asked for it, or is
+    /// forgotten; unless somebody is being asked for it.
+    pub(crate) fn settle_others(&mut self, wtxid: &Wtxid, may_be_asked: bool) {
+        if self.requests.contains(wtxid) {
+            return;
+        }
+        if may_be_asked {
+            self.wait_for_others(wtxid);
+        } else {
+            self.others.remove(wtxid);
+        }
+    }
+
     /// A connection has this transaction and may be asked for it when there is room.
     fn note_announced(&mut self, id: PeerId, wtxid: Wtxid) {
         if let Some(peer) = self.peers.get_mut(&id)
@@ -157,12 +170,14 @@ impl Machine {
             if self.mempool.contains_wtxid(&wtxid)
                 || self.relay.refused.contains(&wtxid)
                 || self.relay.orphans.contains(&wtxid)
-                || self.verifications.transactions.contain(&wtxid)
                 || self.relay.requests.is_from(&wtxid, id)
             {
                 continue;
             }
-            if self.relay.requests.insert(wtxid, id, self.now.monotonic) {
+            // Whoever brought one that waits to be judged may be gone before its turn.
+            if !self.verifications.transactions.contain(&wtxid)
+                && self.relay.requests.insert(wtxid, id, self.now.monotonic)
+            {
                 wanted.push(wtxid);
             } else {
                 self.relay.note_other(id, wtxid);
@@ -181,23 +196,28 @@ impl Machine {
             return Ok(());
         };
         let wtxid = transaction.wtxid();
-        self.relay.finish_request(&wtxid);
+        // Others who have it are remembered until it is judged.
+        self.relay.requests.remove(&wtxid);
         if let Some(peer) = self.relay.peers.get_mut(&id) {
             peer.known.insert(wtxid);
         }
         if !self.ledger.is_settled() {
             self.relay.note_announced(id, wtxid);
+            self.relay.wait_for_others(&wtxid);
+            return Ok(());
+        }
+        if self.verifications.transactions.contain(&wtxid) {
+            self.relay.note_other(id, wtxid);
             return Ok(());
         }
         if bytes.len() > RELAYED_BYTES_MAX {
             // Nobody's fault, a block may hold it; and nobody is asked for it again.
             self.remember_refused(wtxid);
+            self.relay.finish_request(&wtxid);
             return Ok(());
         }
         if self.relay.refused.contains(&wtxid) || self.relay.orphans.contains(&wtxid) {
-            return Ok(());
-        }
-        if self.verifications.transactions.contain(&wtxid) {
+            self.relay.finish_request(&wtxid);
             return Ok(());
         }
         self.offer_transaction(Bringer::Node(id), transaction)

@@ -169,12 +169,19 @@ impl TransactionsOnTheirWay {
         }
     }
 
-    /// Whoever is gone has no turn any more.
-    pub(crate) fn forget_peer(&mut self, id: PeerId) {
+    /// Whoever is gone has no turn any more; tells what left with them. Orphans stay.
+    pub(crate) fn forget_peer(&mut self, id: PeerId) -> Vec<Wtxid> {
+        let mut left = Vec::new();
         for offered in self.turns.forget_peer(id) {
+            if let Bringer::Orphanage(_) = offered.by {
+                self.turns.push(Some(id), inputs(&offered.transaction), offered);
+                continue;
+            }
             self.no_longer_waits(&offered);
             self.leave(&offered);
+            left.push(offered.wtxid);
         }
+        left
     }
 }
 

@@ -186,6 +186,83 @@ fn what_is_too_long_to_be_relayed_is_nobodys_fault_and_asked_for_once() {
     assert!(rig.is_open(wallet) && rig.is_open(node));
 }
 
+/// Fills all lanes with payments of this node, and one more that waits.
+fn fill_lanes(rig: &mut Rig, forge: &Forge, node: PeerId) {
+    for number in 0..=1_000 / INPUTS {
+        let mut bad = worthless(forge);
+        bad.inputs[0].signature.0[0] ^= u8::try_from(number).unwrap();
+        rig.say(node, PeerMessage::Transaction(payment_bytes(&bad)));
+    }
+}
+
+#[test]
+fn a_payment_is_not_lost_when_whoever_brought_it_goes_before_its_turn() {
+    let forge = Forge::new();
+    let good = forge.world.payment(&[forge.world.funds(INPUTS + 1)], 2, 10_000);
+    let news = || PeerMessage::AnnounceTransactions(vec![good.wtxid()]);
+    let given = || PeerMessage::Transaction(payment_bytes(&good));
+    for (announced_before, banned) in [(true, true), (true, false), (false, true), (false, false)] {
+        let mut rig = slow(&forge);
+        let (bringer, other) = (rig.peer(), rig.peer());
+        if announced_before {
+            rig.say(bringer, news());
+            rig.say(other, news());
+        }
+        fill_lanes(&mut rig, &forge, bringer);
+        rig.say(bringer, given());
+        if !announced_before {
+            assert_eq!(said(&rig.say(other, news()), other), [], "it is here");
+        }
+        let effects = match banned {
+            true => rig.finish_verifying(0),
+            false => rig.settle(Event::Disconnected { peer: bringer }),
+        };
+        assert!(!rig.is_open(bringer));
+        let asked = PeerMessage::GetTransactions(vec![good.wtxid()]);
+        assert_eq!(said(&effects, other), [asked], "{announced_before} {banned}");
+        rig.say(other, given());
+        while !rig.checks.is_empty() {
+            rig.finish_verifying(0);
+        }
+        assert_eq!(rig.machine.mempool().len(), 1);
+        assert!(rig.machine.relay.others.is_empty());
+    }
+}
+
+#[test]
+fn an_orphan_stays_when_whoever_brought_it_goes_before_its_turn() {
+    let forge = Forge::new();
+    let parent = forge.world.payment(&[forge.world.funds(INPUTS + 1)], 2, 10_000);
+    let child = forge.world.payment(&made(&parent)[..1], 1, 10_000);
+    let mut rig = slow(&forge);
+    let (bringer, other) = (rig.peer(), rig.peer());
+    rig.say(bringer, PeerMessage::Transaction(payment_bytes(&child)));
+    rig.say(other, PeerMessage::Transaction(payment_bytes(&parent)));
+    // Its turn comes behind whatever its bringer brought before.
+    fill_lanes(&mut rig, &forge, bringer);
+    let parent_at = rig.checks.iter().position(|(_, checks)| checks.len() == 1).unwrap();
+    rig.finish_verifying(parent_at);
+    assert_eq!(rig.machine.mempool().len(), 1);
+    rig.settle(Event::Disconnected { peer: bringer });
+    while !rig.checks.is_empty() {
+        rig.finish_verifying(0);
+    }
+    assert_eq!(rig.machine.mempool().len(), 2);
+}
+
+#[test]
+fn who_else_has_a_payment_that_is_refused_is_forgotten() {
+    let forge = Forge::new();
+    let bad = worthless(&forge);
+    let mut rig = slow(&forge);
+    let (bringer, other) = (rig.peer(), rig.peer());
+    rig.say(bringer, PeerMessage::Transaction(payment_bytes(&bad)));
+    rig.say(other, PeerMessage::AnnounceTransactions(vec![bad.wtxid()]));
+    let effects = rig.finish_verifying(0);
+    assert_eq!(said(&effects, other), []);
+    assert!(rig.machine.relay.others.is_empty());
+}
+
 /// A few payments, some of the same coins, some worth nothing.
 static PAYMENTS: LazyLock<(Forge, Vec<Transfer>)> = LazyLock::new(|| {
     let forge = Forge::new();
