@@ -106,6 +106,9 @@ impl Machine {
             TransactionOutcome::Accepted(txid) => SubmitOutcome::Accepted(txid),
             TransactionOutcome::AlreadyKnown(txid) => SubmitOutcome::AlreadyKnown(txid),
             TransactionOutcome::Refused { kind, reason } => SubmitOutcome::Refused { kind, reason },
+            TransactionOutcome::TryAgain { reason } => {
+                SubmitOutcome::Refused { kind: RefusalKind::Busy, reason }
+            }
         };
         if let SubmitOutcome::Refused { kind: RefusalKind::Invalid, reason } = &outcome {
             self.note_misbehavior(id, Misbehavior::InvalidPayment, reason);

@@ -11,9 +11,7 @@ use crate::intake::{Bringer, TransactionOutcome};
 use crate::owner::Owner;
 use crate::peers::Peer;
 use crate::{Machine, PeerId};
-use chain::transaction::Transaction;
 use wire::hello::Role;
-use wire::wallet::RefusalKind;
 
 /// Unpaid work that an owner may cause at once, in signatures: two transactions of the largest kind
 /// and some small ones, a tenth of a second of one core.
@@ -77,23 +75,18 @@ impl UnpaidWork {
 }
 
 impl Machine {
-    /// Whoever brought a transaction that is refused has caused work for nothing, if it is a
-    /// wallet: a node relays what another one found good, and is judged by what it could know.
+    /// Whoever brought a transaction of so many inputs that is refused has caused work for nothing,
+    /// if it is a wallet: a node relays what another one found good, and is judged by what it could
+    /// know. Signatures of it that were verified, and held, count as those that do not.
     pub(crate) fn note_refusal(
         &mut self,
         (by, owner): (&Bringer, Option<Owner>),
-        transaction: &Transaction,
+        (inputs, signatures): (usize, usize),
         outcome: &TransactionOutcome,
     ) {
-        let is_busy = |kind| kind == RefusalKind::Busy;
-        let refused =
-            matches!(outcome, TransactionOutcome::Refused { kind, .. } if !is_busy(*kind));
-        if refused && let Bringer::Wallet { .. } = by {
-            let inputs = match transaction {
-                Transaction::Transfer(transfer) => transfer.inputs.len(),
-                Transaction::Coinbase(_) => 0,
-            };
-            self.note_unpaid(by, owner, 1 + inputs / INPUTS_PER_SIGNATURE);
+        let is_refused = matches!(outcome, TransactionOutcome::Refused { .. });
+        if is_refused && let Bringer::Wallet { .. } = by {
+            self.note_unpaid(by, owner, 1 + inputs / INPUTS_PER_SIGNATURE + signatures);
         }
     }
 

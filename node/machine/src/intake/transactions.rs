@@ -53,6 +53,8 @@ pub(crate) enum TransactionOutcome {
     AlreadyKnown(Txid),
     /// It is not taken.
     Refused { kind: RefusalKind, reason: String },
+    /// It was not looked at, for a reason that will soon be gone.
+    TryAgain { reason: String },
 }
 
 /// What can be said of a transaction before its signatures are verified.
@@ -76,10 +78,8 @@ impl Machine {
                 peer.awaits_answer = true;
             }
         }
-        let busy = |reason: &str| TransactionOutcome::Refused {
-            kind: RefusalKind::Busy,
-            reason: format!("{reason}; try again"),
-        };
+        let busy =
+            |reason: &str| TransactionOutcome::TryAgain { reason: format!("{reason}; try again") };
         // A node's would be kept as an orphan; a wallet does better to come again.
         if matches!(by, Bringer::Wallet { .. })
             && self.verifications.transactions.contain_parent_of(&transaction)
@@ -97,24 +97,22 @@ impl Machine {
     }
 
     /// The signatures of a transaction are verified; `bad_input` is the first that does not hold.
-    pub(crate) fn finish_transaction(
+    pub(crate) fn judge_verified(
         &mut self,
-        by: Bringer,
-        transaction: Transaction,
+        transaction: &Transaction,
         bad_input: Option<u32>,
-    ) -> Result<(), MachineError> {
-        let outcome = match bad_input {
+    ) -> Result<TransactionOutcome, MachineError> {
+        Ok(match bad_input {
             Some(input) => {
                 let reason = RuleError::Signature { input }.to_string();
                 self.refused_transaction(transaction.txid(), RefusalKind::Invalid, reason)
             }
             // The pool and the chain may have moved on meanwhile.
-            None => match self.judge_transaction(&transaction)? {
+            None => match self.judge_transaction(transaction)? {
                 Judgement::Done(outcome) => outcome,
                 Judgement::Signatures(candidate) => self.admit(candidate),
             },
-        };
-        self.on_transaction_judged(by, transaction, outcome)
+        })
     }
 
     pub(crate) fn on_transaction_judged(
@@ -130,7 +128,11 @@ impl Machine {
         }
         let may_be_taken_again = matches!(
             outcome,
-            TransactionOutcome::Refused { kind: RefusalKind::Busy | RefusalKind::MissingCoins, .. }
+            TransactionOutcome::TryAgain { .. }
+                | TransactionOutcome::Refused {
+                    kind: RefusalKind::Busy | RefusalKind::MissingCoins,
+                    ..
+                }
         );
         self.relay.settle_others(&transaction.wtxid(), may_be_taken_again);
         match by {
@@ -161,8 +163,7 @@ impl Machine {
         }
         if !self.ledger.is_settled() {
             let reason = "the node is changing to a better chain; try again".to_owned();
-            let kind = RefusalKind::Busy;
-            return Ok(Judgement::Done(TransactionOutcome::Refused { kind, reason }));
+            return Ok(Judgement::Done(TransactionOutcome::TryAgain { reason }));
         }
         let height = self.ledger.tip().height + 1;
         let ledger = &self.ledger;

@@ -130,8 +130,10 @@ impl Machine {
         transaction: Transaction,
         outcome: TransactionOutcome,
     ) {
-        let TransactionOutcome::Refused { kind, reason } = outcome else {
-            return;
+        let (kind, reason) = match outcome {
+            TransactionOutcome::Refused { kind, reason } => (kind, reason),
+            TransactionOutcome::TryAgain { reason } => (RefusalKind::Busy, reason),
+            _ => return,
         };
         match kind {
             RefusalKind::MissingCoins | RefusalKind::Busy => {

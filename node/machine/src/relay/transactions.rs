@@ -230,16 +230,18 @@ impl Machine {
         transaction: Transaction,
         outcome: TransactionOutcome,
     ) {
-        let TransactionOutcome::Refused { kind, reason } = outcome else {
-            return;
-        };
         let wtxid = transaction.wtxid();
+        let (kind, reason) = match outcome {
+            TransactionOutcome::Refused { kind, reason } => (kind, reason),
+            // It is asked for again when it can be judged.
+            TransactionOutcome::TryAgain { .. } => return self.relay.note_announced(id, wtxid),
+            _ => return,
+        };
         match kind {
             RefusalKind::MissingCoins => {
                 self.relay.orphans.keep(id, transaction, self.now.monotonic);
                 return;
             }
-            // It is asked for again when it can be judged.
             RefusalKind::Busy => return self.relay.note_announced(id, wtxid),
             _ => {}
         }

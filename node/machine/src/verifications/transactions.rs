@@ -239,7 +239,8 @@ impl Machine {
                 }
             };
             self.verifications.transactions.leave(&offered);
-            self.note_refusal((&offered.by, offered.owner), &offered.transaction, &outcome);
+            let work = (inputs(&offered.transaction), 0);
+            self.note_refusal((&offered.by, offered.owner), work, &outcome);
             self.on_transaction_judged(offered.by, offered.transaction, outcome)?;
         }
         Ok(())
@@ -266,10 +267,13 @@ impl Machine {
             self.verifications.transactions.leave(&offered);
             let failed = answer.flatten().and_then(|at| checks.get(at).or(checks.last()));
             let bad_input = failed.map(|check| check.input);
+            let outcome = self.judge_verified(&offered.transaction, bad_input)?;
             if bad_input.is_some() {
                 self.note_unpaid(&offered.by, offered.owner, checks.len());
+            } else {
+                self.note_refusal((&offered.by, offered.owner), (0, checks.len()), &outcome);
             }
-            self.finish_transaction(offered.by, offered.transaction, bad_input)?;
+            self.on_transaction_judged(offered.by, offered.transaction, outcome)?;
         }
         self.judge_waiting()
     }

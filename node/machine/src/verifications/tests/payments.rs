@@ -263,6 +263,61 @@ fn who_else_has_a_payment_that_is_refused_is_forgotten() {
     assert!(rig.machine.relay.others.is_empty());
 }
 
+#[test]
+fn who_spends_the_same_coins_many_times_at_once_pays_for_each_signature() {
+    for address in ["9.9.9.9:1", "127.0.0.1:1"] {
+        let forge = Forge::new();
+        let mut rig = slow(&forge);
+        let bystander = rig.join(address, Role::Wallet);
+        // One of 33 is accepted each time, and the signatures of 32 were verified for nothing.
+        for round in 0..3 {
+            let coins: Vec<Spendable> =
+                (0..30).map(|at| forge.world.funds(round * 30 + at)).collect();
+            for outputs in 1..=33 {
+                let (wallet, _) = rig.connect(address, crate::Direction::Inbound);
+                let hello = rig.hello(Role::Wallet);
+                rig.tell(wallet, Message::Hello(Box::new(hello)));
+                rig.tell(wallet, submit(&forge.world.payment(&coins, outputs, 1_000_000)));
+                rig.settle(Event::Disconnected { peer: wallet });
+            }
+            while !rig.checks.is_empty() {
+                rig.finish_verifying(0);
+            }
+        }
+        assert_eq!(rig.is_open(bystander), address.starts_with("127"));
+    }
+}
+
+/// A payment at the end of a chain that is as long as one may be costs as much as any other; one
+/// whose parent is being verified costs nothing, and whoever brings it is asked to come again.
+#[test]
+fn only_who_is_asked_to_come_again_at_once_pays_nothing() {
+    for is_verified in [true, false] {
+        let forge = Forge::new();
+        let mut rig = slow(&forge);
+        let giver = rig.join("127.0.0.1:1", Role::Wallet);
+        let mut last = forge.world.payment(&[forge.world.funds(0)], 1, 10_000);
+        for _ in 1..25 {
+            rig.tell(giver, submit(&last));
+            rig.finish_verifying(0);
+            last = forge.world.payment(&made(&last), 1, 10_000);
+        }
+        rig.tell(giver, submit(&last));
+        if is_verified {
+            rig.finish_verifying(0);
+            assert_eq!(rig.machine.mempool().len(), 25);
+        }
+        let mut coins: Vec<Spendable> = (1..=INPUTS).map(|at| forge.world.funds(at)).collect();
+        coins.extend(made(&last));
+        let late = submit(&forge.world.payment(&coins, 1, 1_000_000));
+        let wallet = rig.join("9.9.9.9:1", Role::Wallet);
+        for _ in 0..150 {
+            rig.tell(wallet, late.clone());
+        }
+        assert_eq!(rig.is_open(wallet), !is_verified);
+    }
+}
+
 /// A few payments, some of the same coins, some worth nothing.
 static PAYMENTS: LazyLock<(Forge, Vec<Transfer>)> = LazyLock::new(|| {
     let forge = Forge::new();
