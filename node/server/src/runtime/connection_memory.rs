@@ -2,7 +2,7 @@
 //! what comes in and is not whole, and one for what goes out and is not read.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -29,8 +29,16 @@ struct Held {
     /// Sum of what the holders hold of their own, and of the large frames, each once.
     used: usize,
     holders: BTreeMap<PeerId, Holder>,
-    /// By their place in memory: how many times each is held.
-    frames: BTreeMap<usize, usize>,
+    /// The large frames by their place in memory.
+    frames: BTreeMap<usize, HeldFrame>,
+}
+
+struct HeldFrame {
+    /// How many times it is held.
+    times: usize,
+    /// Keeps its place, so that no other frame is taken for it: a connection that ends lets go of
+    /// its frames before it gives them back. What the frame carries is freed all the same.
+    _place: Weak<Frame>,
 }
 
 struct Holder {
@@ -86,9 +94,10 @@ impl Share {
     pub fn take(&self, frame: &Arc<Frame>) {
         self.change(|held, holder| {
             let (place, bytes) = (Arc::as_ptr(frame).addr(), frame.payload.len());
-            let times = held.frames.entry(place).or_default();
-            held.used += if *times == 0 { bytes } else { 0 };
-            *times += 1;
+            let new = || HeldFrame { times: 0, _place: Arc::downgrade(frame) };
+            let all = held.frames.entry(place).or_insert_with(new);
+            held.used += if all.times == 0 { bytes } else { 0 };
+            all.times += 1;
             holder.frames.entry(place).or_insert((bytes, 0)).1 += 1;
         });
     }
@@ -174,8 +183,8 @@ impl Held {
 
     fn release(&mut self, place: usize, bytes: usize, times: usize) {
         if let Some(all) = self.frames.get_mut(&place) {
-            *all -= times;
-            if *all == 0 {
+            all.times -= times;
+            if all.times == 0 {
                 self.frames.remove(&place);
                 self.used -= bytes;
             }

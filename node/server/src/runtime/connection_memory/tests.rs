@@ -134,6 +134,31 @@ proptest! {
             .unwrap();
         tokio.block_on(run(&steps));
     }
+
+    #[test]
+    fn a_frame_that_takes_the_place_of_one_that_is_still_counted_is_counted_too(
+        freed in prop::collection::vec(1usize..1_000, 1..8),
+        kept in prop::collection::vec(1usize..1_000, 1..8),
+    ) {
+        let frame = |bytes: &usize| Arc::new(Frame { command: 19, payload: vec![0; *bytes] });
+        let memory = Arc::new(ConnectionMemory::new(usize::MAX));
+        let ends = CancellationToken::new();
+        let ending = memory.share(PeerId(1), ends.clone());
+        let other = memory.share(PeerId(2), CancellationToken::new());
+        // Each is freed at once, so that the next one is likely to be made in its place.
+        freed.iter().for_each(|bytes| ending.take(&frame(bytes)));
+        let freed_bytes: usize = freed.iter().sum();
+        prop_assert_eq!(memory.used(), freed_bytes);
+        let frames: Vec<Arc<Frame>> = kept.iter().map(frame).collect();
+        frames.iter().for_each(|frame| other.take(frame));
+        let kept_bytes: usize = kept.iter().sum();
+        prop_assert_eq!(memory.used(), freed_bytes + kept_bytes);
+        ends.cancel();
+        ending.hold(0);
+        prop_assert_eq!(memory.used(), kept_bytes);
+        frames.iter().for_each(|frame| other.give_back(frame));
+        prop_assert_eq!(memory.used(), 0);
+    }
 }
 
 #[test]
