@@ -67,32 +67,41 @@ pub(super) fn node_to_evict(mut nodes: Vec<Candidate>, salt: u64) -> Option<Peer
     of_largest.max_by_key(|node| (node.since, node.id)).map(|node| node.id)
 }
 
-/// The client that gives way to a newcomer of this owner: the youngest idle one of the owner that
-/// has most of them. Where none of its is idle it is the one that asked longest ago, rather one
-/// that waits for no answer of ours. `None` when the newcomer's owner would have more than that
-/// one then; but the programs of one owner cannot be told apart and take turns.
+/// The client that gives way to a newcomer of this owner: the youngest idle one of whoever has most
+/// of them. Where none of those is idle it is the one that asked longest ago, rather one that waits
+/// for no answer of ours; `None` when the newcomer's owner would have more then than the owner of
+/// the one that gave way. The programs of one owner cannot be told apart and take turns.
 pub(super) fn client_to_evict(
     clients: &[Candidate],
     newcomer: Owner,
     now: Duration,
 ) -> Option<PeerId> {
-    let largest = largest(clients.iter().map(|client| (client.owner, client.since)))?;
     let count = |owner| clients.iter().filter(|client| client.owner == owner).count();
-    let (most, own) = (count(largest), count(newcomer));
-    let of_largest = || clients.iter().filter(|client| client.owner == largest);
+    let mut largest = of_largest(clients.iter().collect(), |client| client.owner);
+    let (most, own) = (count(largest.first()?.owner), count(newcomer));
+    let takes_turns = own == most;
+    if takes_turns {
+        largest.retain(|client| client.owner == newcomer);
+    }
     let is_idle =
-        |client: &&Candidate| !client.awaits_answer && client.last_asked + IDLE_AFTER <= now;
-    let idle = of_largest().filter(is_idle).max_by_key(|client| (client.since, client.id));
-    let is_own = largest == newcomer;
-    let gives_way = match idle {
-        Some(idle) if is_own || most > own => Some(idle),
-        None if is_own || most > own + 1 => {
-            let rank = |client: &&Candidate| (client.awaits_answer, client.last_asked, client.id);
-            of_largest().min_by_key(rank)
-        }
-        _ => None,
-    };
+        |client: &&&Candidate| !client.awaits_answer && client.last_asked + IDLE_AFTER <= now;
+    let idle = largest.iter().filter(is_idle).max_by_key(|client| (client.since, client.id));
+    let longest_ago =
+        || largest.iter().min_by_key(|client| (client.awaits_answer, client.last_asked, client.id));
+    let gives_way = if takes_turns || most > own + 1 { idle.or_else(longest_ago) } else { idle };
     gives_way.map(|client| client.id)
+}
+
+/// The members of the group that has most of them; of all such groups where they are equal: of them
+/// each is looked at, whichever is the youngest.
+pub(super) fn of_largest<T, G: Ord>(mut members: Vec<T>, group: impl Fn(&T) -> G) -> Vec<T> {
+    let mut counts: BTreeMap<G, usize> = BTreeMap::new();
+    for member in &members {
+        *counts.entry(group(member)).or_default() += 1;
+    }
+    let most = counts.values().max();
+    members.retain(|member| counts.get(&group(member)) == most);
+    members
 }
 
 /// The group with most members; of equal ones that with the youngest.

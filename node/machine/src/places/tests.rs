@@ -126,6 +126,23 @@ fn an_owner_of_most_clients_that_asks_all_the_time_shuts_nobody_out_who_has_fewe
 }
 
 #[test]
+fn of_as_many_owners_as_places_an_idle_one_gives_way_though_the_youngest_is_not_idle() {
+    for role in [Role::Wallet, Role::Directory] {
+        let mut rig = rig();
+        let all_max = inbound_max(role).0;
+        for at in 0..all_max - 1 {
+            rig.join(&format!("9.{at}.9.9:1"), role);
+        }
+        rig.pass(eviction::IDLE_AFTER);
+        let asking = rig.join("9.255.9.9:1", role);
+        let (newcomer, is_open) = try_join(&mut rig, "7.7.7.7:1", role);
+        assert!(is_open && is_served(&mut rig, newcomer, role), "{role:?}");
+        assert!(rig.is_open(asking), "{role:?}");
+        assert_eq!(open(&rig, role), all_max);
+    }
+}
+
+#[test]
 fn operators_that_are_idle_give_way() {
     let mut rig = rig();
     let idle: Vec<PeerId> =

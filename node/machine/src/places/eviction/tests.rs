@@ -101,8 +101,9 @@ proptest! {
 
     #[test]
     fn a_client_gives_way_to_who_has_fewer_and_idle_ones_first(
-        clients in prop::collection::vec((0u8..6, 0u64..20, any::<bool>()), 1..60),
-        newcomer in 0u8..8,
+        clients in prop::collection::vec((any::<u8>(), 0u64..=20, any::<bool>()), 1..60),
+        owners in 1u8..60,
+        newcomer in 0u8..62,
     ) {
         let now = seconds(20);
         let clients: Vec<Candidate> = (1..)
@@ -110,22 +111,28 @@ proptest! {
             .map(|(id, (group, asked, awaits_answer))| Candidate {
                 last_asked: seconds(asked),
                 awaits_answer,
-                ..candidate(id, group, 0)
+                ..candidate(id, group % owners, id)
             })
             .collect();
         let newcomer = Owner::of(IpAddr::from([9, newcomer, 9, 9]));
         let count = |owner| clients.iter().filter(|one| one.owner == owner).count();
         let most = clients.iter().map(|one| count(one.owner)).max().unwrap_or_default();
+        let own = count(newcomer);
+        let is_idle =
+            |one: &Candidate| !one.awaits_answer && one.last_asked + IDLE_AFTER <= now;
+        // Of its own it takes turns with, of others it takes from who has most.
+        let of_largest = |one: &&Candidate| {
+            count(one.owner) == most && (own < most || one.owner == newcomer)
+        };
+        let idle: Vec<&Candidate> =
+            clients.iter().filter(of_largest).filter(|one| is_idle(one)).collect();
         let evicted = client_to_evict(&clients, newcomer, now);
-        prop_assert!(evicted.is_some() || most <= count(newcomer) + 1);
+        prop_assert_eq!(evicted.is_some(), own == most || most > own + 1 || !idle.is_empty());
         let Some(one) = clients.iter().find(|one| Some(one.id) == evicted) else {
             return Ok(());
         };
-        prop_assert_eq!(count(one.owner), most);
-        prop_assert!(one.owner == newcomer || count(newcomer) < most);
-        let is_idle =
-            |one: &Candidate| !one.awaits_answer && one.last_asked + IDLE_AFTER <= now;
-        let mut of_owner = clients.iter().filter(|other| other.owner == one.owner);
-        prop_assert!(is_idle(one) || !of_owner.any(is_idle));
+        prop_assert!(of_largest(&one));
+        let youngest = idle.iter().map(|one| (one.since, one.id)).max();
+        prop_assert!(youngest.is_none() || youngest == Some((one.since, one.id)));
     }
 }
