@@ -7,7 +7,7 @@ use crate::conduct::DisconnectReason;
 use crate::owner::Owner;
 use crate::peers::{Peer, PeerState};
 use crate::{Direction, Machine, PeerId};
-use eviction::{Candidate, client_to_evict, node_to_evict};
+use eviction::{Candidate, client_to_evict, handshake_to_evict, node_to_evict};
 
 mod eviction;
 
@@ -55,7 +55,7 @@ impl Machine {
     }
 
     /// Whether a connection of `owner` that has just come may stay without a hello for a while. Who
-    /// has had most time for its own, of the owner that has most, gives way.
+    /// has had most time for its own, of whoever has most, gives way: never the one that just came.
     pub(crate) fn may_shake_hands(&mut self, owner: Owner) -> bool {
         // The one that has just come is among them.
         let (all, same_owner) = self.peers.inbound_handshakes(owner);
@@ -63,23 +63,20 @@ impl Machine {
             return false;
         }
         if all > HANDSHAKES_MAX
-            && let Some(id) = self.oldest_handshake_of_largest_owner()
+            && let Some(id) = self.handshake_that_gives_way()
         {
             self.disconnect_peer(id, &DisconnectReason::TooManyHandshakes);
         }
         true
     }
 
-    fn oldest_handshake_of_largest_owner(&self) -> Option<PeerId> {
-        let handshakes = || {
-            self.peers.iter().filter(|peer| {
-                peer.direction == Direction::Inbound
-                    && matches!(peer.state, PeerState::Handshake { .. })
-            })
+    fn handshake_that_gives_way(&self) -> Option<PeerId> {
+        let is_handshake = |peer: &&Peer| {
+            peer.direction == Direction::Inbound
+                && matches!(peer.state, PeerState::Handshake { .. })
         };
-        let largest = eviction::largest(handshakes().map(|peer| (peer.owner(), peer.since)))?;
-        let of_largest = handshakes().filter(|peer| peer.owner() == largest);
-        of_largest.min_by_key(|peer| (peer.since, peer.id)).map(|peer| peer.id)
+        let handshakes = self.peers.iter().filter(is_handshake).map(Candidate::of);
+        handshake_to_evict(handshakes.collect())
     }
 }
 

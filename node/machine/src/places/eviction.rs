@@ -62,9 +62,15 @@ pub(super) fn node_to_evict(mut nodes: Vec<Candidate>, salt: u64) -> Option<Peer
     keep(&mut nodes, BLOCKS_KEPT, |node| newest(node.last_block));
     let half = nodes.len() / 2;
     keep(&mut nodes, half, |node| Some(node.since));
-    let largest = largest(nodes.iter().map(|node| (node.group(), node.since)))?;
-    let of_largest = nodes.iter().filter(|node| node.group() == largest);
-    of_largest.max_by_key(|node| (node.since, node.id)).map(|node| node.id)
+    let largest = of_largest(nodes, Candidate::group);
+    largest.iter().max_by_key(|node| (node.since, node.id)).map(|node| node.id)
+}
+
+/// The connection without a hello that gives way: the oldest of whoever has most of them, and so
+/// never the one that has just come while there is another.
+pub(super) fn handshake_to_evict(handshakes: Vec<Candidate>) -> Option<PeerId> {
+    let largest = of_largest(handshakes, |handshake| handshake.owner);
+    largest.iter().min_by_key(|one| (one.since, one.id)).map(|one| one.id)
 }
 
 /// The client that gives way to a newcomer of this owner: the youngest idle one of whoever has most
@@ -94,7 +100,7 @@ pub(super) fn client_to_evict(
 
 /// The members of the group that has most of them; of all such groups where they are equal: of them
 /// each is looked at, whichever is the youngest.
-pub(super) fn of_largest<T, G: Ord>(mut members: Vec<T>, group: impl Fn(&T) -> G) -> Vec<T> {
+fn of_largest<T, G: Ord>(mut members: Vec<T>, group: impl Fn(&T) -> G) -> Vec<T> {
     let mut counts: BTreeMap<G, usize> = BTreeMap::new();
     for member in &members {
         *counts.entry(group(member)).or_default() += 1;
@@ -102,16 +108,6 @@ pub(super) fn of_largest<T, G: Ord>(mut members: Vec<T>, group: impl Fn(&T) -> G
     let most = counts.values().max();
     members.retain(|member| counts.get(&group(member)) == most);
     members
-}
-
-/// The group with most members; of equal ones that with the youngest.
-pub(super) fn largest<G: Ord>(members: impl Iterator<Item = (G, Duration)>) -> Option<G> {
-    let mut groups: BTreeMap<G, (usize, Duration)> = BTreeMap::new();
-    for (group, since) in members {
-        let (count, youngest) = groups.entry(group).or_default();
-        (*count, *youngest) = (*count + 1, since.max(*youngest));
-    }
-    groups.into_iter().max_by_key(|(_, weight)| *weight).map(|(group, _)| group)
 }
 
 /// Takes the best `count` of those that have a rank out of `nodes`: the least is the best.

@@ -201,6 +201,17 @@ fn connections_that_say_nothing_are_few_of_one_owner_and_do_not_shut_out_others(
 }
 
 #[test]
+fn who_has_just_come_may_say_its_hello_though_as_many_others_are_silent_as_may_be() {
+    let mut rig = rig();
+    let silent: Vec<PeerId> = (0..HANDSHAKES_MAX)
+        .map(|at| rig.connect(&format!("9.9.{at}.9:1"), Direction::Inbound).0)
+        .collect();
+    let (newcomer, _) = rig.connect("7.7.7.7:1", Direction::Inbound);
+    assert!(rig.is_open(newcomer) && !rig.is_open(silent[0]));
+    assert!(silent[1..].iter().all(|peer| rig.is_open(*peer)));
+}
+
+#[test]
 fn who_brings_blocks_transactions_and_pongs_is_known_for_it() {
     let mut forge = Forge::new();
     let block = forge.chain(forge.genesis(), 1)[0];

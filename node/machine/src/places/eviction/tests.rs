@@ -100,6 +100,20 @@ proptest! {
     }
 
     #[test]
+    fn of_those_without_a_hello_the_oldest_of_whoever_has_most_gives_way_and_never_the_youngest(
+        owners in prop::collection::vec(any::<u8>(), 2..300),
+        groups in 1u8..=255,
+    ) {
+        let handshakes: Vec<Candidate> =
+            (1..).zip(owners).map(|(id, owner)| candidate(id, owner % groups, id)).collect();
+        let count = |owner| handshakes.iter().filter(|one| one.owner == owner).count();
+        let most = handshakes.iter().map(|one| count(one.owner)).max();
+        let oldest = handshakes.iter().find(|one| Some(count(one.owner)) == most).map(|one| one.id);
+        prop_assert_eq!(handshake_to_evict(handshakes.clone()), oldest);
+        prop_assert!(oldest != handshakes.last().map(|one| one.id));
+    }
+
+    #[test]
     fn a_client_gives_way_to_who_has_fewer_and_idle_ones_first(
         clients in prop::collection::vec((any::<u8>(), 0u64..=20, any::<bool>()), 1..60),
         owners in 1u8..60,
