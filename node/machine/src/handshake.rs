@@ -11,7 +11,7 @@ use wire::peer::PeerMessage;
 use crate::address_book::canonical;
 use crate::conduct::{DisconnectReason, Misbehavior};
 use crate::owner::Owner;
-use crate::peers::{PING_INTERVAL, Peer, PeerState};
+use crate::peers::{Peer, PeerState};
 use crate::{Direction, Machine, PeerId, Report};
 
 /// How far a connection is that says something.
@@ -69,7 +69,6 @@ impl Machine {
             return Heard::Closing;
         };
         peer.last_heard = now;
-        peer.next_ping = now + PING_INTERVAL;
         match &peer.state {
             PeerState::Closing => Heard::Closing,
             PeerState::Handshake { .. } => Heard::Handshake,
@@ -224,7 +223,7 @@ impl Machine {
         }
     }
 
-    /// Closes silent connections and calls that had their time, and pings quiet ones.
+    /// Closes silent connections and calls that had their time, and pings the others.
     pub(crate) fn time_out_peers(&mut self) {
         let now = self.now.monotonic;
         let is_silent = |peer: &&Peer| peer.silent_deadline().is_some_and(|at| at <= now);

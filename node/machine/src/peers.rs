@@ -12,7 +12,7 @@ use crate::owner::Owner;
 /// A connection without a hello is closed after this long: within 5 s, also when we are late.
 pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_millis(4500);
 
-/// A quiet connection is pinged this often.
+/// A connection is pinged this often, whatever it says: how fast it answers is of use, too.
 pub(crate) const PING_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Who is to be pinged within this time is pinged together with who is to be pinged now: an idle
@@ -146,7 +146,7 @@ impl Peer {
         }
     }
 
-    /// When it is pinged unless it says something.
+    /// When it is pinged next.
     fn ping_deadline(&self) -> Option<Duration> {
         self.role().map(|_| self.next_ping)
     }

@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use chain::genesis::Network;
 use chain::spec::ChainSpec;
+use proptest::prelude::*;
+use wire::ByteString;
 use wire::directory::DirectoryMessage;
 use wire::peer::PeerMessage;
 use wire::wallet::WalletMessage;
 
 use super::*;
 use crate::conduct::UNKNOWN_COMMANDS_MAX;
+use crate::peers::PING_INTERVAL;
 use crate::tests::forge::Forge;
 use crate::tests::rig::{Rig, closed, config, reports, sent};
 use crate::{Effect, Event};
@@ -161,6 +164,35 @@ fn a_quiet_connection_is_pinged_and_a_dead_one_closed() {
     }
     assert!(rig.is_open(quiet));
     assert!(!rig.is_open(dead));
+}
+
+proptest! {
+    #[test]
+    fn however_much_a_node_says_it_is_pinged_and_asked_for_headers_once_a_minute(
+        pauses_ms in prop::collection::vec(1u64..60_000, 1..40),
+    ) {
+        let mut rig = rig();
+        let talking = rig.peer();
+        rig.say(talking, PeerMessage::Headers(ByteString(Vec::new())));
+        let start = rig.now.monotonic;
+        let (mut pings, mut questions) = (0, 0);
+        for pause in pauses_ms {
+            for message in sent(&rig.pass(Duration::from_millis(pause)), talking) {
+                if let Message::Ping(number) = message {
+                    pings += 1;
+                    rig.tell(talking, Message::Pong(number));
+                } else if let Message::Peer(PeerMessage::GetHeaders(_)) = message {
+                    questions += 1;
+                    rig.say(talking, PeerMessage::Headers(ByteString(Vec::new())));
+                }
+            }
+            let due = (rig.now.monotonic - start).as_secs() / PING_INTERVAL.as_secs();
+            prop_assert_eq!((pings, questions), (due, due));
+            rig.tell(talking, Message::Ping(1));
+        }
+        let lowest_ping = rig.machine.peers.get(talking).and_then(|peer| peer.lowest_ping);
+        prop_assert_eq!(lowest_ping.is_some(), pings > 0);
+    }
 }
 
 #[test]

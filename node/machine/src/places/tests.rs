@@ -227,7 +227,7 @@ fn who_brings_blocks_transactions_and_pongs_is_known_for_it() {
     let payment = crate::tests::rig::payment_bytes(&forge.payment(0));
     rig.say(useful, PeerMessage::Transaction(payment));
     assert_eq!(known(&rig), (true, true, None));
-    let effects = rig.pass(crate::peers::PING_INTERVAL);
+    let effects = rig.pass(crate::peers::PING_INTERVAL - Duration::from_secs(1));
     let number = sent(&effects, useful).into_iter().find_map(|message| match message {
         Message::Ping(number) => Some(number),
         _ => None,
