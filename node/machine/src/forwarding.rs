@@ -60,7 +60,7 @@ impl Machine {
     }
 
     /// Notes that a question has its answer; whether whoever asked is still there.
-    pub(crate) fn is_answered(&mut self, id: PeerId) -> bool {
+    pub(crate) fn note_answered(&mut self, id: PeerId) -> bool {
         let now = self.now.monotonic;
         let Some(peer) = self.peers.get_mut(id) else {
             return false;
@@ -71,7 +71,7 @@ impl Machine {
 
     /// The answer to something that was forwarded.
     pub(crate) fn on_reply(&mut self, id: PeerId, message: &Message) {
-        if self.is_answered(id) {
+        if self.note_answered(id) {
             self.send(id, message);
         }
     }

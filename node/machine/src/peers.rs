@@ -63,7 +63,8 @@ pub struct Peer {
     pub(crate) next_ping: Duration,
     /// Since when it is connected.
     pub(crate) since: Duration,
-    /// When it last said anything but a ping or a pong; at first when it connected.
+    /// When it last said anything but a ping or a pong, or had the answer to a question that was
+    /// answered elsewhere; at first when it connected.
     pub(crate) last_asked: Duration,
     /// Whether another part of the process has a question of its to answer.
     pub(crate) awaits_answer: bool,

@@ -66,7 +66,7 @@ impl Machine {
         outcome: Result<Arc<Frame>, Arc<StoreError>>,
     ) -> Result<(), MachineError> {
         let frame = outcome.map_err(MachineError::Read)?;
-        if self.is_answered(id) {
+        if self.note_answered(id) {
             self.effects.push(Effect::Send { peer: id, frame });
         }
         Ok(())

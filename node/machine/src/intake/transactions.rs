@@ -139,7 +139,7 @@ impl Machine {
             Bringer::Ourselves => {}
             Bringer::Node(peer) => self.on_relayed_judged(peer, transaction, outcome),
             Bringer::Wallet { peer, request } => {
-                self.is_answered(peer);
+                self.note_answered(peer);
                 self.answer_submit(peer, request, outcome);
                 self.effects.push(Effect::Resume { peer });
             }

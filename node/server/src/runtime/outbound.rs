@@ -24,7 +24,7 @@ pub(super) const QUEUE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Bytes that must go out before a connection has made progress, as far as memory is concerned: it
 /// shall not keep megabytes waiting by reading one byte at a time.
-const PROGRESS_BYTES: u64 = 64 * 1024;
+const MEMORY_PROGRESS_BYTES: u64 = 64 * 1024;
 
 /// A reader that waits for its own outbound queue goes on when nothing at all was written for this
 /// long.
@@ -182,7 +182,7 @@ impl Outbound {
     pub fn progressed(&self, bytes: usize) {
         let bytes = bytes as u64;
         let before = self.written.fetch_add(bytes, Ordering::Relaxed);
-        if before / PROGRESS_BYTES != (before + bytes) / PROGRESS_BYTES {
+        if before / MEMORY_PROGRESS_BYTES != (before + bytes) / MEMORY_PROGRESS_BYTES {
             self.share.progressed();
         }
     }
