@@ -156,7 +156,9 @@ impl Machine {
         let announcing = self.relay.peers.iter().filter(|(_, peer)| !peer.announced.is_empty());
         let announcing: Vec<PeerId> = announcing.map(|(id, _)| *id).collect();
         for id in announcing {
-            self.request_transactions_from(id);
+            if self.verifications.transactions.have_room_of(id) {
+                self.request_transactions_from(id);
+            }
         }
     }
 
@@ -238,11 +240,11 @@ impl Machine {
             _ => return,
         };
         match kind {
-            RefusalKind::MissingCoins => {
+            // At the end of a chain that is too long it waits for a block, as an orphan may.
+            RefusalKind::MissingCoins | RefusalKind::Busy => {
                 self.relay.orphans.keep(id, transaction, self.now.monotonic);
                 return;
             }
-            RefusalKind::Busy => return self.relay.note_announced(id, wtxid),
             _ => {}
         }
         self.remember_refused(wtxid);

@@ -110,14 +110,23 @@ impl TransactionsOnTheirWay {
         self.waiting_bytes < WAITING_BYTES_MAX / 2
     }
 
+    /// Whether this node may be asked for more: not while so much of it waits that what comes may
+    /// have to be sent away, and be asked for again.
+    pub(crate) fn have_room_of(&self, id: PeerId) -> bool {
+        self.waiting_of(id) <= WAITING_BYTES_EACH_MAX / 2
+    }
+
+    fn waiting_of(&self, id: PeerId) -> usize {
+        self.waiting_bytes_of.get(&id).copied().unwrap_or(0)
+    }
+
     /// Whether one more of so many bytes may wait. Orphans may in any case: they are few.
     fn have_room_for(&self, by: &Bringer, bytes: usize) -> bool {
-        let theirs = |id| self.waiting_bytes_of.get(id).copied().unwrap_or(0);
         match by {
             Bringer::Ourselves | Bringer::Orphanage(_) => true,
             Bringer::Node(id) | Bringer::Wallet { peer: id, .. } => {
                 self.waiting_bytes + bytes <= WAITING_BYTES_MAX
-                    && theirs(id) + bytes <= WAITING_BYTES_EACH_MAX
+                    && self.waiting_of(*id) + bytes <= WAITING_BYTES_EACH_MAX
             }
         }
     }

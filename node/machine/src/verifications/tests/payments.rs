@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use chain::encoding::Encode;
+use chain::hash::Wtxid;
 use chain::key::Signature;
 use chain::transaction::{Input, OutPoint, Transaction};
 use wire::ByteString;
@@ -316,6 +317,54 @@ fn only_who_is_asked_to_come_again_at_once_pays_nothing() {
         }
         assert_eq!(rig.is_open(wallet), !is_verified);
     }
+}
+
+#[test]
+fn a_node_is_not_asked_for_more_before_what_it_brought_is_judged() {
+    let forge = Forge::new();
+    let mut rig = slow(&forge);
+    let (filler, node) = (rig.peer(), rig.peer());
+    for count in [INPUTS, INPUTS, INPUTS, INPUTS, INPUTS, INPUTS, 100] {
+        let coins: Vec<Spendable> = (0..count).map(|at| forge.world.funds(at)).collect();
+        let fee = 1_000_000 + u64::try_from(rig.checks.len()).unwrap();
+        let large = forge.world.payment(&coins, 1, fee);
+        rig.say(filler, PeerMessage::Transaction(payment_bytes(&large)));
+    }
+    assert_eq!(signatures(&rig), 1_000);
+    let long: Vec<Transfer> =
+        (0..5).map(|at| forge.world.payment(&[forge.world.funds(at)], 2_400, 1_000)).collect();
+    let wtxids: Vec<Wtxid> = long.iter().map(Transfer::wtxid).collect();
+    rig.say(node, PeerMessage::AnnounceTransactions(wtxids.clone()));
+    for transfer in &long {
+        let effects = rig.say(node, PeerMessage::Transaction(payment_bytes(transfer)));
+        assert_eq!(said(&effects, node), []);
+    }
+    while !rig.checks.is_empty() {
+        let effects = rig.finish_verifying(0);
+        if said(&effects, node).contains(&PeerMessage::GetTransactions(vec![wtxids[4]])) {
+            return;
+        }
+    }
+    panic!("the last one is never asked for again");
+}
+
+#[test]
+fn what_a_chain_is_too_long_for_is_kept_until_a_block_and_not_asked_for_again() {
+    let mut forge = Forge::new();
+    let mut rig = Rig::new(&forge);
+    let node = rig.peer();
+    let mut chain = vec![forge.world.payment(&[forge.world.funds(0)], 1, 10_000)];
+    for at in 0..25 {
+        chain.push(forge.world.payment(&made(&chain[at]), 1, 10_000));
+    }
+    for payment in &chain {
+        let effects = rig.say(node, PeerMessage::Transaction(payment_bytes(payment)));
+        assert_eq!(said(&effects, node), []);
+    }
+    assert_eq!(rig.machine.mempool().len(), 25);
+    let tip = forge.mine(forge.genesis(), &chain[..1]);
+    rig.sync(node, &forge, tip);
+    assert!(rig.machine.mempool().contains_txid(&chain[25].txid()));
 }
 
 /// A few payments, some of the same coins, some worth nothing.
