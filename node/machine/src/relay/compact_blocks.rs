@@ -151,6 +151,13 @@ impl Machine {
         }
     }
 
+    /// This block does not come from this connection: what is left out of it is not awaited.
+    pub(crate) fn forget_partial_of(&mut self, id: PeerId, hash: &BlockHash) {
+        if self.relay.partial.get(&id).is_some_and(|partial| partial.hash == *hash) {
+            self.forget_partial(id);
+        }
+    }
+
     /// This block is here: no connection is waited for that was asked for its transactions.
     pub(crate) fn forget_partials_of(&mut self, hash: &BlockHash) {
         self.relay.partial.retain(|_, partial| partial.hash != *hash);

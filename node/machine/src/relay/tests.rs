@@ -166,6 +166,17 @@ fn broken_compact_blocks_and_answers_are_malformed() {
 }
 
 #[test]
+fn who_has_not_the_block_after_all_keeps_no_place_among_those_who_complete_one() {
+    let (forge, mut rig, peer, hash) = with_pending(&[]);
+    rig.say(peer, PeerMessage::CompactBlock(compact(&forge, hash, 1)));
+    assert_eq!(rig.machine.relay.partial.len(), 1);
+    rig.say(peer, PeerMessage::BlocksNotFound(vec![BlockHash([3; 32])]));
+    assert_eq!(rig.machine.relay.partial.len(), 1, "it spoke of another");
+    rig.say(peer, PeerMessage::BlocksNotFound(vec![hash]));
+    assert!(rig.machine.relay.partial.is_empty());
+}
+
+#[test]
 fn a_new_tip_is_told_once_to_those_who_lack_it_and_its_transactions_on_request() {
     let (forge, mut rig, peer, hash) = with_pending(&[]);
     let (other, third) = (rig.peer(), rig.peer());

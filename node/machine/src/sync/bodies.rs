@@ -141,6 +141,7 @@ impl Machine {
         let mut asked = false;
         for hash in hashes {
             asked |= self.sync.downloads.remove_from(hash, id);
+            self.forget_partial_of(id, hash);
         }
         if asked {
             self.note_block_failed(Source::Peer(id));
