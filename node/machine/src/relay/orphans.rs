@@ -46,14 +46,19 @@ impl Orphans {
         self.recheck = true;
     }
 
-    /// Keeps an orphan; too many push out the oldest of whoever brought most, so that a flood takes
-    /// the place of nobody else's.
+    /// Keeps an orphan that has come.
     pub(super) fn keep(&mut self, from: PeerId, transaction: Transaction, now: Duration) {
         self.waiting.retain(|_, orphan| now < orphan.since + ORPHAN_PATIENCE);
         let arrival = self.next_arrival;
         self.next_arrival += 1;
         let wtxid = transaction.wtxid();
-        self.waiting.insert(wtxid, Orphan { transaction, from, since: now, arrival });
+        self.insert(wtxid, Orphan { transaction, from, since: now, arrival });
+    }
+
+    /// Keeps an orphan; too many push out the oldest of whoever brought most, so that a flood takes
+    /// the place of nobody else's.
+    fn insert(&mut self, wtxid: Wtxid, orphan: Orphan) {
+        self.waiting.insert(wtxid, orphan);
         while self.waiting.len() > ORPHANS_MAX
             && let Some(wtxid) = self.most_dispensable()
         {
@@ -137,7 +142,7 @@ impl Machine {
         };
         match kind {
             RefusalKind::MissingCoins | RefusalKind::Busy => {
-                self.relay.orphans.waiting.insert(transaction.wtxid(), orphan);
+                self.relay.orphans.insert(transaction.wtxid(), orphan);
             }
             RefusalKind::Invalid => {
                 self.blame(Source::Peer(orphan.from), Misbehavior::InvalidTransaction, &reason);

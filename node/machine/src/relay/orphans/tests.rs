@@ -105,6 +105,29 @@ fn a_flood_of_orphans_is_bounded_and_pushes_out_nobody_elses() {
     assert!(rig.is_open(flood), "coins that nobody knows are no fault");
 }
 
+/// A block may make any of them no orphan any more: all of them are judged again.
+#[test]
+fn orphans_that_come_back_are_as_few_as_those_that_come() {
+    let forge = Forge::new();
+    let mut rig = Rig::new(&forge);
+    let (one, other) = (rig.peer(), rig.peer());
+    for number in 0..100 {
+        give(&mut rig, one, &lost_child(&forge, number));
+    }
+    let back = rig.machine.relay.orphans.take(None);
+    assert_eq!(back.len(), ORPHANS_MAX);
+    for number in 100..200 {
+        give(&mut rig, other, &lost_child(&forge, number));
+    }
+    for orphan in back {
+        let transaction = orphan.transaction.clone();
+        let (kind, reason) = (RefusalKind::MissingCoins, String::new());
+        let refused = TransactionOutcome::Refused { kind, reason };
+        rig.machine.on_orphan_judged(orphan, transaction, refused);
+    }
+    assert_eq!(rig.machine.relay.orphans.waiting.len(), ORPHANS_MAX);
+}
+
 #[test]
 fn an_orphan_waits_for_twenty_minutes_and_a_long_one_not_at_all() {
     let forge = Forge::new();
