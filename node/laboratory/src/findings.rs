@@ -6,12 +6,13 @@ use chain::hash::{tagged_hash, to_hex};
 use serde::Serialize;
 use statistics::arrivals::mean_gap_interval;
 use statistics::proportions::proportion_interval;
+use statistics::rates::rate;
 use statistics::shares::luck_p;
 use statistics::{Interval, quantile};
 
 use crate::experiment::Experiment;
 use crate::theory::{self, Expected};
-use crate::trial::Trial;
+use crate::trial::{STRETCHES, Trial, stretch_of};
 
 /// A number from all seeds, and how far it may be from the truth: an interval of 95 %, or the least
 /// and the most of all seeds where no law says more.
@@ -57,10 +58,7 @@ pub(crate) fn sum_up(experiment: &Experiment, trials: &[&Trial]) -> Findings {
     add("shared_heights", share(sum(|trial| trial.shared_heights), sum(|trial| trial.heights)));
     let height = sum(|trial| u64::from(trial.height));
     add("spacing_s", spacing(sum(|trial| trial.chain_s), height));
-    let withheld: Vec<u64> = trials.iter().filter_map(|trial| trial.selfish_blocks).collect();
-    if !withheld.is_empty() {
-        add("revenue", share(withheld.iter().sum(), height));
-    }
+    add("revenue", revenue(trials));
     add("depth_max", extremes(trials, |trial| Some(f64::from(trial.depth_max))));
     add("reorganizations", extremes(trials, |trial| Some(trial.reorganizations as f64)));
     for (name, at) in [("journey_p50_ms", 0), ("journey_p90_ms", 1), ("journey_p99_ms", 2)] {
@@ -97,6 +95,25 @@ fn share(part: u64, whole: u64) -> Option<Measured> {
     Some(Measured { value: part as f64 / whole as f64, low, high })
 }
 
+/// The part of the chain's blocks that a miner has who withholds. Its interval is from how far the
+/// stretches of the chains are from one such part, as its blocks come several at once.
+fn revenue(trials: &[&Trial]) -> Option<Measured> {
+    let of_trial = |trial: &&Trial| {
+        let mut pieces = vec![(0.0, 0.0); STRETCHES];
+        for place in 0..trial.height {
+            pieces[stretch_of(place, trial.height)].1 += 1.0;
+        }
+        let withheld = trial.selfish_blocks.as_ref()?;
+        for (piece, withheld) in pieces.iter_mut().zip(withheld) {
+            piece.0 = *withheld as f64;
+        }
+        Some(pieces)
+    };
+    let pieces: Vec<(f64, f64)> = trials.iter().filter_map(of_trial).flatten().collect();
+    let found = rate(&pieces)?;
+    Some(Measured { value: found.rate, low: found.interval.low, high: found.interval.high })
+}
+
 fn spacing(seconds: u64, blocks: u64) -> Option<Measured> {
     if blocks == 0 {
         return None;
@@ -122,4 +139,29 @@ fn fairness(experiment: &Experiment, trials: &[&Trial]) -> Option<Measured> {
         rates.iter().enumerate().map(|(node, rate)| (by_node(node), *rate as f64)).collect();
     let value = luck_p(&miners)?;
     Some(Measured { value, low: value, high: value })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A chain on which the miner that withholds has these blocks of each stretch of a hundred.
+    fn trial(withheld: Vec<u64>) -> Trial {
+        let height = 100 * u32::try_from(withheld.len()).unwrap();
+        Trial { height, selfish_blocks: Some(withheld), ..Trial::broken(1, String::new()) }
+    }
+
+    #[test]
+    fn the_interval_of_a_revenue_is_as_wide_as_its_stretches_differ() {
+        let even = revenue(&[&trial(vec![40; STRETCHES])]).unwrap();
+        assert_eq!((even.value, even.low, even.high), (0.4, 0.4, 0.4));
+        let uneven: Vec<u64> = (0..STRETCHES as u64).map(|at| 20 + 40 * (at % 2)).collect();
+        let uneven = revenue(&[&trial(uneven)]).unwrap();
+        // Twenty values 0.2 from their mean: 2.093 standard errors of 0.2052 / sqrt(20).
+        assert!(
+            (uneven.value - 0.4).abs() < 1e-9 && (uneven.high - 0.4960).abs() < 1e-3,
+            "{uneven:?}"
+        );
+        assert_eq!(revenue(&[&Trial::broken(1, String::new())]), None);
+    }
 }

@@ -17,6 +17,10 @@ use crate::staging::{selfish_latency, stage};
 /// Virtual time between two looks at the clock on the wall, at Ctrl-C and at what was reported.
 const SLICE: Duration = Duration::from_secs(60);
 
+/// Parts of a chain whose blocks are counted apart, so that their spread tells how far chance goes:
+/// blocks that are published together do not come one by one.
+pub(crate) const STRETCHES: usize = 20;
+
 /// What came of one seed. All but `wall_s` depend on experiment and seed alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Trial {
@@ -57,8 +61,8 @@ pub(crate) struct Trial {
     pub join_s: Option<f64>,
     /// Mean spacing before, during and after a shock of the hash rate.
     pub shock_spacing_s: Option<[f64; 3]>,
-    /// Blocks of the chain by a miner that withholds.
-    pub selfish_blocks: Option<u64>,
+    /// Blocks by a miner that withholds, in each of twenty equal stretches of the chain.
+    pub selfish_blocks: Option<Vec<u64>>,
     /// What must never be, in sentences.
     pub violations: Vec<String>,
 }
@@ -254,7 +258,7 @@ impl Course<'_> {
 
 impl Trial {
     /// A world that did not even begin.
-    fn broken(seed: u64, violation: String) -> Self {
+    pub(crate) fn broken(seed: u64, violation: String) -> Self {
         Self {
             seed,
             trace_hash: to_hex(&[0; 32]),
@@ -288,12 +292,25 @@ fn chain_of(machine: &Machine) -> Vec<(BlockHash, u32)> {
     entries.map(|entry| (entry.hash, entry.header.time)).collect()
 }
 
-/// Blocks on the chain of the first machine that were withheld for a while.
-fn selfish_blocks(world: &World) -> u64 {
-    let Some(machine) = world.machines().next() else { return 0 };
-    let blocks =
-        chain_of(machine).into_iter().filter_map(|(hash, _)| machine.ledger().block(&hash).ok());
-    blocks.filter(|block| world.is_selfish(&block.block)).count() as u64
+/// The stretch of a chain of so many blocks in which the block at this place of it lies.
+pub(crate) fn stretch_of(place: u32, blocks: u32) -> usize {
+    place as usize * STRETCHES / (blocks as usize).max(1)
+}
+
+/// Blocks on the chain of the first machine that were withheld for a while, by stretch.
+fn selfish_blocks(world: &World) -> Vec<u64> {
+    let mut found = vec![0; STRETCHES];
+    let Some(machine) = world.machines().next() else { return found };
+    let chain = chain_of(machine);
+    let mined = chain.iter().skip(1);
+    let blocks = u32::try_from(mined.len()).unwrap_or(u32::MAX);
+    for (place, (hash, _)) in (0..blocks).zip(mined) {
+        let block = machine.ledger().block(hash);
+        if block.is_ok_and(|block| world.is_selfish(&block.block)) {
+            found[stretch_of(place, blocks)] += 1;
+        }
+    }
+    found
 }
 
 /// Mean seconds between blocks whose times lie between these; the whole time where none does.
