@@ -22,7 +22,7 @@ const SLICE: Duration = Duration::from_secs(60);
 pub(crate) const STRETCHES: usize = 20;
 
 /// What came of one seed. All but `wall_s` depend on experiment and seed alone.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Trial {
     /// The seed.
     pub seed: u64,
@@ -259,28 +259,7 @@ impl Course<'_> {
 impl Trial {
     /// A world that did not even begin.
     pub(crate) fn broken(seed: u64, violation: String) -> Self {
-        Self {
-            seed,
-            trace_hash: to_hex(&[0; 32]),
-            virtual_s: 0.0,
-            wall_s: 0.0,
-            events: 0,
-            blocks: 0,
-            stale: 0,
-            height: 0,
-            chain_s: 0,
-            heights: 0,
-            shared_heights: 0,
-            reorganizations: 0,
-            depth_max: 0,
-            found_by: Vec::new(),
-            journey_ms: None,
-            heal_s: None,
-            join_s: None,
-            shock_spacing_s: None,
-            selfish_blocks: None,
-            violations: vec![violation],
-        }
+        Self { seed, trace_hash: to_hex(&[0; 32]), violations: vec![violation], ..Self::default() }
     }
 }
 

@@ -16,10 +16,11 @@ use chain::encoding::Encode;
 use chain::genesis::Network;
 use chain::hash::sha256;
 use chain::key::{OutputKey, SecretKey, Signature};
-use chain::spec::{Allocation, ChainSpec, Retarget};
+use chain::spec::{Allocation, ChainSpec};
 use chain::transaction::{Input, OutPoint, Output, Transaction, Transfer};
 use machine::store::Store;
 use machine::{Direction, Effect, Event, Machine, MachineConfig, Now, PeerId, Surroundings};
+use testkit::samples;
 use wire::hello::{Greeting, NetworkIdentity, Role};
 use wire::wallet::{Submit, WalletMessage};
 use wire::{ByteString, Message};
@@ -95,20 +96,10 @@ fn network(coins: u32) -> Result<Network, Failure> {
     };
     let allocation = |number| Ok::<_, Failure>(Allocation { key: key(number)?, amount: COIN });
     Ok(Network::new(ChainSpec {
-        coin_name: "Judge".to_owned(),
-        coin_symbol: "JUDGE".to_owned(),
-        address_prefix: "judge".to_owned(),
         starting_bits: 1,
         easiest_bits: 1,
-        spacing_s: 5,
-        retarget: Retarget::Fixed,
-        half_life_s: 600,
-        subsidy: Amount::from_coins(1).ok_or("one coin is an amount")?,
-        halving_interval: 1_000_000,
-        maturity: 2,
-        block_bytes_max: 1_000_000,
-        genesis_time: 1_700_000_000,
         allocations: (0..coins).map(allocation).collect::<Result<_, _>>()?,
+        ..samples::spec()
     })?)
 }
 
